@@ -1,0 +1,51 @@
+"""Identities: how a run, a step and a message of the bus get names that repeat themselves.
+
+In: what the thing is made of. Out: a short token. Nothing here is random: work that is done again
+after a crash must come out under the same name, since that name is what makes repeats invisible
+(DESIGN 4). Fresh identities (ULIDs) come through the `Ids` port.
+"""
+
+import base64
+import hashlib
+
+_DIGEST_BYTES = 15
+"""120 bits: 24 base32 characters, no padding; a collision needs about 2^60 runs."""
+
+_SEPARATOR = b"\x00"
+"""Cannot occur in a part, so ("a", "bc") and ("ab", "c") never meet."""
+
+
+def run_id(event_id: str, flow: str, redrive_nonce: str = "") -> str:
+    """Name the run of ``flow`` for one event; a redrive brings a nonce and is a run of its own."""
+    return _digest("run", event_id, flow, redrive_nonce)
+
+
+def child_run_id(parent_run_id: str, node_id: str, iteration: int) -> str:
+    """Name the run that a step of another run starts (`async`, or `flow2flow` without waiting)."""
+    return _digest("child", parent_run_id, node_id, str(iteration))
+
+
+def tick_id(flow: str, trigger_number: int, scheduled_ms: int) -> str:
+    """Name one firing of a timer, the same on every worker, so that the stream keeps one."""
+    return _digest("tick", flow, str(trigger_number), str(scheduled_ms))
+
+
+def delivery_message_id(provider: str, delivery_id: str) -> str:
+    """Name a provider's delivery for the stream's duplicate window (DESIGN 3, Deduplication)."""
+    return _digest("delivery", provider, delivery_id)
+
+
+def step_id(frame_path: str, node_id: str) -> str:
+    """Name a step within its run: ``{node}``, or ``{node}/{child}`` inside a sub-flow."""
+    return f"{frame_path}/{node_id}" if frame_path else node_id
+
+
+def effect_key(run: str, step: str, iteration: int) -> str:
+    """Idempotency key of one effect: ``{run_id}:{node}:{iteration}`` (DESIGN 4)."""
+    return f"{run}:{step}:{iteration}"
+
+
+def _digest(*parts: str) -> str:
+    joined = _SEPARATOR.join(part.encode() for part in parts)
+    digest = hashlib.blake2b(joined, digest_size=_DIGEST_BYTES).digest()
+    return base64.b32encode(digest).decode().lower()

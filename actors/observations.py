@@ -1,0 +1,85 @@
+"""What the core reports about itself: typed facts for the Observer port, never log lines.
+
+In: nothing. Out: frozen dataclasses. ``app.observability`` turns each into a log line, a metric and
+a span, so that the three never disagree. No payloads and no secrets in any of them.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class EventAccepted:
+    """An ingress stored an event, or found it stored already."""
+
+    tenant: str
+    event_type: str
+    event_id: str
+    source: str
+    is_duplicate: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryUnwanted:
+    """An event reached the router and no flow wants it."""
+
+    tenant: str
+    event_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryParked:
+    """A message that is no event went to the dead letters."""
+
+    tenant: str
+    subject: str
+    error_code: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunFinished:
+    """A run reached its outcome. ``outcome`` is a status, or ``continued`` or ``interrupted``."""
+
+    tenant: str
+    flow: str
+    run_id: str
+    event_id: str
+    event_type: str
+    outcome: str
+    error_code: str | None
+    node: str | None
+    attempt: int
+    steps: int
+    duration_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class FlowLogged:
+    """A `log` node, or a script's ``print``, said something."""
+
+    tenant: str
+    flow: str
+    run_id: str
+    node: str
+    level: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class TimerFired:
+    """A timer's tick was stored; ``late_ms`` after its time."""
+
+    tenant: str
+    flow: str
+    event_type: str
+    scheduled_ms: int
+    late_ms: int
+    is_duplicate: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentApplied:
+    """A worker runs a tenant's deployment of this revision."""
+
+    tenant: str
+    revision: str
+    flows: int
