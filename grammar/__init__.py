@@ -1,0 +1,36 @@
+"""The language of flows: scripts, conditions and templates, compiled once and run often.
+
+In: source texts and a scope of JSON data. Out: programs whose results are JSON data. Refuses
+everything that is not in LANGUAGE.md, and everything beyond its limits. No I/O, no asyncio.
+"""
+
+from __future__ import annotations
+
+from grammar.budget import DEFAULT_LIMITS, Budget, Limits
+from grammar.errors import (
+    BudgetExceededError,
+    Diagnostic,
+    EvaluationError,
+    FlowCheckError,
+    FlowSyntaxError,
+    GrammarError,
+    ValueMismatchError,
+)
+from grammar.span import SourceText, Span
+from grammar.values import HostMap
+
+__all__ = [
+    "DEFAULT_LIMITS",
+    "Budget",
+    "BudgetExceededError",
+    "Diagnostic",
+    "EvaluationError",
+    "FlowCheckError",
+    "FlowSyntaxError",
+    "GrammarError",
+    "HostMap",
+    "Limits",
+    "SourceText",
+    "Span",
+    "ValueMismatchError",
+]
