@@ -1,0 +1,1 @@
+"""Flows: what a `.ygtc` file says, what is wrong with it, and what it compiles to."""

@@ -1,0 +1,1 @@
+"""Nodes: one file per node type, and the catalogue that lists them."""

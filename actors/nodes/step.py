@@ -1,0 +1,86 @@
+"""What a node is, and all that it sees while one of its steps is taken.
+
+In: a `StepContext`. Out: a `StepOutcome`; a failure is a NodeError. A node is made once, when its
+flow is compiled, and shared by all runs, so it keeps nothing between steps.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+from actors.events import Event
+from actors.nodes.scope import RunScope
+from actors.outcomes import StepOutcome
+from actors.ports import (
+    Answers,
+    Clock,
+    Continuations,
+    EventPublisher,
+    HttpCaller,
+    Ids,
+    Observer,
+    StateScope,
+    StateStore,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The ports that nodes may use, the same for every run of a worker."""
+
+    env: str
+    publisher: EventPublisher
+    continuations: Continuations
+    state: StateStore
+    http: HttpCaller
+    answers: Answers
+    observer: Observer
+    clock: Clock
+    ids: Ids
+
+
+@dataclass(slots=True)
+class StepContext:
+    """One step of one run. The walker makes one per run and moves it from step to step."""
+
+    world: World
+    tenant: str
+    flow: str
+    run_id: str
+    event: Event
+    scope: RunScope
+    hops: int
+    reply_to: str | None
+    step_id: str = ""
+    """``{node}``, or ``{node}/{child}`` inside a sub-flow."""
+    iteration: int = 1
+    """How often this run has come to this node, from 1."""
+
+    @property
+    def state_scope(self) -> StateScope:
+        """Whose state this run reads and writes."""
+        team, session = self.scope.get("team_id"), self.scope.get("session_id")
+        return StateScope(self.tenant, _text_or_none(team), _text_or_none(session))
+
+
+class InlineNode(Protocol):
+    """A node that never waits: its step is a plain call, taken without the event loop."""
+
+    def step(self, context: StepContext) -> StepOutcome:
+        """Take the step. Raises TransientError or PermanentError."""
+        ...
+
+
+@runtime_checkable
+class WaitingNode(Protocol):
+    """A node whose step waits for the world."""
+
+    async def step_waiting(self, context: StepContext) -> StepOutcome:
+        """Take the step. Raises TransientError or PermanentError; may be cancelled."""
+        ...
+
+
+Node = InlineNode | WaitingNode
+
+
+def _text_or_none(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None

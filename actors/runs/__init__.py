@@ -1,0 +1,1 @@
+"""Runs: one value that goes through named steps, from delivery to settled outcome."""
