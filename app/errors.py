@@ -1,0 +1,167 @@
+"""Every error the outer package raises, drawn as one tree.
+
+    AppError
+    ├── SettingsError             configuration is wrong; carries every problem
+    ├── IngressError              a request is refused; one class per status
+    │   ├── BadRequestError         400
+    │   ├── SignatureError          401
+    │   ├── WrongTenantError        403
+    │   ├── RouteNotFoundError      404  no such route
+    │   │   ├── TenantNotFoundError      no such tenant
+    │   │   └── ProviderDisabledError    the provider is off
+    │   ├── MethodRefusedError      405
+    │   ├── RequestTimedOutError    408
+    │   ├── BodyTooLargeError       413
+    │   ├── MediaTypeError          415
+    │   ├── NotSupportedYetError    422  a form of request this version lacks
+    │   └── OverloadedError         503  the process has as many requests as it takes
+    ├── BusError                  NATS refused what we asked of it
+    └── StoreError                a store refused what we asked of it
+        ├── NotFoundError
+        └── ConflictError
+
+Each class has a stable ``code`` that logs, HTTP answers and the command line show. Which status an
+error means over HTTP stands in one table, `app.http.problems`.
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+
+class AppError(Exception):
+    """Root of the outer package's errors. ``code`` is stable; the text is for people."""
+
+    code: ClassVar[str] = "app.error"
+
+
+class SettingsError(AppError):
+    """Configuration is wrong. ``problems`` holds all of them, one sentence each."""
+
+    code = "app.settings"
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = tuple(problems)
+
+
+class IngressError(AppError):
+    """A request is refused; ``title`` is what its class means, the text what is wrong here."""
+
+    code = "http.refused"
+    title: ClassVar[str] = "The request is refused"
+
+
+class BadRequestError(IngressError):
+    """The request itself is malformed."""
+
+    code = "http.bad_request"
+    title = "The request is malformed"
+
+
+class SignatureError(IngressError):
+    """The signature is missing, malformed or wrong. The text never says which bytes differ."""
+
+    code = "http.signature"
+    title = "The signature is missing or wrong"
+
+
+class WrongTenantError(IngressError):
+    """The caller is known, but not for this tenant."""
+
+    code = "http.wrong_tenant"
+    title = "The credentials belong to another tenant"
+
+
+class RouteNotFoundError(IngressError):
+    """Nothing is served at this path."""
+
+    code = "http.not_found"
+    title = "Nothing is served at this path"
+
+
+class TenantNotFoundError(RouteNotFoundError):
+    """The path names a tenant that this deployment does not have."""
+
+    code = "http.unknown_tenant"
+    title = "There is no such tenant"
+
+
+class ProviderDisabledError(RouteNotFoundError):
+    """The provider behind this route is not enabled for the tenant."""
+
+    code = "http.provider_disabled"
+    title = "The provider is not enabled"
+
+
+class MethodRefusedError(IngressError):
+    """The path exists, but not for this method; ``allowed`` names those it takes."""
+
+    code = "http.method_not_allowed"
+    title = "The path does not take this method"
+
+    def __init__(self, message: str, *, allowed: Sequence[str]) -> None:
+        super().__init__(message)
+        self.allowed = tuple(allowed)
+
+
+class RequestTimedOutError(IngressError):
+    """The client took too long to send its request."""
+
+    code = "http.request_timeout"
+    title = "The request took too long to arrive"
+
+
+class BodyTooLargeError(IngressError):
+    """The body is larger than this route takes."""
+
+    code = "http.body_too_large"
+    title = "The body is too large"
+
+
+class MediaTypeError(IngressError):
+    """The body's media type, charset or coding is not one this route reads."""
+
+    code = "http.media_type"
+    title = "The media type is not supported"
+
+
+class NotSupportedYetError(IngressError):
+    """A form of request that the contract has and this version lacks; the text names it."""
+
+    code = "http.not_supported_yet"
+    title = "This version does not support the request"
+
+
+class OverloadedError(IngressError):
+    """The process handles as many requests as it takes; ``retry_after_seconds`` says when."""
+
+    code = "http.overloaded"
+    title = "The server is busy"
+
+    def __init__(self, message: str, *, retry_after_seconds: float) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class BusError(AppError):
+    """NATS refused what we asked of it; a bus that does not answer is UnavailableError."""
+
+    code = "bus.error"
+
+
+class StoreError(AppError):
+    """A store refused what we asked of it."""
+
+    code = "store.error"
+
+
+class NotFoundError(StoreError):
+    """The store has no such thing."""
+
+    code = "store.not_found"
+
+
+class ConflictError(StoreError):
+    """Somebody else changed it first."""
+
+    code = "store.conflict"
