@@ -144,9 +144,16 @@ class OverloadedError(IngressError):
 
 
 class BusError(AppError):
-    """NATS refused what we asked of it; a bus that does not answer is UnavailableError."""
+    """NATS refused what we asked of it; a bus that does not answer is UnavailableError.
+
+    ``server_code`` is the server's own ``err_code`` where it gave one, 10059 for "no such stream".
+    """
 
     code = "bus.error"
+
+    def __init__(self, message: str, *, server_code: int | None = None) -> None:
+        super().__init__(message)
+        self.server_code = server_code
 
 
 class StoreError(AppError):

@@ -1,0 +1,1 @@
+"""NATS itself: the embedded server, the connection, publishing, pulling and administration."""
