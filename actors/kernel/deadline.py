@@ -1,0 +1,37 @@
+"""Waiting with a limit, on the injected clock.
+
+In: a task and how long to wait for it. Out: whether it is done. It never cancels the task and
+never waits past the limit, so code that swallows its cancellation cannot hold up its owner.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from actors.ports import Clock
+
+T = TypeVar("T")
+
+
+async def wait_done_within(clock: Clock, seconds: float, task: asyncio.Future[T]) -> bool:
+    """Wait at most ``seconds`` for the task; it keeps running when False comes back."""
+    if task.done():
+        return True
+    timer = asyncio.ensure_future(clock.sleep(seconds))
+    try:
+        await asyncio.wait((task, timer), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        timer.cancel()
+    return task.done()
+
+
+def start_quietly(work: Coroutine[Any, Any, T], *, name: str) -> asyncio.Task[T]:
+    """Start a task whose error, should nobody be left to read it, is not reported twice."""
+    task = asyncio.get_running_loop().create_task(work, name=name)
+    task.add_done_callback(_retrieve)
+    return task
+
+
+def _retrieve(task: asyncio.Task[T]) -> None:
+    if not task.cancelled():
+        task.exception()
