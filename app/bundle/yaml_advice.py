@@ -73,6 +73,6 @@ def _structure(here: Position, problem: str, context: str) -> Advice:
 
 def quote_it(value: str) -> str:
     """Suggest quotes around the rest of a line, without its comment."""
-    text = value.split(" #", maxsplit=1)[0].strip().rstrip("")
+    text = value.split(" #", maxsplit=1)[0].strip()
     shown = text if len(text) <= _QUOTED_CHARS_MAX else text[:_QUOTED_CHARS_MAX] + "…"
     return f'quote it: "{shown}"'
