@@ -15,6 +15,10 @@ _SEPARATOR = b"\x00"
 """Cannot occur in a part, so ("a", "bc") and ("ab", "c") never meet."""
 
 
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+"""The alphabet of ULIDs."""
+
+
 def run_id(event_id: str, flow: str, redrive_nonce: str = "") -> str:
     """Name the run of ``flow`` for one event; a redrive brings a nonce and is a run of its own."""
     return _digest("run", event_id, flow, redrive_nonce)
@@ -26,8 +30,14 @@ def child_run_id(parent_run_id: str, node_id: str, iteration: int) -> str:
 
 
 def tick_id(flow: str, trigger_number: int, scheduled_ms: int) -> str:
-    """Name one firing of a timer, the same on every worker, so that the stream keeps one."""
-    return _digest("tick", flow, str(trigger_number), str(scheduled_ms))
+    """Name one firing of a timer: a ULID of its scheduled time, the same on every worker.
+
+    It is the event's id and its message id, so the stream keeps one event per tick.
+    """
+    joined = _SEPARATOR.join(part.encode() for part in ("tick", flow, str(trigger_number)))
+    tail = hashlib.blake2b(joined, digest_size=10).digest()
+    number = (scheduled_ms & ((1 << 48) - 1)) << 80 | int.from_bytes(tail, "big")
+    return "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
 
 
 def delivery_message_id(provider: str, delivery_id: str) -> str:

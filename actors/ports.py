@@ -347,6 +347,14 @@ class ProviderActions(Protocol):
         ...
 
 
+class Ticks(Protocol):
+    """What the stream remembers of a timer: its last stored tick is the record of its firing."""
+
+    async def last_ms(self, tenant: str, event_type: str) -> int | None:
+        """Give the scheduled time of the last tick stored, in ms; None if it never fired."""
+        ...
+
+
 class Secrets(Protocol):
     """A tenant's secrets. Values go into outbound calls only."""
 

@@ -1,0 +1,58 @@
+"""A run that is asked for: what the router hands to a flow's executor.
+
+In: a delivery, or a continuation that came due. Out: a `RunRequest`, and the shared settling of one
+delivery by all the runs it starts.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from actors.events import Event
+from actors.flows.compiled import CompiledTrigger
+from actors.outcomes import Settlement
+from actors.ports import Delivery
+
+
+class SharedDelivery:
+    """One delivery that several runs settle together: acked when each of its runs is settled.
+
+    One run that was interrupted gives the whole delivery back; the others are then repeated too,
+    and their results stay single because they carry the run's id.
+    """
+
+    __slots__ = ("_is_given_back", "_on_settled", "_open_runs", "delivery")
+
+    def __init__(
+        self,
+        delivery: Delivery,
+        runs: int,
+        on_settled: Callable[[Delivery], None] | None = None,
+    ) -> None:
+        self.delivery = delivery
+        self._open_runs = runs
+        self._on_settled = on_settled
+        self._is_given_back = False
+
+    def settle_one(self, settlement: Settlement) -> None:
+        """Settle one run's share; the last one settles the delivery."""
+        self._open_runs -= 1
+        self._is_given_back |= settlement is Settlement.NAK
+        if self._open_runs == 0:
+            self.delivery.settle(Settlement.NAK if self._is_given_back else settlement)
+            if self._on_settled is not None:
+                self._on_settled(self.delivery)
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """Start the run of one flow for one event."""
+
+    run_id: str
+    event: Event
+    triggers: tuple[CompiledTrigger, ...]
+    """Candidates in file order; the first whose filter holds starts the run. None: a sub-run."""
+    share: SharedDelivery
+    hops: int = 0
+    reply_to: str | None = None
+    attempt: int = 1
+    parent_run_id: str | None = None

@@ -1,0 +1,133 @@
+"""The ingress actor of a tenant: makes events of verified requests and stores them.
+
+In: requests that a provider has verified. Out: an acknowledgement, after JetStream stored the event
+and never before. It does not wait for one publish before it begins the next.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from actors.errors import ActorStoppedError, InvalidEventError, UnavailableError
+from actors.events import Event, check_event_type
+from actors.ids import delivery_message_id
+from actors.kernel.actor import Actor
+from actors.kernel.ref import ActorRef, Reply
+from actors.observations import EventAccepted
+from actors.ports import (
+    Clock,
+    Envelope,
+    EventPublisher,
+    InboundRequest,
+    Normalizer,
+    Observer,
+    PublishAck,
+)
+from actors.tenants.router import RoutesInForce
+
+ACCEPT_SECONDS_MAX: Final = 15.0
+"""How long a caller waits for the acknowledgement before it is told to come back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accept:
+    """Ask the ingress actor to make an event of a request and store it."""
+
+    provider: str
+    request: InboundRequest
+    event_id: str
+    reply_to: str | None
+    reply: Reply[PublishAck]
+
+
+@dataclass(frozen=True, slots=True)
+class IngressPorts:
+    """What an ingress actor needs of the world. ``normalizers`` go by provider name."""
+
+    publisher: EventPublisher
+    normalizers: Mapping[str, Normalizer]
+    observer: Observer
+    clock: Clock
+
+
+class IngressActor(Actor[Accept]):
+    """Takes events in for one tenant."""
+
+    def __init__(self, tenant: str, ports: IngressPorts) -> None:
+        self._tenant = tenant
+        self._ports = ports
+
+    async def receive(self, message: Accept) -> None:
+        """Store one event; the reply comes when the bus has acknowledged it."""
+        try:
+            event, message_id = self._normalize(message)
+        except InvalidEventError as error:
+            message.reply.fail(error)
+            return
+        except Exception:
+            message.reply.fail(ActorStoppedError("the request broke the ingress of its tenant"))
+            raise
+        envelope = Envelope(self._tenant, event, message_id, message.reply_to)
+        try:
+            acked = self._ports.publisher.publish(envelope)
+        except (InvalidEventError, UnavailableError) as error:
+            message.reply.fail(error)
+            return
+        acked.add_done_callback(lambda future: self._answer(message, event, future))
+
+    def _normalize(self, message: Accept) -> tuple[Event, str]:
+        normalized = self._ports.normalizers[message.provider].normalize(message.request)
+        check_event_type(normalized.event_type)
+        event = Event(
+            id=message.event_id,
+            event_type=normalized.event_type,
+            source=normalized.source,
+            timestamp=self._ports.clock.now_ms(),
+            payload=normalized.payload,
+            metadata=normalized.metadata,
+        )
+        if normalized.delivery_id is None:
+            return event, message.event_id
+        return event, delivery_message_id(message.provider, normalized.delivery_id)
+
+    def _answer(self, message: Accept, event: Event, acked: "asyncio.Future[PublishAck]") -> None:
+        if acked.cancelled():
+            message.reply.fail(UnavailableError("the publish was given up"))
+        elif (error := acked.exception()) is not None:
+            message.reply.fail(error if isinstance(error, Exception) else UnavailableError("lost"))
+        else:
+            ack = acked.result()
+            accepted = EventAccepted(
+                self._tenant, event.event_type, ack.event_id, event.source, ack.is_duplicate
+            )
+            self._ports.observer.observe(accepted)
+            message.reply.answer(ack)
+
+
+class IngressDoor:
+    """The way in to one tenant, as the HTTP ingress sees it."""
+
+    def __init__(self, ref: ActorRef[Accept], routes: RoutesInForce) -> None:
+        self._ref = ref
+        self._routes = routes
+
+    def answering_flows(self, event_type: str) -> int:
+        """Count the flows that take this type and may answer."""
+        return self._routes.current.table.answering_flows(event_type)
+
+    async def accept(
+        self, provider: str, request: InboundRequest, *, event_id: str, reply_to: str | None
+    ) -> PublishAck:
+        """Store the event; returns once the bus has it.
+
+        InvalidEventError: the request is no event. MailboxFullError, ActorStoppedError,
+        UnavailableError: not stored, or not known to be; the sender must repeat it.
+        """
+        reply: Reply[PublishAck] = Reply()
+        self._ref.tell_nowait(Accept(provider, request, event_id, reply_to, reply))
+        try:
+            async with asyncio.timeout(ACCEPT_SECONDS_MAX):
+                return await reply.wait()
+        except TimeoutError:
+            raise UnavailableError("the bus did not acknowledge in time") from None

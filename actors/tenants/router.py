@@ -1,0 +1,197 @@
+"""The delivery router: takes a tenant's deliveries from the bus to its flows' executors.
+
+In: deliveries, pulled. Out: run requests in the executors' mailboxes. A full mailbox stops the
+pull, which is all the back-pressure there is: nothing is ever dropped. An event that no flow wants
+is acked and counted; a continuation of a flow that is gone goes to the dead letters.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Never
+
+from actors.errors import ActorStoppedError, UnavailableError
+from actors.ids import run_id
+from actors.kernel.actor import Actor
+from actors.kernel.ref import ActorRef
+from actors.observations import DeliveryUnwanted
+from actors.outcomes import RunError, Settlement
+from actors.ports import (
+    Clock,
+    Continuation,
+    DeadLetter,
+    DeadLetters,
+    Deliveries,
+    Delivery,
+    Observer,
+)
+from actors.runs.request import RunRequest, SharedDelivery
+from actors.tenants.routing import RoutingTable
+
+PULL_MAX: Final = 128
+"""Deliveries fetched at once."""
+
+KEEP_ALIVE_EVERY_SECONDS: Final = 5.0
+"""Well below half of the consumer's ack_wait of 30 s."""
+
+PULL_RETRY_SECONDS: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Routes:
+    """A routing table with the executors of its flows, replaced as a whole on every deployment."""
+
+    table: RoutingTable
+    executors: Mapping[str, ActorRef[RunRequest]]
+
+
+class RoutesInForce:
+    """Holds the routes that count now. Swapping is one assignment, so no event sees a mixture."""
+
+    __slots__ = ("current",)
+
+    def __init__(self, routes: Routes) -> None:
+        self.current = routes
+
+
+@dataclass(frozen=True, slots=True)
+class RouterPorts:
+    """What a router needs of the world."""
+
+    deliveries: Deliveries
+    dead_letters: DeadLetters
+    observer: Observer
+    clock: Clock
+
+
+class DeliveryRouter(Actor[Never]):
+    """Pulls and dispatches for one tenant; it gets no messages."""
+
+    def __init__(self, tenant: str, routes: RoutesInForce, ports: RouterPorts) -> None:
+        self._tenant = tenant
+        self._routes = routes
+        self._ports = ports
+        self._in_flight: dict[int, Delivery] = {}
+        self._is_idle = asyncio.Event()
+        self._is_idle.set()
+
+    async def on_start(self) -> None:
+        """Start pulling, and keeping alive what is in flight."""
+        self.add_task(self._pull())
+        self.add_task(self._keep_alive())
+
+    async def receive(self, message: Never) -> None:
+        """Take no message: deliveries are pulled."""
+
+    async def on_drain(self) -> None:
+        """Stop pulling, then wait until everything in flight is settled."""
+        await self._ports.deliveries.close()
+        await self._is_idle.wait()
+
+    async def on_stop(self) -> None:
+        """Stop pulling; what is in flight comes back by redelivery if nobody settles it."""
+        await self._ports.deliveries.close()
+
+    # ── Pull ─────────────────────────────────────────────────────────────────────────────────
+
+    async def _pull(self) -> None:
+        while True:
+            try:
+                deliveries = await self._ports.deliveries.pull(PULL_MAX)
+            except UnavailableError:
+                await self._ports.clock.sleep(PULL_RETRY_SECONDS)
+                continue
+            if not deliveries:
+                return
+            for delivery in deliveries:
+                self._in_flight[id(delivery)] = delivery
+            self._is_idle.clear()
+            for delivery in deliveries:
+                await self._dispatch(delivery)
+
+    async def _keep_alive(self) -> None:
+        clock = self._ports.clock
+        while True:
+            await clock.sleep(KEEP_ALIVE_EVERY_SECONDS)
+            now = clock.monotonic()
+            for delivery in tuple(self._in_flight.values()):
+                if now - delivery.kept_alive_at >= KEEP_ALIVE_EVERY_SECONDS:
+                    delivery.keep_alive()
+
+    # ── Dispatch ─────────────────────────────────────────────────────────────────────────────
+
+    async def _dispatch(self, delivery: Delivery) -> None:
+        continuation = delivery.continuation
+        if continuation is not None:
+            await self._dispatch_continuation(delivery, continuation)
+            return
+        wanted = [
+            (match.flow, triggers)
+            for match in self._routes.current.table.match(delivery.event.event_type)
+            if (triggers := match.triggers_for(delivery.sequence))
+        ]
+        if not wanted:
+            observation = DeliveryUnwanted(self._tenant, delivery.event.event_type)
+            self._ports.observer.observe(observation)
+            self._settle_alone(delivery, Settlement.ACK)
+            return
+        share = SharedDelivery(delivery, len(wanted), self._forget)
+        for flow, triggers in wanted:
+            request = RunRequest(
+                run_id=run_id(delivery.event.id, flow.name),
+                event=delivery.event,
+                triggers=triggers,
+                share=share,
+                hops=delivery.hops,
+                reply_to=delivery.reply_to,
+            )
+            await self._tell(flow.name, request)
+
+    async def _dispatch_continuation(self, delivery: Delivery, waiting: Continuation) -> None:
+        if waiting.flow not in self._routes.current.executors:
+            await self._park(delivery, waiting)
+            return
+        request = RunRequest(
+            run_id=waiting.run_id,
+            event=waiting.event,
+            triggers=(),
+            share=SharedDelivery(delivery, 1, self._forget),
+            hops=waiting.hops,
+            attempt=waiting.attempt,
+            parent_run_id=waiting.parent_run_id,
+        )
+        await self._tell(waiting.flow, request)
+
+    async def _tell(self, flow: str, request: RunRequest) -> None:
+        try:
+            await self._routes.current.executors[flow].tell(request)
+        except (ActorStoppedError, LookupError):
+            # The deployment changed, or the worker is going: whoever has the flow takes it.
+            request.share.settle_one(Settlement.NAK)
+
+    async def _park(self, delivery: Delivery, waiting: Continuation) -> None:
+        error = RunError("unknown_flow", None, f"there is no flow {waiting.flow!r} any more")
+        letter = DeadLetter(
+            tenant=self._tenant,
+            reason=error.code,
+            error=error,
+            attempts=waiting.attempt,
+            letter_id=waiting.run_id,
+            event=waiting.event,
+            flow=waiting.flow,
+        )
+        try:
+            await self._ports.dead_letters.park(letter)
+        except UnavailableError:
+            self._settle_alone(delivery, Settlement.NAK)
+        else:
+            self._settle_alone(delivery, Settlement.ACK)
+
+    def _settle_alone(self, delivery: Delivery, settlement: Settlement) -> None:
+        delivery.settle(settlement)
+        self._forget(delivery)
+
+    def _forget(self, delivery: Delivery) -> None:
+        self._in_flight.pop(id(delivery), None)
+        if not self._in_flight:
+            self._is_idle.set()
