@@ -17,6 +17,7 @@ from grammar.errors import (
     ValueMismatchError,
 )
 from grammar.span import SourceText, Span
+from grammar.template import Template, compile_template
 from grammar.values import HostMap
 
 __all__ = [
@@ -32,5 +33,7 @@ __all__ = [
     "Limits",
     "SourceText",
     "Span",
+    "Template",
     "ValueMismatchError",
+    "compile_template",
 ]

@@ -1,0 +1,1 @@
+"""The helpers of templates; `catalog` has the table of them."""
