@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from croniter import CroniterBadDateError, CroniterError, croniter
+from croniter import CroniterBadDateError, croniter
 
 YEARS_SEARCHED_MAX: Final = 28
 """Weekdays and leap days repeat after 28 years: a date not met by then never comes."""
@@ -63,6 +63,6 @@ def parse_cron(expression: str, timezone: str) -> CronSchedule:
         raise ValueError("a cron expression has five fields, or six with seconds first")
     try:
         croniter(expression, second_at_beginning=True)
-    except (CroniterError, ValueError, LookupError, AttributeError, TypeError) as error:
+    except (ValueError, LookupError, AttributeError, TypeError) as error:
         raise ValueError(f"bad cron expression {expression!r}: {error}") from error
     return CronSchedule(expression, zone)

@@ -1,0 +1,49 @@
+# The verbs of this project. Everything installs itself into .venv; no service is needed.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+BUNDLE ?= examples/orders
+WORKERS ?= 2
+
+.PHONY: setup fmt check test test-unit run bench docs clean
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml .ci/constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c .ci/constraints.txt -e '.[dev]'
+	@touch $@
+
+fmt: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix --quiet .
+
+check: setup
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/mypy app actors grammar tests
+	$(BIN)/lint-imports
+
+test: setup
+	$(BIN)/pytest -q -n $(WORKERS) --dist loadgroup
+
+test-unit: setup
+	$(BIN)/pytest -q -n $(WORKERS) -m "not server and not e2e"
+
+run: setup
+	$(BIN)/greentic-events start $(BUNDLE)
+
+bench: $(VENV)/.bench
+	$(BIN)/python -m tests.benchmarks.run
+
+$(VENV)/.bench: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c .ci/constraints.txt -e '.[dev,bench]'
+	@touch $@
+
+docs: setup
+	$(BIN)/python -m app.cli.main docs --output docs
+
+clean:
+	rm -rf $(VENV) build dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
