@@ -75,7 +75,7 @@ def _parser() -> Lark:
 
 def _explain(fault: UnexpectedInput, source: SourceText) -> FlowSyntaxError:
     """Turn the parser's refusal into words: what stands there, and what to do."""
-    start = fault.pos_in_stream
+    start: int | None = fault.pos_in_stream
     if start is None or _is_end(fault):
         start = len(source.text)
     rest = source.text[start : start + 5]
