@@ -42,6 +42,7 @@ class ActorCell(Generic[M]):
         self._supervisor = supervisor
         self._service: ActorService[M] | None = None
         self._halting: asyncio.Task[None] | None = None
+        self._is_up = False
 
     @property
     def depth(self) -> int:
@@ -51,7 +52,7 @@ class ActorCell(Generic[M]):
     @property
     def ending(self) -> Ending | None:
         """How the present incarnation ended; None while it runs or there is none."""
-        return None if self._service is None else self._service.ending
+        return self._service.ending if self._service is not None and self._is_up else None
 
     async def start(self) -> None:
         """Build an actor and let it get ready; raises its error, or ActorStoppedError if slow."""
@@ -71,11 +72,13 @@ class ActorCell(Generic[M]):
         if starting.cancelled():
             raise ActorStoppedError(f"{self.ref.name} was cancelled while it started")
         starting.result()
+        self._is_up = True
 
     async def halt(self) -> None:
         """Stop the incarnation, at the latest after ``stop_timeout_seconds``."""
         if self._service is None:
             return
+        self._is_up = False
         if self._halting is None:
             # A task of its own: if the halt is cancelled and asked for again, the second asker
             # must wait for the same stop, since mode's second `stop()` returns at once.
@@ -99,12 +102,12 @@ class ActorCell(Generic[M]):
     async def finish(self, timeout_seconds: float) -> DrainReport:
         """Close the mailbox and wait until the actor has handled what is inside."""
         self.ref.mailbox.close()
-        if self._service is not None:
+        if self._service is not None and self._is_up:
             ended = start_quietly(self._service.wait_ended(), name=f"drain {self.ref.name}")
             await wait_done_within(self._ports.clock, timeout_seconds, ended)
             ended.cancel()
         ending = self.ending
-        is_idle = self._service is None and not self.depth
+        is_idle = not self._is_up and not self.depth
         if is_idle or (ending is not None and ending.error is None):
             return DrainReport(finished=(self.ref.name,))
         return DrainReport(unfinished=(self.ref.name,))

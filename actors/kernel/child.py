@@ -92,6 +92,7 @@ class Child:
         """Forget crashes and budgets: its supervisor starts afresh."""
         self.window.clear()
         self.failure = None
+        self.unit.resume()  # it may have been set aside when its supervisor went down
 
     def snapshot(self) -> ChildSnapshot:
         """Show the child as it is now."""

@@ -42,6 +42,7 @@ async def restart_together(
 ) -> None:
     """Halt all children in parallel, wait, start them one by one in their order."""
     group = tuple(children)
+    await cancel_and_wait(child.operation for child in group)
     for child in group:
         child.state = "restarting"
     await halt_all(group)

@@ -74,7 +74,7 @@ class ActorService(Service, Generic[M]):
 
     def add_task(self, work: Coroutine[Any, Any, None]) -> "asyncio.Future[None]":
         """Run work beside the loop; an error in it crashes the actor."""
-        task: asyncio.Future[None] = self.add_future(work)
+        task: asyncio.Future[None] = self.add_future(self._guard(work))
         self._work.add(task)
         task.add_done_callback(self._work.discard)
         return task
@@ -106,8 +106,10 @@ class ActorService(Service, Generic[M]):
             cancelled = ActorStoppedError("the actor was cancelled from outside its supervisor")
             cancelled.__cause__ = error
             await self.crash(cancelled)
-            return
-        self._end(None)
+        except Exception as error:  # noqa: BLE001  # the actor's edge; mode lets some errors pass
+            await self.crash(error)
+        else:
+            self._end(None)
 
     async def crash(self, reason: BaseException) -> None:
         """Take note of a crash and tell the supervisor, nobody else."""
@@ -142,6 +144,12 @@ class ActorService(Service, Generic[M]):
 
     async def _feed_batch(self) -> None:
         await self._actor.receive_many(self._mailbox.take_nowait(self._actor.batch_max))
+
+    async def _guard(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Exception as error:  # noqa: BLE001  # the actor's edge, like its loop
+            await self.crash(error)
 
     def _end(self, error: BaseException | None) -> None:
         if not self._ended.done():

@@ -70,7 +70,7 @@ class Supervisor(Service, SupervisorStrategyT):
         self._ports = ports
         self._window = RestartWindow(spec.budget)
         self._table: dict[str, Child] = {}
-        self._leaving: set[asyncio.Task[Any]] = set()
+        self._leaving: dict[asyncio.Task[Any], Child] = {}
         self._together: asyncio.Task[None] | None = None
         self._halting: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
@@ -106,7 +106,12 @@ class Supervisor(Service, SupervisorStrategyT):
         child = self._table.pop(name, None)
         if child is None:
             raise LookupError(f"{self.path} has no child {name}")
-        return await self._leave(self._remove(child, drain=drain))
+        child.state = "stopped"
+        leaving = self._track(child, self._remove(child, drain=drain))
+        await asyncio.wait({leaving})
+        if leaving.cancelled():  # the supervisor was stopped meanwhile
+            return DrainReport(unfinished=(child.path,))
+        return leaving.result()
 
     async def drain(self, timeout_seconds: float) -> DrainReport:
         """Stop accepting, let all children finish in parallel, then stop; says who did not."""
@@ -116,7 +121,6 @@ class Supervisor(Service, SupervisorStrategyT):
 
     async def stop(self) -> None:
         """Stop all children in parallel, each within its time, for good."""
-        self._is_retired = True
         self.close()
         await self.halt()
 
@@ -192,6 +196,9 @@ class Supervisor(Service, SupervisorStrategyT):
 
     def close(self) -> None:
         """Refuse messages in the whole tree for ever, answer every pending ask."""
+        self._is_retired = True
+        if self.supervisor is not None:
+            self.beacon.detach(self.supervisor.beacon)
         for child in self._table.values():
             child.unit.close()
 
@@ -219,11 +226,13 @@ class Supervisor(Service, SupervisorStrategyT):
         """Stop the children in parallel."""
         children = tuple(self._table.values())
         await cancel_and_wait([self._together, *(child.operation for child in children)])
-        await halt_all(children)
+        leaving = tuple(self._leaving.values())
+        await cancel_and_wait(tuple(self._leaving))
+        for child in leaving:
+            child.unit.close()
+        await halt_all((*children, *leaving))
         for child in children:
             child.state = "stopped"
-        if self._leaving:
-            await cancel_and_wait(self._leaving)
 
     async def crash(self, reason: BaseException) -> None:
         """Fail: the parent is told, nobody else."""
@@ -271,7 +280,7 @@ class Supervisor(Service, SupervisorStrategyT):
                 self._ports.report(ActorCrashed(child.path, error, error_code(error)))
             if error is None or child.spec.restart == "temporary":
                 del self._table[child.spec.name]
-                self._track(end_child(child, self._ports))
+                self._track(child, end_child(child, self._ports))
             else:
                 crashed.append((child, error))
         if self.spec.strategy == "one_for_all":
@@ -370,13 +379,10 @@ class Supervisor(Service, SupervisorStrategyT):
         await end_child(child, self._ports)
         return report
 
-    async def _leave(self, work: Coroutine[Any, Any, DrainReport]) -> DrainReport:
-        return await asyncio.shield(self._track(work))
-
-    def _track(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        task = start_quietly(work, name=f"leave {self.path}")
-        self._leaving.add(task)
-        task.add_done_callback(self._leaving.discard)
+    def _track(self, child: Child, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = start_quietly(work, name=f"leave {child.path}")
+        self._leaving[task] = child
+        task.add_done_callback(self._leaving.pop)
         return task
 
     # ── The table of children ─────────────────────────────────────────────────────────────────
