@@ -15,6 +15,8 @@
     │   ├── MediaTypeError          415
     │   ├── NotSupportedYetError    422  a form of request this version lacks
     │   └── OverloadedError         503  the process has as many requests as it takes
+    ├── BundleError               a bundle cannot be used; carries every problem
+    ├── CommandError              a command cannot do what was asked of it here
     ├── BusError                  NATS refused what we asked of it
     └── StoreError                a store refused what we asked of it
         ├── NotFoundError
@@ -141,6 +143,26 @@ class OverloadedError(IngressError):
     def __init__(self, message: str, *, retry_after_seconds: float) -> None:
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
+
+
+class BundleError(AppError):
+    """A bundle cannot be used at all. ``problems`` holds all that was found, not only the first."""
+
+    code = "bundle.invalid"
+
+    def __init__(self, message: str, problems: Sequence[object] = ()) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems)
+
+
+class CommandError(AppError):
+    """A command of the command line cannot do what was asked of it here; ``hint`` says what can."""
+
+    code = "cli.refused"
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
 
 
 class BusError(AppError):

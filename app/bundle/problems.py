@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from app.errors import AppError
+from app.errors import BundleError
 
 Severity = Literal["error", "warning"]
 
@@ -34,17 +34,12 @@ class Problem:
         return f"{self.file}:{self.line}:{self.column}"
 
 
-class BundleError(AppError):
-    """A bundle cannot be used at all. ``problems`` holds all that was found, not only the first."""
-
-    code = "bundle.invalid"
-
-    def __init__(self, problems: Sequence[Problem]) -> None:
-        errors = errors_of(problems)
-        first = errors[0] if errors else problems[0]
-        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-        super().__init__(f"{first.place}: {first.message}{more}")
-        self.problems = tuple(problems)
+def bundle_error(problems: Sequence[Problem]) -> BundleError:
+    """Make the error of a bundle that cannot be used: its text names the first of the errors."""
+    errors = errors_of(problems)
+    first = errors[0] if errors else problems[0]
+    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    return BundleError(f"{first.place}: {first.message}{more}", problems)
 
 
 def errors_of(problems: Iterable[Problem]) -> list[Problem]:

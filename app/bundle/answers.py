@@ -1,0 +1,162 @@
+"""``answers.json`` or ``answers.yaml``: which providers are on, and with which options (SPEC 6).
+
+In: a document and the caller's environment. Out: checked options per provider. Refuses providers
+and options that this version lacks, and ``$NAME`` where nobody may expand it. ``$$`` at the start
+of a value stands for one ``$``.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+from actors.diagnostics import did_you_mean
+from app.bundle.document import Document, Path
+from app.bundle.models import ProviderEntry, TimerOptions, check_section
+from app.bundle.problems import Problem, errors_of
+from app.providers.catalog import PROVIDERS
+
+WEBHOOK: Final = "events-webhook"
+TIMER: Final = "events-timer"
+EVENTS_PREFIX: Final = "events-"
+STANDARD_PROVIDERS: Final = (WEBHOOK, TIMER, "events-email-sendgrid", "events-sms-twilio")
+VARIABLE_UNSET: Final = "bundle.variable_unset"
+
+_REFERENCE = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
+_OTHER_KINDS: Final = ("messaging-", "component-", "secrets-", "oauth-", "state-", "telemetry-")
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """The options of every provider that is on, by its name, and what is wrong with the rest."""
+
+    options: Mapping[str, BaseModel] = field(default_factory=dict, repr=False)
+    problems: tuple[Problem, ...] = ()
+
+
+def read_answers(
+    document: Document,
+    listed: Mapping[str, ProviderEntry],
+    environment: Mapping[str, str] | None,
+) -> Answers:
+    """Check the answers of a bundle whose manifest lists the providers ``listed``.
+
+    ``environment`` None means that this process may not expand ``$NAME``: then each is an error.
+    """
+    data = document.data
+    if data is None:
+        data = {}
+    if not isinstance(data, dict):
+        problem = document.problem((), "bundle.value", "must map provider names to options")
+        return Answers(problems=(problem,))
+    problems: list[Problem] = []
+    expanded = {
+        name: _expand(document, (name,), options, environment, problems)
+        for name, options in data.items()
+    }
+    options: dict[str, BaseModel] = {}
+    for name in (WEBHOOK, TIMER):
+        checked, found = _check_supported(document, name, expanded, listed)
+        problems += found
+        if checked is not None:
+            options[name] = checked
+    problems += _check_others(document, expanded)
+    return Answers(options, tuple(problems))
+
+
+def _check_supported(
+    document: Document, name: str, answers: Mapping[str, Any], listed: Mapping[str, ProviderEntry]
+) -> tuple[BaseModel | None, list[Problem]]:
+    """Give a provider's options if it is on: answered so, or listed, or nothing is listed."""
+    if name not in answers and listed and name not in listed:
+        return None, []
+    options = answers.get(name, {})
+    problems = _check_signatures(document, name, options)
+    model = _options_model(name)
+    if problems:
+        options = {key: value for key, value in options.items() if key != "signatures"}
+    checked, found = check_section(document, (name,), options, model)
+    problems += found
+    if checked is None or errors_of(problems) or not getattr(checked, "enabled", True):
+        return None, problems
+    return checked, problems
+
+
+def _options_model(name: str) -> type[BaseModel]:
+    return next((spec.options_model for spec in PROVIDERS if spec.name == name), TimerOptions)
+
+
+def _check_signatures(document: Document, name: str, options: Any) -> list[Problem]:
+    if name != WEBHOOK or not isinstance(options, dict) or not options.get("signatures"):
+        return []
+    message = "'signatures' is not in this version, which checks secret_header/secret_key only"
+    return [document.problem((name, "signatures"), "bundle.unsupported", message, of="key")]
+
+
+def _check_others(document: Document, answers: Mapping[str, Any]) -> list[Problem]:
+    """Name what is asked of providers that this version does not have."""
+    problems: list[Problem] = []
+    skipped: list[str] = []
+    for name, options in answers.items():
+        is_on = not isinstance(options, dict) or options.get("enabled", True) is not False
+        if name in (WEBHOOK, TIMER) or not is_on:
+            continue
+        if name.startswith(_OTHER_KINDS):
+            skipped.append(name)
+            continue
+        message = f"provider {name!r} is not in this version, which has {WEBHOOK} and {TIMER}"
+        hint = did_you_mean(name, (WEBHOOK, TIMER)) if name not in STANDARD_PROVIDERS else None
+        hint = hint or "set 'enabled' to false to go on without it"
+        problems.append(
+            document.problem((name,), "bundle.unsupported", message, hint=hint, of="key")
+        )
+    if skipped:
+        problems.append(_skipped(document, skipped))
+    return problems
+
+
+def _skipped(document: Document, names: list[str]) -> Problem:
+    """Report once what is of a kind that events have no use for (SPEC 12.9)."""
+    message = f"skipped, for they are no event providers: {', '.join(names)}"
+    return document.problem((names[0],), "bundle.skipped", message, severity="warning", of="key")
+
+
+def _expand(
+    document: Document,
+    path: Path,
+    value: Any,
+    environment: Mapping[str, str] | None,
+    problems: list[Problem],
+) -> Any:
+    """Replace ``$NAME`` values by the caller's variables; depth is bounded by the reader's."""
+    if isinstance(value, dict):
+        return {
+            key: _expand(document, (*path, key), item, environment, problems)
+            for key, item in value.items()
+        }
+    if isinstance(value, list):
+        return [
+            _expand(document, (*path, index), item, environment, problems)
+            for index, item in enumerate(value)
+        ]
+    if not isinstance(value, str) or not value.startswith("$"):
+        return value
+    if value.startswith("$$"):
+        return value[1:]
+    match = _REFERENCE.fullmatch(value)
+    if match is None:
+        return value
+    found = None if environment is None else environment.get(match[1])
+    if found is None:
+        problems.append(_unexpanded(document, path, match[1], may_expand=environment is not None))
+    return found
+
+
+def _unexpanded(document: Document, path: Path, name: str, *, may_expand: bool) -> Problem:
+    if may_expand:
+        message = f"the environment variable {name} is not set"
+        return document.problem(path, VARIABLE_UNSET, message, hint=f"export {name}=…")
+    message = f"${name} must be expanded on the machine of whoever hands the bundle over"
+    return document.problem(path, "bundle.unexpanded", message)
