@@ -1,0 +1,5 @@
+"""Logs and metrics: what the process says about itself.
+
+In: the core's observations and the ingress's counts. Out: log lines and Prometheus metrics, from
+one table. Refuses payloads and secrets. Inside this package import the modules, not this door.
+"""
