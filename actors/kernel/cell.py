@@ -103,9 +103,12 @@ class ActorCell(Generic[M]):
         """Close the mailbox and wait until the actor has handled what is inside."""
         self.ref.mailbox.close()
         if self._service is not None and self._is_up:
+            self._service.drain()
             ended = start_quietly(self._service.wait_ended(), name=f"drain {self.ref.name}")
-            await wait_done_within(self._ports.clock, timeout_seconds, ended)
-            ended.cancel()
+            try:
+                await wait_done_within(self._ports.clock, timeout_seconds, ended)
+            finally:
+                ended.cancel()
         ending = self.ending
         is_idle = not self._is_up and not self.depth
         if is_idle or (ending is not None and ending.error is None):

@@ -15,8 +15,6 @@ T = TypeVar("T")
 
 async def wait_done_within(clock: Clock, seconds: float, task: asyncio.Future[T]) -> bool:
     """Wait at most ``seconds`` for the task; it keeps running when False comes back."""
-    if task.done():
-        return True
     timer = asyncio.ensure_future(clock.sleep(seconds))
     try:
         await asyncio.wait((task, timer), return_when=asyncio.FIRST_COMPLETED)

@@ -55,6 +55,7 @@ class ActorService(Service, Generic[M]):
         self._mailbox = mailbox
         self._has_begun = False
         self._is_finishing = False
+        self._is_draining = False
         self._work: set[asyncio.Future[None]] = set()
         self._ended: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
         actor.attach(self)
@@ -71,6 +72,11 @@ class ActorService(Service, Generic[M]):
     def finish(self) -> None:
         """End the loop after the message in hand."""
         self._is_finishing = True
+
+    def drain(self) -> None:
+        """Close the mailbox; the actor ends when it has handled what is inside."""
+        self._is_draining = True
+        self._mailbox.close()
 
     def add_task(self, work: Coroutine[Any, Any, None]) -> "asyncio.Future[None]":
         """Run work beside the loop; an error in it crashes the actor."""
@@ -97,8 +103,12 @@ class ActorService(Service, Generic[M]):
             await self._feed()
             if self.should_stop:
                 return
-            if not self._is_finishing:
+            if self._is_draining:
                 await self._actor.on_drain()
+            elif not self._is_finishing:
+                # The mailbox was closed ahead of a stop: that is no end of the actor's own.
+                await self._stopped.wait()
+                return
         except asyncio.CancelledError as error:
             if self.should_stop:
                 raise

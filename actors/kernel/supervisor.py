@@ -262,11 +262,15 @@ class Supervisor(Service, SupervisorStrategyT):
 
     @Service.task
     async def _supervise(self) -> None:
-        while not self.should_stop:
-            await self._wake.wait()
-            self._wake.clear()
+        while await self._is_woken():
             if not self._is_draining and self._together is None:
                 self._look()
+
+    async def _is_woken(self) -> bool:
+        await self._wake.wait()
+        self._wake.clear()
+        # Asked after the wait: a stop that came meanwhile owns the children now.
+        return not self.should_stop and not self._is_retired
 
     def _look(self) -> None:
         crashed: list[tuple[Child, BaseException]] = []
