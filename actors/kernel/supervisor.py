@@ -12,7 +12,6 @@ restart or quarantine runs as the child's one operation beside it.
 """
 
 import asyncio
-from collections.abc import Coroutine
 from typing import Any, TypeVar, assert_never
 
 from mode.services import Service
@@ -24,11 +23,11 @@ from actors.errors import ActorStoppedError, RestartBudgetError
 from actors.kernel.budget import RestartWindow
 from actors.kernel.cell import ActorCell
 from actors.kernel.child import Child, GiveUp, RestartChild, SetAside
+from actors.kernel.crew import Crew
 from actors.kernel.deadline import start_quietly
 from actors.kernel.lifecycle import (
     cancel_and_wait,
     end_child,
-    halt_all,
     quarantine_child,
     restart_child,
     restart_together,
@@ -42,7 +41,6 @@ from actors.kernel.specs import AnySpec, ChildSpec, SupervisorSpec
 from actors.kernel.unit import ChildSnapshot, DrainReport
 
 M = TypeVar("M")
-T = TypeVar("T")
 
 
 class Supervisor(Service, SupervisorStrategyT):
@@ -69,9 +67,7 @@ class Supervisor(Service, SupervisorStrategyT):
         self.replacement = None
         self._ports = ports
         self._window = RestartWindow(spec.budget)
-        self._table: dict[str, Child] = {}
-        self._leaving: dict[asyncio.Task[Any], Child] = {}
-        self._together: asyncio.Task[None] | None = None
+        self._crew = Crew(self.path, self._operation_done)
         self._halting: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
         self._is_draining = False
@@ -89,13 +85,13 @@ class Supervisor(Service, SupervisorStrategyT):
         that is taken, ActorStoppedError once the supervisor drains or is stopped.
         """
         cell = self._add_actor(spec)
-        await self._start_added(self._table[spec.name])
+        await self._start_added(self._crew[spec.name])
         return cell.ref
 
     async def nest(self, spec: SupervisorSpec) -> "Supervisor":
         """Add a supervisor and start it; like `spawn`."""
         nested = self._add_supervisor(spec)
-        await self._start_added(self._table[spec.name])
+        await self._start_added(self._crew[spec.name])
         return nested
 
     async def remove(self, name: str, *, drain: bool = True) -> DrainReport:
@@ -103,11 +99,8 @@ class Supervisor(Service, SupervisorStrategyT):
 
         The name is free at once, so a successor may start while the child finishes its work.
         """
-        child = self._table.pop(name, None)
-        if child is None:
-            raise LookupError(f"{self.path} has no child {name}")
-        child.state = "stopped"
-        leaving = self._track(child, self._remove(child, drain=drain))
+        child = self._crew.leave(name)
+        leaving = self._crew.see_off(child, self._remove(child, drain=drain))
         await asyncio.wait({leaving})
         if leaving.cancelled():  # the supervisor was stopped meanwhile
             return DrainReport(unfinished=(child.path,))
@@ -131,28 +124,28 @@ class Supervisor(Service, SupervisorStrategyT):
 
     def ref_of(self, name: str) -> ActorRef[Any]:
         """Give the ref of an actor among the children; LookupError."""
-        unit = self._child(name).unit
+        unit = self._crew[name].unit
         if not isinstance(unit, ActorCell):
             raise LookupError(f"{self.path}/{name} is a supervisor")  # noqa: TRY004  # no such actor
         return unit.ref
 
     def supervisor_of(self, name: str) -> "Supervisor":
         """Give a supervisor among the children; LookupError."""
-        unit = self._child(name).unit
+        unit = self._crew[name].unit
         if not isinstance(unit, Supervisor):
             raise LookupError(f"{self.path}/{name} is an actor")  # noqa: TRY004  # no such supervisor
         return unit
 
     def children(self) -> tuple[ChildSnapshot, ...]:
         """Show the children as they are now, in the order they were added."""
-        return tuple(child.snapshot() for child in self._table.values())
+        return self._crew.snapshots()
 
     # ── As a child of another supervisor (`unit.Unit`) ────────────────────────────────────────
 
     @property
     def depth(self) -> int:
         """Messages that wait for any actor of the tree."""
-        return sum(child.unit.depth for child in self._table.values())
+        return self._crew.depth
 
     @property
     def ending(self) -> Ending | None:
@@ -179,28 +172,22 @@ class Supervisor(Service, SupervisorStrategyT):
     async def finish(self, timeout_seconds: float) -> DrainReport:
         """Refuse new messages and let all children finish in parallel."""
         self._is_draining = True
-        children = tuple(self._table.values())
-        await cancel_and_wait([self._together, *(child.operation for child in children)])
-        reports = await asyncio.gather(*(child.unit.finish(timeout_seconds) for child in children))
-        return sum(reports, DrainReport())
+        return await self._crew.finish(timeout_seconds)
 
     def suspend(self) -> None:
         """Refuse messages in the whole tree."""
-        for child in self._table.values():
-            child.unit.suspend()
+        self._crew.suspend()
 
     def resume(self) -> None:
         """Take messages again in the whole tree."""
-        for child in self._table.values():
-            child.unit.resume()
+        self._crew.resume()
 
     def close(self) -> None:
         """Refuse messages in the whole tree for ever, answer every pending ask."""
         self._is_retired = True
         if self.supervisor is not None:
             self.beacon.detach(self.supervisor.beacon)
-        for child in self._table.values():
-            child.unit.close()
+        self._crew.close()
 
     def snapshots(self) -> tuple[ChildSnapshot, ...]:
         """Show the children."""
@@ -211,7 +198,7 @@ class Supervisor(Service, SupervisorStrategyT):
     async def on_start(self) -> None:
         """Start the children: side by side, or in order where they depend on each other."""
         self._window.clear()
-        children = tuple(self._table.values())
+        children = tuple(self._crew)
         for child in children:
             child.renew()
         if self.spec.strategy == "one_for_all":
@@ -219,20 +206,12 @@ class Supervisor(Service, SupervisorStrategyT):
                 await self._start_now(child)
         elif children:
             await asyncio.wait(
-                [self._operate(child, self._first_start(child)) for child in children]
+                [self._crew.operate(child, self._first_start(child)) for child in children]
             )
 
     async def on_stop(self) -> None:
         """Stop the children in parallel."""
-        children = tuple(self._table.values())
-        await cancel_and_wait([self._together, *(child.operation for child in children)])
-        leaving = tuple(self._leaving.values())
-        await cancel_and_wait(tuple(self._leaving))
-        for child in leaving:
-            child.unit.close()
-        await halt_all((*children, *leaving))
-        for child in children:
-            child.state = "stopped"
+        await self._crew.halt()
 
     async def crash(self, reason: BaseException) -> None:
         """Fail: the parent is told, nobody else."""
@@ -263,7 +242,7 @@ class Supervisor(Service, SupervisorStrategyT):
     @Service.task
     async def _supervise(self) -> None:
         while await self._is_woken():
-            if not self._is_draining and self._together is None:
+            if not self._is_draining and self._crew.together is None:
                 self._look()
 
     async def _is_woken(self) -> bool:
@@ -274,7 +253,7 @@ class Supervisor(Service, SupervisorStrategyT):
 
     def _look(self) -> None:
         crashed: list[tuple[Child, BaseException]] = []
-        for child in tuple(self._table.values()):
+        for child in self._crew:
             ending = child.ending
             if ending is None:
                 continue
@@ -283,8 +262,8 @@ class Supervisor(Service, SupervisorStrategyT):
                 child.last_error = error
                 self._ports.report(ActorCrashed(child.path, error, error_code(error)))
             if error is None or child.spec.restart == "temporary":
-                del self._table[child.spec.name]
-                self._track(child, end_child(child, self._ports))
+                self._crew.leave(child.spec.name)
+                self._crew.see_off(child, end_child(child, self._ports))
             else:
                 crashed.append((child, error))
         if self.spec.strategy == "one_for_all":
@@ -299,12 +278,14 @@ class Supervisor(Service, SupervisorStrategyT):
             match verdict:
                 case RestartChild(restarts_before):
                     delay = self._delay_seconds(restarts_before)
-                    self._operate(child, restart_child(child, self._ports, delay_seconds=delay))
+                    self._crew.operate(
+                        child, restart_child(child, self._ports, delay_seconds=delay)
+                    )
                 case SetAside(seconds):
                     code = error_code(error)
                     self._ports.report(ChildQuarantined(child.path, seconds, error, code))
                     aside = quarantine_child(child, self._ports, retry_after_seconds=seconds)
-                    self._operate(child, aside)
+                    self._crew.operate(child, aside)
                 case GiveUp():
                     self._give_up(child, error)
                     return
@@ -323,13 +304,7 @@ class Supervisor(Service, SupervisorStrategyT):
             self._give_up(child, error)
             return
         delay = self._delay_seconds(restarts_before)
-        group = restart_together(self._table.values(), self._ports, delay_seconds=delay)
-        self._together = start_quietly(group, name=f"restart {self.path}")
-        self._together.add_done_callback(self._together_done)
-
-    def _together_done(self, task: asyncio.Task[None]) -> None:
-        self._together = None
-        self._operation_done(task)
+        self._crew.operate_together(restart_together(self._crew, self._ports, delay_seconds=delay))
 
     def _delay_seconds(self, restarts_before: int) -> float:
         return self.spec.backoff.delay_seconds(restarts_before, self._ports.random())
@@ -348,17 +323,6 @@ class Supervisor(Service, SupervisorStrategyT):
 
     # ── Operations on a child ─────────────────────────────────────────────────────────────────
 
-    def _operate(self, child: Child, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = start_quietly(work, name=f"operate {child.path}")
-        child.operation = task
-
-        def done(finished: asyncio.Task[None]) -> None:
-            child.operation = None
-            self._operation_done(finished)
-
-        task.add_done_callback(done)
-        return task
-
     def _operation_done(self, task: asyncio.Task[None]) -> None:
         # An operation raises only if the kernel itself is wrong; then the parent must know.
         if not task.cancelled() and (error := task.exception()) is not None:
@@ -369,7 +333,7 @@ class Supervisor(Service, SupervisorStrategyT):
         await start_child(child, self._ports, is_restart=False)
 
     async def _start_now(self, child: Child) -> None:
-        await asyncio.wait({self._operate(child, self._first_start(child))})
+        await asyncio.wait({self._crew.operate(child, self._first_start(child))})
 
     async def _start_added(self, child: Child) -> None:
         if self.started and not self.should_stop:
@@ -383,12 +347,6 @@ class Supervisor(Service, SupervisorStrategyT):
         await end_child(child, self._ports)
         return report
 
-    def _track(self, child: Child, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        task = start_quietly(work, name=f"leave {child.path}")
-        self._leaving[task] = child
-        task.add_done_callback(self._leaving.pop)
-        return task
-
     # ── The table of children ─────────────────────────────────────────────────────────────────
 
     def _add(self, spec: AnySpec) -> None:
@@ -400,26 +358,20 @@ class Supervisor(Service, SupervisorStrategyT):
     def _add_actor(self, spec: ChildSpec[M]) -> ActorCell[M]:
         path = self._path_for(spec)
         cell = ActorCell(spec, self._ports, path=path, supervisor=self)
-        self._table[spec.name] = Child(spec, cell, path=path, budget=self.spec.budget)
+        self._crew.join(Child(spec, cell, path=path, budget=self.spec.budget))
         return cell
 
     def _add_supervisor(self, spec: SupervisorSpec) -> "Supervisor":
         path = self._path_for(spec)
         nested = Supervisor(spec, self._ports, path=path, parent=self)
-        self._table[spec.name] = Child(spec, nested, path=path, budget=self.spec.budget)
+        self._crew.join(Child(spec, nested, path=path, budget=self.spec.budget))
         return nested
 
     def _path_for(self, spec: AnySpec) -> str:
         path = f"{self.path}/{spec.name}"
         if self._is_retired or self._is_draining:
             raise ActorStoppedError(f"{self.path} takes no more children")
-        if spec.name in self._table:
+        if spec.name in self._crew:
             raise ValueError(f"{path} exists already")
         self.spec.check_child(spec)
         return path
-
-    def _child(self, name: str) -> Child:
-        try:
-            return self._table[name]
-        except KeyError:
-            raise LookupError(f"{self.path} has no child {name}") from None

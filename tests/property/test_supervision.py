@@ -54,7 +54,7 @@ def running(snapshots: tuple[ChildSnapshot, ...]) -> bool:
 
 def no_secret_death(supervisor: Supervisor) -> bool:
     """No child is thought to run whose service has ended."""
-    return all(child.ending is None for child in supervisor._table.values())
+    return all(child.ending is None for child in supervisor._crew)
 
 
 @settings_for_trees()

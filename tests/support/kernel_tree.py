@@ -136,3 +136,8 @@ def ask_count(ref: ActorRef[object], timeout_seconds: float = 5) -> "asyncio.Fut
         return reply
 
     return asyncio.ensure_future(ref.ask(build, timeout_seconds=timeout_seconds))
+
+
+def states(supervisor: Supervisor) -> dict[str, str]:
+    """Name and state of each child."""
+    return {child.name: child.state for child in supervisor.children()}

@@ -12,19 +12,14 @@ from actors.kernel.observations import (
     ActorRestarted,
     ActorStarted,
     ActorStopFailed,
-    ChildQuarantined,
     SupervisorFailed,
 )
 from actors.kernel.ports import KernelPorts
-from actors.kernel.specs import Quarantine, SupervisorSpec
+from actors.kernel.specs import SupervisorSpec
 from actors.kernel.supervisor import Supervisor
-from tests.support.kernel_tree import Boom, Life, World, ask_count
+from tests.support.kernel_tree import Boom, Life, World, ask_count, states
 
 NAMES = ("a", "b", "c", "d", "e")
-
-
-def states(supervisor: Supervisor) -> dict[str, str]:
-    return {child.name: child.state for child in supervisor.children()}
 
 
 async def test_five_children_that_crash_together_all_come_back(world: World) -> None:
@@ -196,73 +191,6 @@ async def test_a_failing_stop_does_not_hold_up_the_restart(world: World) -> None
     assert (fact.name, fact.error_code) == ("root/a", "test.boom")
 
 
-async def test_one_for_all_restarts_all_in_their_order(world: World) -> None:
-    order: list[str] = []
-    root = await world.grow(
-        *(world.child(name, Life(order=order)) for name in ("a", "b", "c")), strategy="one_for_all"
-    )
-    assert order == ["a", "b", "c"]
-    root.ref_of("b").tell_nowait("crash")
-    root.ref_of("c").tell_nowait("crash")
-    await world.clock.advance(1)
-    assert order == ["a", "b", "c"] * 2
-    assert set(states(root).values()) == {"running"}
-
-
-async def test_one_for_all_counts_a_common_crash_once(world: World) -> None:
-    root = await world.grow(
-        *(world.child(name) for name in NAMES), strategy="one_for_all", budget=RestartBudget(1, 10)
-    )
-    for name in NAMES:
-        root.ref_of(name).tell_nowait("crash")
-    await world.clock.advance(1)
-    assert set(states(root).values()) == {"running"}
-    root.ref_of("a").tell_nowait("crash")
-    await world.clock.advance(1)
-    assert root.crashed
-
-
-async def test_one_for_all_sees_a_crash_during_its_restart(world: World) -> None:
-    root = await world.grow(
-        world.child("a"), world.child("b", Life(fail_starts=0)), strategy="one_for_all"
-    )
-    world.lives["b"].fail_starts = 2
-    root.ref_of("a").tell_nowait("crash")
-    await world.clock.advance(3)
-    assert set(states(root).values()) == {"running"}
-    assert world.lives["a"].started == 4
-
-
-async def test_one_for_all_leaves_out_a_child_removed_meanwhile(world: World) -> None:
-    root = await world.grow(world.child("a"), world.child("b"), strategy="one_for_all")
-    root.ref_of("a").tell_nowait("crash")
-    await world.clock.settle()
-    await world.until(asyncio.ensure_future(root.remove("b", drain=False)), 0)
-    await world.clock.advance(1)
-    assert states(root) == {"a": "running"}
-    assert world.lives["b"].started == 1
-
-
-async def test_one_for_all_with_a_temporary_child_lets_it_go(world: World) -> None:
-    root = await world.grow(
-        world.child("a"), world.child("b", restart="temporary"), strategy="one_for_all"
-    )
-    root.ref_of("b").tell_nowait("crash")
-    await world.clock.advance(1)
-    assert states(root) == {"a": "running"}
-    assert world.lives["a"].started == 1
-
-
-async def test_one_for_all_takes_in_a_child_that_is_still_starting(world: World) -> None:
-    root = await world.grow(world.child("a"), strategy="one_for_all")
-    spawning = asyncio.ensure_future(root.spawn(world.child("b", Life(hang_starts=1))))
-    await world.clock.settle()
-    root.ref_of("a").tell_nowait("crash")
-    await world.clock.advance(1)
-    await spawning
-    assert states(root) == {"a": "running", "b": "running"}
-
-
 async def test_a_transient_child_comes_back_only_after_a_crash(world: World) -> None:
     root = await world.grow(world.child("a", restart="transient"))
     root.ref_of("a").tell_nowait("crash")
@@ -282,129 +210,6 @@ async def test_a_temporary_child_that_crashes_is_gone_and_its_asks_answered(worl
     with pytest.raises(ActorStoppedError):
         await asking
     assert root.children() == ()
-
-
-async def test_a_quarantined_child_leaves_its_siblings_alone(world: World) -> None:
-    root = await world.grow(
-        world.child("a", on_exhausted=Quarantine(60), own_budget=RestartBudget(1, 10)),
-        world.child("b"),
-        budget=RestartBudget(0, 10),
-    )
-    ref = root.ref_of("a")
-    for message in ("crash", "crash", "waits"):
-        ref.tell_nowait(message)
-    await world.clock.advance(1)
-    assert states(root) == {"a": "quarantined", "b": "running"}
-    assert world.seen_of(ChildQuarantined)[0].retry_after_seconds == 60
-    snapshot = root.children()[0]
-    assert isinstance(snapshot.last_error, Boom)
-    assert (snapshot.restarts, snapshot.depth, snapshot.path) == (1, 1, "root/a")
-    with pytest.raises(ActorStoppedError):
-        await ref.tell("refused meanwhile")
-    await world.clock.advance(60)
-    assert states(root) == {"a": "running", "b": "running"}
-    assert world.lives["a"].handled == ["waits"]
-    assert world.lives["b"].started == 1
-
-
-async def test_a_child_out_of_quarantine_has_a_fresh_budget(world: World) -> None:
-    root = await world.grow(
-        world.child("a", on_exhausted=Quarantine(5), own_budget=RestartBudget(1, 100))
-    )
-    for _ in range(2):
-        root.ref_of("a").tell_nowait("crash")
-    await world.clock.advance(6)
-    root.ref_of("a").tell_nowait("crash")
-    await world.clock.advance(1)
-    assert states(root) == {"a": "running"}
-    root.ref_of("a").tell_nowait("crash")
-    await world.clock.advance(1)
-    assert states(root) == {"a": "quarantined"}
-
-
-async def test_a_child_in_quarantine_can_be_removed(world: World) -> None:
-    root = await world.grow(
-        world.child("a", on_exhausted=Quarantine(5), own_budget=RestartBudget(0, 100))
-    )
-    root.ref_of("a").tell_nowait("crash")
-    await world.clock.settle()
-    report = await world.until(asyncio.ensure_future(root.remove("a")))
-    assert report.finished == ("root/a",)
-    await world.clock.advance(10)
-    assert world.lives["a"].started == 1
-
-
-async def test_a_nested_supervisor_that_failed_restarts_its_healthy_children_too(
-    world: World,
-) -> None:
-    root = await world.grow()
-    nested = await root.nest(
-        SupervisorSpec(
-            "t", children=(world.child("a"), world.child("b")), budget=RestartBudget(0, 10)
-        )
-    )
-    late = await nested.spawn(world.child("late"))
-    nested.ref_of("a").tell_nowait("crash")
-    await world.clock.advance(1)
-    assert states(nested) == {"a": "running", "b": "running", "late": "running"}
-    assert world.lives["b"].started == 2
-    assert root.children()[0].restarts == 1
-    await late.tell("still the same ref")
-    await world.clock.settle()
-    assert world.lives["late"].handled == ["still the same ref"]
-
-
-async def test_failures_climb_to_the_root(world: World) -> None:
-    root = await world.grow(budget=RestartBudget(1, 60))
-    nested = await root.nest(SupervisorSpec("t", budget=RestartBudget(0, 10)))
-    ref = await nested.spawn(world.child("a"))
-    ref.tell_nowait("crash")
-    await world.clock.advance(1)
-    assert not root.crashed
-    ref.tell_nowait("crash")
-    await world.clock.advance(1)
-    assert isinstance(root.crash_reason, RestartBudgetError)
-
-
-async def test_a_tenant_that_spent_its_budget_is_set_aside_at_once(world: World) -> None:
-    root = await world.grow(world.child("other"))
-    tenant = await root.nest(
-        SupervisorSpec("t", budget=RestartBudget(1, 10), on_exhausted=Quarantine(60))
-    )
-    ref = await tenant.spawn(world.child("a"))
-    ref.tell_nowait("crash")
-    ref.tell_nowait("crash")
-    await world.clock.advance(1)
-    assert states(root) == {"other": "running", "t": "quarantined"}
-    assert states(tenant) == {"a": "stopped"}
-    with pytest.raises(ActorStoppedError):
-        ref.tell_nowait("refused")
-    spawned = await tenant.spawn(world.child("added meanwhile"[:5]))
-    await world.clock.advance(60)
-    assert states(tenant) == {"a": "running", "added": "running"}
-    assert states(root)["t"] == "running"
-    spawned.tell_nowait(1)
-    ref.tell_nowait(2)
-    await world.clock.settle()
-    assert world.lives["a"].handled == [2]
-
-
-async def test_a_grandchild_set_aside_comes_back_with_its_supervisor(world: World) -> None:
-    root = await world.grow()
-    tenant = await root.nest(SupervisorSpec("t", budget=RestartBudget(0, 10)))
-    aside = await tenant.spawn(
-        world.child("a", on_exhausted=Quarantine(1000), own_budget=RestartBudget(0, 10))
-    )
-    other = await tenant.spawn(world.child("b"))
-    aside.tell_nowait("crash")
-    await world.clock.settle()
-    assert states(tenant)["a"] == "quarantined"
-    other.tell_nowait("crash")
-    await world.clock.advance(1)
-    assert states(tenant) == {"a": "running", "b": "running"}
-    aside.tell_nowait("taken")
-    await world.clock.settle()
-    assert world.lives["a"].handled == ["taken"]
 
 
 async def test_children_come_and_go_at_run_time(world: World) -> None:
