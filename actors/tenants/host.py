@@ -5,7 +5,8 @@ tree: a tenant that spends its restart budget is set aside and tried again, the 
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from actors.kernel.ports import KernelPorts
 from actors.kernel.specs import SupervisorSpec
@@ -46,6 +47,18 @@ class TenantHost:
                     await self._add(deployment)
                 else:
                     await tree.deploy(deployment, self._roles)
+
+    @contextmanager
+    def holding(self) -> Iterator[None]:
+        """Keep the routers of today's tenants from dispatching while deployments change."""
+        held = tuple(self._trees.values())
+        for tree in held:
+            tree.routes.hold()
+        try:
+            yield
+        finally:
+            for tree in held:
+                tree.routes.release()
 
     def door(self, tenant: str) -> IngressDoor | None:
         """Give the way in to a tenant; None for a tenant that is not here."""

@@ -48,10 +48,24 @@ class Routes:
 class RoutesInForce:
     """Holds the routes that count now. Swapping is one assignment, so no event sees a mixture."""
 
-    __slots__ = ("current",)
+    __slots__ = ("_is_settled", "current")
 
     def __init__(self, routes: Routes) -> None:
         self.current = routes
+        self._is_settled = asyncio.Event()
+        self._is_settled.set()
+
+    def hold(self) -> None:
+        """Let no router dispatch: the routes are about to change."""
+        self._is_settled.clear()
+
+    def release(self) -> None:
+        """Let routers go on, by the routes that are current now."""
+        self._is_settled.set()
+
+    async def wait_settled(self) -> None:
+        """Wait while the routes are held."""
+        await self._is_settled.wait()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +120,7 @@ class DeliveryRouter(Actor[Never]):
             for delivery in deliveries:
                 self._in_flight[id(delivery)] = delivery
             self._is_idle.clear()
+            await self._routes.wait_settled()
             for delivery in deliveries:
                 await self._dispatch(delivery)
 

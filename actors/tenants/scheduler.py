@@ -99,7 +99,7 @@ class SchedulerActor(Actor[Never]):
     async def _last_tick(self, timer: Timer) -> int | None:
         while True:
             try:
-                return await self._ports.ticks.last_ms(self._tenant, timer.event_type)
+                return await self._ports.ticks.last_stored_tick(self._tenant, timer.event_type)
             except UnavailableError:
                 await self._ports.clock.sleep(RETRY_SECONDS)
 

@@ -1,0 +1,1 @@
+"""What a worker needs of the outside world besides NATS."""
