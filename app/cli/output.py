@@ -1,0 +1,33 @@
+"""What commands print: text for people on a terminal, one JSON document with ``--json``.
+
+In: values and texts. Out: standard output, and standard error for what is no result. Text from
+files and events is never read as markup.
+"""
+
+import json
+import sys
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+
+def printer(*, errors: bool = False) -> Console:
+    """Make a console on the current streams (tests and pipes exchange them)."""
+    return Console(stderr=errors, markup=False, highlight=False, emoji=False, soft_wrap=True)
+
+
+def print_json(document: Any, *, indent: int | None = 2) -> None:
+    """Print one JSON document; ``indent`` None puts it on one line."""
+    sys.stdout.write(json.dumps(document, indent=indent, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+def say(text: str | Text, *, style: str | None = None) -> None:
+    """Print a line of result."""
+    printer().print(text, style=style)
+
+
+def warn(text: str | Text, *, style: str | None = None) -> None:
+    """Print a line that is no result: progress, hints, errors."""
+    printer(errors=True).print(text, style=style)
