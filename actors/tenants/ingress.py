@@ -5,7 +5,7 @@ and never before. It does not wait for one publish before it begins the next.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -43,10 +43,10 @@ class Accept:
 
 @dataclass(frozen=True, slots=True)
 class IngressPorts:
-    """What an ingress actor needs of the world. ``normalizers`` go by provider name."""
+    """What an ingress actor needs of the world; normalizers are found by provider name."""
 
     publisher: EventPublisher
-    normalizers: Mapping[str, Normalizer]
+    find_normalizer: Callable[[str], Normalizer | None]
     observer: Observer
     clock: Clock
 
@@ -62,7 +62,7 @@ class IngressActor(Actor[Accept]):
         """Store one event; the reply comes when the bus has acknowledged it."""
         try:
             event, message_id = self._normalize(message)
-        except InvalidEventError as error:
+        except (InvalidEventError, UnavailableError) as error:
             message.reply.fail(error)
             return
         except Exception:
@@ -77,7 +77,10 @@ class IngressActor(Actor[Accept]):
         acked.add_done_callback(lambda future: self._answer(message, event, future))
 
     def _normalize(self, message: Accept) -> tuple[Event, str]:
-        normalized = self._ports.normalizers[message.provider].normalize(message.request)
+        normalizer = self._ports.find_normalizer(message.provider)
+        if normalizer is None:
+            raise UnavailableError(f"{message.provider} was switched off")
+        normalized = normalizer.normalize(message.request)
         check_event_type(normalized.event_type)
         event = Event(
             id=message.event_id,

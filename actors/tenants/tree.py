@@ -12,7 +12,7 @@ routes are swapped in one assignment; the old one finishes its runs on the versi
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -60,7 +60,7 @@ class TreePorts:
     world: World
     sinks: RunSinks
     ticks: Ticks
-    normalizers: Mapping[str, Normalizer]
+    find_normalizer: Callable[[str], Normalizer | None]
     open_deliveries: Callable[[str], Deliveries]
     """Gives a fresh pull of a tenant's deliveries, for each start of its router."""
 
@@ -144,7 +144,9 @@ class TenantTree:
 
     def _ingress(self) -> ChildSpec[Accept]:
         world = self._ports.world
-        ports = IngressPorts(world.publisher, self._ports.normalizers, world.observer, world.clock)
+        ports = IngressPorts(
+            world.publisher, self._ports.find_normalizer, world.observer, world.clock
+        )
         return ChildSpec(
             "ingress",
             lambda _: IngressActor(self._tenant, ports),

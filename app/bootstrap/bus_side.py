@@ -1,0 +1,125 @@
+"""Everything that hangs on one connection to NATS: the adapters behind the core's ports.
+
+In: a connection and an env. Out: a `BusSide` whose parts `program` hands to the trees and the
+ingress. It opens nothing that `close` does not close.
+"""
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final, Self
+
+from actors.nodes.step import World
+from actors.ports import Deliveries, Observer
+from actors.runs.conclude import RunSinks
+from app.bus.acked_publisher import AckedPublisher
+from app.bus.answers import AnswerInbox, NatsAnswers
+from app.bus.connection import Bus
+from app.bus.continuations import JetStreamContinuations
+from app.bus.dead_letters import JetStreamDeadLetters
+from app.bus.deliveries import TenantConsumers, TenantDeliveries
+from app.bus.publisher import JetStreamEventPublisher
+from app.bus.pulls import ConsumerName, PullHub
+from app.bus.records import JetStreamRunRecords
+from app.bus.results import JetStreamResults
+from app.control.names import (
+    FLOWS_DURABLE,
+    events_stream,
+    state_bucket,
+    work_durable,
+    work_shard,
+    work_stream,
+)
+from app.stores.kv import KvBucket
+from app.stores.state import KvStateStore
+from app.system import SystemClock, UlidIds
+from app.worker.http_caller import HttpxCaller
+
+WORK_SHARDS: Final = 1
+"""Fixed when an env is created (DESIGN 3); more of them come with placement."""
+
+
+@dataclass(slots=True)
+class BusSide:
+    """The adapters of one process. Make one with `BusSide.open`."""
+
+    bus: Bus
+    env: str
+    observer: Observer
+    clock: SystemClock
+    publisher: AckedPublisher
+    hub: PullHub
+    inbox: AnswerInbox
+    world: World
+    sinks: RunSinks
+    http: HttpxCaller
+    pulls: dict[str, TenantDeliveries] = field(default_factory=dict)
+    """The open pull of each tenant, for readiness."""
+
+    @classmethod
+    async def open(cls, bus: Bus, *, env: str, observer: Observer) -> Self:
+        """Subscribe to what the process needs."""
+        clock, http = SystemClock(), HttpxCaller()
+        publisher = await AckedPublisher.start(bus)
+        world = World(
+            env=env,
+            publisher=JetStreamEventPublisher(publisher, env=env),
+            continuations=JetStreamContinuations(publisher, env=env, clock=clock),
+            state=KvStateStore(KvBucket(bus, state_bucket(env)), clock),
+            http=http,
+            answers=NatsAnswers(bus),
+            observer=observer,
+            clock=clock,
+            ids=UlidIds(),
+        )
+        sinks = RunSinks(
+            results=JetStreamResults(publisher, env=env),
+            records=JetStreamRunRecords(publisher, env=env),
+            dead_letters=JetStreamDeadLetters(publisher, env=env),
+        )
+        return cls(
+            bus=bus,
+            env=env,
+            observer=observer,
+            clock=clock,
+            publisher=publisher,
+            hub=await PullHub.start(bus, clock, observer),
+            inbox=await AnswerInbox.start(bus, uuid.uuid4().hex),
+            world=world,
+            sinks=sinks,
+            http=http,
+        )
+
+    def open_deliveries(self, tenant: str) -> Deliveries:
+        """Begin a fresh pull of a tenant's events and continuations."""
+        work = work_stream(self.env, work_shard(tenant, WORK_SHARDS))
+        consumers = TenantConsumers(
+            env=self.env,
+            tenant=tenant,
+            events=ConsumerName(events_stream(self.env, tenant), FLOWS_DURABLE),
+            work=ConsumerName(
+                work_stream(self.env, work_shard(tenant, WORK_SHARDS)), work_durable(tenant)
+            ),
+        )
+        deliveries = TenantDeliveries(
+            self.hub, consumers, dead_letters=self.sinks.dead_letters, observer=self.observer
+        )
+        self.pulls[tenant] = deliveries
+        return deliveries
+
+    def silent_pulls(self, tenants: frozenset[str], silent_seconds_max: float) -> Iterator[str]:
+        """Give the tenants whose consumers the server has not answered for too long."""
+        oldest = self.clock.monotonic() - silent_seconds_max
+        for tenant in sorted(tenants):
+            pull = self.pulls.get(tenant)
+            if pull is None or pull.last_polled_at < oldest:
+                yield tenant
+
+    async def close(self, timeout_seconds: float) -> None:
+        """Close what was opened; publishes under way are flushed first."""
+        await self.hub.close()
+        await self.inbox.close()
+        await self.http.close()
+        await self.bus.flush(timeout_seconds)
+        self.publisher.close()
+        await self.bus.drain_and_close(timeout_seconds)

@@ -1,0 +1,217 @@
+"""The program: every role of one process, from start to drained end.
+
+In: `StartOptions`. Out: a running `Program`. The order of a start is server, bus, streams, trees,
+doors; the end goes the other way round and is bounded at each step: stop taking in, stop pulling,
+finish, settle, close. SIGTERM, SIGINT end it; SIGHUP reloads.
+"""
+
+import asyncio
+import random
+import signal
+from contextlib import AsyncExitStack
+from typing import Final
+
+import structlog
+
+from actors.kernel.ports import KernelPorts
+from actors.tenants.host import TenantHost
+from actors.tenants.tree import Roles, TreePorts
+from app.bootstrap.bus_side import BusSide
+from app.bootstrap.deploy import Deployer, Providers
+from app.bootstrap.options import StartOptions
+from app.bootstrap.reload import Reloader
+from app.bundle.problems import errors_of
+from app.bundle.reading import Bundle
+from app.bus.connection import Bus, BusSettings
+from app.bus.server import EmbeddedServer
+from app.bus.server_process import ServerSettings
+from app.control.names import events_stream
+from app.errors import AppError
+from app.http.doors import IngressPorts
+from app.http.ingress import WebhookIngress
+from app.http.pages import build_admin_app, build_public_pages
+from app.http.public import PublicApp
+from app.http.server import HttpServer
+from app.observability.metrics import Metrics
+from app.observability.observer import ReportingObserver
+from app.stores.ticks import LastTicks
+
+CONNECT_SECONDS_MAX: Final = 30.0
+SILENT_SECONDS_MAX: Final = 75.0
+"""A pull lasts 30 s and beats in between: silent for longer means that nobody is served."""
+
+_log = structlog.get_logger("app.program")
+
+
+class Program:
+    """One process. Use `start`, then `wait_ended`, then `stop`."""
+
+    def __init__(self, options: StartOptions) -> None:
+        self._options = options
+        self._metrics = Metrics()
+        self._observer = ReportingObserver(self._metrics)
+        self._server: EmbeddedServer | None = None
+        self._stack = AsyncExitStack()
+        self._ending = asyncio.Event()
+        self._providers = Providers()
+        self._background: list[asyncio.Task[object]] = []
+        self.public: HttpServer | None = None
+        self.admin: HttpServer | None = None
+        self.bundle: Bundle | None = None
+
+    @property
+    def nats_url(self) -> str:
+        """Where the bus is."""
+        return self._bus_settings.url
+
+    # ── Start ────────────────────────────────────────────────────────────────────────────────
+
+    async def start(self) -> None:
+        """Start everything; on failure what was started is stopped again. AppError."""
+        try:
+            await self._start()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def _start(self) -> None:
+        options = self._options
+        self._bus_settings = options.bus or await self._start_server()
+        bus = await Bus.connect(
+            self._bus_settings, self._observer, deadline_seconds=CONNECT_SECONDS_MAX
+        )
+        self._side = await BusSide.open(bus, env=options.env, observer=self._observer)
+        self._stack.push_async_callback(self._side.close, options.drain_seconds)
+        self._host = self._build_host()
+        await self._host.start()
+        self._stack.push_async_callback(self._host.drain)
+        self._deployer = Deployer(
+            root=options.bundle,
+            env=options.env,
+            environment=options.environment,
+            bus=bus,
+            host=self._host,
+            providers=self._providers,
+        )
+        await self._deploy(await self._deployer.read())
+        await self._start_http()
+        self._watch()
+
+    async def _start_server(self) -> BusSettings:
+        server = EmbeddedServer(
+            self._options.data_dir,
+            ServerSettings(sync_interval=self._options.sync_interval),
+            observer=self._observer,
+        )
+        endpoint = await server.start()
+        self._server = server
+        self._stack.push_async_callback(server.stop)
+        return BusSettings(endpoint.url, endpoint.user, endpoint.password)
+
+    def _build_host(self) -> TenantHost:
+        side, options = self._side, self._options
+        ports = TreePorts(
+            world=side.world,
+            sinks=side.sinks,
+            ticks=LastTicks(side.bus, env=options.env, stream_of=events_stream),
+            find_normalizer=self._providers.find,
+            open_deliveries=side.open_deliveries,
+        )
+        chance = random.Random()  # noqa: S311 - spreads restarts, hides nothing
+        kernel = KernelPorts(side.clock, chance.random, self._observer.observe)
+        return TenantHost(Roles(options.has_ingress, options.has_worker), ports, kernel)
+
+    async def _start_http(self) -> None:
+        options = self._options
+        if options.has_ingress:
+            ports = IngressPorts(
+                doors=self._host.door,
+                providers=self._providers.find,
+                answers=self._side.inbox,
+                ids=self._side.world.ids,
+            )
+            ingress = WebhookIngress(ports, self._side.clock)
+            app = PublicApp(ingress, build_public_pages(self.not_ready), self._metrics.requests)
+            self.public = await self._serve(app, options.host, options.port)
+        admin = build_admin_app(self.not_ready, self._metrics.render)
+        self.admin = await self._serve(admin, options.admin_host, options.admin_port)
+
+    async def _serve(self, app: object, host: str, port: int) -> HttpServer:
+        server = HttpServer(app, host, port)  # type: ignore[arg-type]  # Starlette is an ASGI app
+        await server.start()
+        self._stack.push_async_callback(server.stop, self._options.drain_seconds)
+        return server
+
+    # ── Run ──────────────────────────────────────────────────────────────────────────────────
+
+    def not_ready(self) -> list[str]:
+        """Give the reasons why this process should get no traffic; empty when it is ready."""
+        if not self._side.bus.is_connected:
+            return ["NATS is not connected"]
+        if not self._options.has_worker:
+            return []
+        tenants = frozenset(self._host.deployments())
+        silent = list(self._side.silent_pulls(tenants, SILENT_SECONDS_MAX))
+        # A tenant in quarantine pulls nothing and must not take the others down with it.
+        if silent and len(silent) == len(tenants):
+            return ["no consumer has been polled lately"]
+        return []
+
+    async def wait_ended(self) -> None:
+        """Wait for a signal; raises AppError when the program cannot go on."""
+        await self._ending.wait()
+        for task in self._background:
+            if task.done() and not task.cancelled() and (error := task.exception()):
+                raise error
+
+    async def reload(self) -> None:
+        """Bring the bundle's present files into force; a bad bundle changes nothing."""
+        try:
+            bundle = await self._deployer.read()
+            if self.bundle is not None and bundle.revision == self.bundle.revision:
+                return
+            await self._deploy(bundle)
+        except AppError as error:
+            _log.error("bundle.refused", error_code=error.code, reason=str(error))
+
+    async def stop(self) -> None:
+        """Stop in the order of the module's first lines."""
+        for task in self._background:
+            task.cancel()
+        if self._background:
+            await asyncio.wait(self._background)
+        await self._stack.aclose()
+
+    def end(self) -> None:
+        """Ask for the end; the first signal does."""
+        self._ending.set()
+
+    # ── Parts ────────────────────────────────────────────────────────────────────────────────
+
+    async def _deploy(self, bundle: Bundle) -> None:
+        await self._deployer.deploy(bundle)
+        self.bundle = bundle
+        for problem in errors_of(bundle.problems):
+            _log.error("flow.refused", place=problem.place, reason=problem.message)
+        for text in self._providers.warnings():
+            _log.warning("provider.warned", reason=text)
+
+    def _watch(self) -> None:
+        options = self._options
+        reloader = Reloader(options.bundle, options.data_dir, self.reload)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.end)
+        loop.add_signal_handler(signal.SIGHUP, reloader.request)
+        self._spawn(reloader.run(watches_files=options.watches_files))
+        self._spawn(self._raise_failure(self._host.wait_failed()))
+        if self._server is not None:
+            self._spawn(self._raise_failure(self._server.wait_given_up()))
+
+    async def _raise_failure(self, failing: object) -> None:
+        raise await failing  # type: ignore[misc]  # an awaitable of an exception
+
+    def _spawn(self, work: object) -> None:
+        task: asyncio.Task[object] = asyncio.create_task(work)  # type: ignore[arg-type]  # a coroutine
+        task.add_done_callback(lambda ended: None if ended.cancelled() else self.end())
+        self._background.append(task)
