@@ -24,6 +24,10 @@ from app.errors import BusError
 LOOPBACK: Final = "127.0.0.1"
 MESSAGE_BYTES_MAX: Final = 1024 * 1024
 """``max_payload`` of SPEC 13: a stored event of 768 KiB and its headers fit in."""
+STORE_RESERVATION_BYTES: Final = 1 << 43
+"""JetStream sums the byte limits of all streams against ``max_file_store`` and by default refuses
+what three quarters of the free disk do not cover: a few dozen tenants. Limits are ceilings that few
+tenants reach, so they may be promised beyond the disk; the disk itself is for monitoring."""
 LOG_BYTES_MAX: Final = 8 * 1024 * 1024
 LOG_FILES_MAX: Final = 2
 LOG_TAIL_CHARS: Final = 2000
@@ -168,6 +172,7 @@ def _config_text(folder: ServerFolder, endpoint: Endpoint, sync_interval: str | 
         "}\n"
         "jetstream {\n"
         f"  store_dir: {_quoted(folder.store_dir)}\n"
+        f"  max_file_store: {STORE_RESERVATION_BYTES}\n"
         f"{sync}"
         "}\n"
     )

@@ -1,0 +1,158 @@
+"""A key-value bucket of JetStream, thin and typed.
+
+In: keys of dot-separated tokens, values as bytes. Out: entries with revisions. Refuses keys that
+are not literal subjects; ConflictError when a compare-and-set came too late; UnavailableError when
+nobody answers. Buckets are made by `app.control` alone, with history 1 and message TTLs.
+
+Raw requests instead of the client library's bucket: its ``put`` takes no TTL, and an expired key
+reads there as an entry without value that ``create`` then refuses (measured).
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from actors.errors import UnavailableError
+from app.errors import ConflictError, StoreError
+
+REQUEST_SECONDS: Final = 5.0
+KEYS_MAX: Final = 100_000
+TOMBSTONE_TTL: Final = "24h"
+"""How long a deleted key is remembered, for whoever watches the bucket."""
+
+WRONG_LAST_SEQUENCE: Final = 10071
+
+_KEY = re.compile(r"[A-Za-z0-9_=/-]+(?:\.[A-Za-z0-9_=/-]+)*")
+_BUCKET = re.compile(r"[A-Za-z0-9_-]+")
+_KEY_CHARS_MAX: Final = 900
+_UNAVAILABLE: Final = 503
+
+
+class Reply(Protocol):
+    """An answer off the bus."""
+
+    @property
+    def data(self) -> bytes:
+        """Its payload."""
+        ...
+
+    @property
+    def headers(self) -> Mapping[str, str] | None:
+        """Its headers, if it carries any."""
+        ...
+
+
+class Requester(Protocol):
+    """What a store needs of the bus: a question and its answer."""
+
+    async def request(
+        self,
+        subject: str,
+        data: bytes,
+        *,
+        timeout_seconds: float,
+        headers: dict[str, str] | None = None,
+    ) -> Reply:
+        """Ask and wait for one answer; UnavailableError when none comes."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class KvEntry:
+    """What is under a key. ``value`` None: nothing (any more); revision 0: never, or forgotten."""
+
+    value: bytes | None
+    revision: int
+
+
+class KvBucket:
+    """One bucket. Revisions are sequences of its stream: they grow and never repeat."""
+
+    def __init__(self, requester: Requester, bucket: str) -> None:
+        if not _BUCKET.fullmatch(bucket):
+            raise StoreError(f"{bucket!r} cannot name a bucket")
+        self._requester = requester
+        self._stream = f"KV_{bucket}"
+        self._prefix = f"$KV.{bucket}."
+
+    async def get(self, key: str) -> KvEntry:
+        """Read the last value. On a replicated bucket it may be a moment old."""
+        subject = f"$JS.API.DIRECT.GET.{self._stream}.{self._subject(key)}"
+        reply = await self._requester.request(subject, b"", timeout_seconds=REQUEST_SECONDS)
+        headers = reply.headers or {}
+        status = headers.get("Status")
+        if status == "404":
+            return KvEntry(None, 0)
+        if status is not None:
+            raise StoreError(f"reading {key!r}: {status} {headers.get('Description', '')}")
+        is_gone = "KV-Operation" in headers or "Nats-Marker-Reason" in headers
+        return KvEntry(None if is_gone else reply.data, int(headers["Nats-Sequence"]))
+
+    async def put(
+        self,
+        key: str,
+        value: bytes,
+        *,
+        revision: int | None = None,
+        ttl_seconds: int | None = None,
+    ) -> int:
+        """Write and give the new revision; with ``revision`` only if that is still the last one.
+
+        Revision 0 means: only if there is nothing, not even a tombstone. Whole seconds of TTL, at
+        least 1; the expired key is as if it had never been.
+        """
+        headers = {} if ttl_seconds is None else {"Nats-TTL": f"{ttl_seconds}s"}
+        return await self._store(key, value, headers, revision)
+
+    async def delete(self, key: str, *, revision: int | None = None) -> None:
+        """Forget the value, leaving a tombstone for a while; an absent key is no error."""
+        if revision is None and (await self.get(key)).value is None:
+            return
+        headers = {"KV-Operation": "DEL", "Nats-TTL": TOMBSTONE_TTL}
+        await self._store(key, b"", headers, revision)
+
+    async def keys(self, prefix: str = "") -> frozenset[str]:
+        """List the keys that have a value, of those whose first tokens are ``prefix``."""
+        wanted = f"{self._subject(prefix)}.>" if prefix else f"{self._prefix}>"
+        names: list[str] = []
+        while len(names) < KEYS_MAX:
+            body = json.dumps({"subjects_filter": wanted, "offset": len(names)}).encode()
+            page = await self._ask(f"$JS.API.STREAM.INFO.{self._stream}", body)
+            subjects = page["state"].get("subjects") or {}
+            names += subjects
+            if not subjects or len(names) >= page.get("total", 0):
+                break
+        keys = [name.removeprefix(self._prefix) for name in names]
+        return frozenset([key for key in keys if (await self.get(key)).value is not None])
+
+    async def _store(
+        self, key: str, value: bytes, headers: dict[str, str], revision: int | None
+    ) -> int:
+        if revision is not None:
+            headers["Nats-Expected-Last-Subject-Sequence"] = str(revision)
+        acknowledgement = await self._ask(self._subject(key), value, headers or None)
+        return int(acknowledgement["seq"])
+
+    async def _ask(
+        self, subject: str, data: bytes, headers: dict[str, str] | None = None
+    ) -> dict[str, Any]:
+        reply = await self._requester.request(
+            subject, data, timeout_seconds=REQUEST_SECONDS, headers=headers
+        )
+        document: dict[str, Any] = json.loads(reply.data)
+        error = document.get("error")
+        if error is None:
+            return document
+        text = f"{subject}: {error.get('description', 'refused')}"
+        if error.get("err_code") == WRONG_LAST_SEQUENCE:
+            raise ConflictError(text)
+        if error.get("code") == _UNAVAILABLE:
+            raise UnavailableError(text)
+        raise StoreError(text)
+
+    def _subject(self, key: str) -> str:
+        if len(key) > _KEY_CHARS_MAX or not _KEY.fullmatch(key):
+            raise StoreError(f"{key!r} cannot be a key of a bucket")
+        return self._prefix + key
