@@ -1,0 +1,133 @@
+"""Triggers: checked and compiled (SPEC 4, 12.5).
+
+In: a draft's triggers. Out: compiled triggers and findings. Refuses patterns that no event type can
+match, times that cannot be read, filters that need to wait, and what a later version brings.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+from zoneinfo import available_timezones
+
+from actors.diagnostics import Diagnostic, DocumentPath, did_you_mean
+from actors.errors import InvalidEventError, InvalidSubjectError
+from actors.events import check_event_type
+from actors.flows.compiled import CompiledTrigger, TimerSchedule
+from actors.flows.cron import parse_cron
+from actors.flows.definition import DefaultTrigger, EventTrigger, TimerTrigger, Trigger
+from actors.flows.draft import Draft, PlacedTrigger
+from actors.nodes.site import SECRETS, STATE, NodeSite
+from actors.subjects import check_pattern, flow_tokens
+from grammar import Program
+
+TIMER_NAME_TOKENS_MAX: Final = 6
+"""Of a flow's name in ``timer.<flow>.<n>``: an event type has at most eight tokens (SPEC 6)."""
+
+_SOME_INSTANT_MS: Final = 1_704_067_200_000
+"""2024-01-01: from any instant, a time that is not met within 28 years never comes."""
+
+
+def compile_triggers(draft: Draft, site: NodeSite) -> tuple[CompiledTrigger, ...]:
+    """Compile every trigger that starts runs; ``number`` counts all triggers of the file."""
+    compiled: list[CompiledTrigger] = []
+    timers = 0
+    for placed in draft.triggers:
+        if placed.definition is None:
+            continue
+        timers += isinstance(placed.definition, TimerTrigger)
+        compiled.append(_compile(draft, site, placed, placed.definition, timers))
+    return tuple(compiled)
+
+
+def _compile(
+    draft: Draft, site: NodeSite, placed: PlacedTrigger, trigger: Trigger, timer_number: int
+) -> CompiledTrigger:
+    number, path = placed.index + 1, ("triggers", placed.index)
+    condition = None if trigger.filter is None else _compile_filter(trigger.filter, site, path)
+    if isinstance(trigger, EventTrigger):
+        site.findings.extend(_check_event_type(trigger.event_type, (*path, "event_type")))
+        return CompiledTrigger(
+            number, "event", trigger.target, pattern=trigger.event_type, filter=condition
+        )
+    if isinstance(trigger, DefaultTrigger):
+        return CompiledTrigger(number, "default", trigger.target, filter=condition)
+    timezone = trigger.timezone or site.resources.timezone
+    site.findings.extend(_check_timer(draft.name, trigger, timezone, path))
+    return CompiledTrigger(
+        number,
+        "timer",
+        trigger.target,
+        pattern=f"timer.{flow_tokens(draft.name)}.{timer_number}",
+        filter=condition,
+        schedule=TimerSchedule(trigger.cron, timezone, trigger.misfire),
+    )
+
+
+def _compile_filter(text: str, site: NodeSite, path: DocumentPath) -> Program:
+    program = site.at(*path).condition(text, "filter")
+    for name in (STATE, SECRETS):
+        if name in program.names:
+            message = f"a filter cannot use {name!r}: it is decided before the run begins"
+            hint = "test it in the flow, with a branch node"
+            site.findings.append(
+                Diagnostic("error", "flow.filter_name", (*path, "filter"), message, hint)
+            )
+    return program
+
+
+def _check_event_type(pattern: str, path: DocumentPath) -> Iterator[Diagnostic]:
+    try:
+        check_pattern(pattern)
+        if "*" not in pattern and ">" not in pattern:
+            check_event_type(pattern)
+    except (InvalidSubjectError, InvalidEventError) as error:
+        hint = None
+        if pattern != pattern.lower():
+            hint = f"event types are lower-case: {pattern.lower()!r}"
+        yield Diagnostic("error", "flow.bad_event_type", path, str(error), hint)
+
+
+def _check_timer(
+    flow: str, trigger: TimerTrigger, timezone: str, path: DocumentPath
+) -> Iterator[Diagnostic]:
+    yield from _check_later(trigger, path)
+    tokens = flow.count("/") + 1
+    if tokens > TIMER_NAME_TOKENS_MAX:
+        message = (
+            f"the flow's name has {tokens} tokens; a flow with a timer may have"
+            f" {TIMER_NAME_TOKENS_MAX}, since its events are named timer.<flow>.<n>"
+        )
+        yield Diagnostic("error", "flow.timer_name", path, message)
+    problem = _timezone_problem(timezone)
+    if problem is not None:
+        hint = did_you_mean(timezone, available_timezones())
+        yield Diagnostic("error", "flow.bad_timezone", (*path, "timezone"), problem, hint)
+    yield from _check_cron(trigger.cron, (*path, "cron"))
+
+
+def _check_later(trigger: TimerTrigger, path: DocumentPath) -> Iterator[Diagnostic]:
+    if trigger.overlap != "skip":
+        message = f"overlap: {trigger.overlap}: this version only has 'skip'"
+        yield Diagnostic("error", "flow.not_yet", (*path, "overlap"), message)
+    if trigger.jitter:
+        message = "jitter: this version does not have it yet"
+        yield Diagnostic("error", "flow.not_yet", (*path, "jitter"), message)
+
+
+def _timezone_problem(timezone: str) -> str | None:
+    try:
+        parse_cron("0 0 * * *", timezone)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def _check_cron(expression: str, path: DocumentPath) -> Iterator[Diagnostic]:
+    try:
+        schedule = parse_cron(expression, "UTC")
+    except ValueError as error:
+        hint = "minute hour day month weekday, like '0 9 * * 1'; or six fields, seconds first"
+        yield Diagnostic("error", "flow.bad_cron", path, str(error), hint)
+        return
+    if schedule.next_after(_SOME_INSTANT_MS) is None:
+        message = f"{expression!r} names a time that never comes"
+        yield Diagnostic("warning", "flow.cron_never", path, message)

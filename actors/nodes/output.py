@@ -1,0 +1,82 @@
+"""The value of a node: JSON, no larger than SPEC 13 allows, or the step fails.
+
+In: any Python value. Out: the same value. Refuses, as PermanentError, what is too large
+(``too_large``), nests too deeply or is not JSON (``not_json``). Small values cost next to nothing:
+a rough upper bound is taken first and the exact size only when that is not enough.
+"""
+
+import json
+from math import isfinite
+from typing import Any, Final
+
+from actors.errors import PermanentError
+from actors.events import JSON_DEPTH_MAX
+
+OUTPUT_BYTES_MAX: Final = 256 * 1024
+"""A node's value, as JSON (SPEC 13)."""
+
+EVENT_BYTES_MAX: Final = 768 * 1024
+"""A stored event (SPEC 13)."""
+
+_CHAR_BYTES_MAX: Final = 6
+"""A code point takes at most six bytes of JSON: an escaped control character."""
+
+_SCALAR_BYTES_MAX: Final = 26
+"""A float of 17 digits with sign, point, exponent and the comma behind it."""
+
+
+def check_output(value: Any, what: str = "value", *, bytes_max: int = OUTPUT_BYTES_MAX) -> Any:
+    """Give ``value`` back if a run may carry it. ``what`` names it in the error."""
+    kind = type(value)
+    if kind is bool or value is None:
+        return value
+    if kind is str and len(value) * _CHAR_BYTES_MAX < bytes_max:
+        return value
+    if _bytes_at_most(value, what, bytes_max) > bytes_max and _json_bytes(value) > bytes_max:
+        raise PermanentError(f"the {what} is larger than {bytes_max} bytes", reason="too_large")
+    return value
+
+
+def _bytes_at_most(value: Any, what: str, bytes_max: int) -> int:
+    """Bound the size of the JSON text from above, checking every part on the way."""
+    total, level = 0, [value]
+    for _ in range(JSON_DEPTH_MAX + 1):
+        deeper: list[Any] = []
+        for item in level:
+            total += _own_bytes(item, what, deeper)
+        if not deeper:
+            return total
+        if total > bytes_max * _CHAR_BYTES_MAX:
+            raise PermanentError(f"the {what} is larger than {bytes_max} bytes", reason="too_large")
+        level = deeper
+    raise PermanentError(f"the {what} nests deeper than {JSON_DEPTH_MAX}", reason="too_large")
+
+
+def _own_bytes(item: Any, what: str, deeper: list[Any]) -> int:
+    if item is None or isinstance(item, bool):
+        return _SCALAR_BYTES_MAX
+    if isinstance(item, str):
+        return len(item) * _CHAR_BYTES_MAX + 3
+    if isinstance(item, int):
+        return item.bit_length() // 3 + 3
+    return _container_bytes(item, what, deeper)
+
+
+def _container_bytes(item: Any, what: str, deeper: list[Any]) -> int:
+    if isinstance(item, dict):
+        if not all(isinstance(key, str) for key in item):
+            raise PermanentError(f"the {what} has a key that is not text", reason="not_json")
+        deeper.extend(item.values())
+        return 2 + sum(len(key) * _CHAR_BYTES_MAX + 4 for key in item)
+    if isinstance(item, list):
+        deeper.extend(item)
+        return 2 + len(item)
+    if isinstance(item, float) and isfinite(item):
+        return _SCALAR_BYTES_MAX
+    name = "NaN or infinity" if isinstance(item, float) else f"a {type(item).__name__}"
+    raise PermanentError(f"the {what} has {name}, which is no JSON", reason="not_json")
+
+
+def _json_bytes(value: Any) -> int:
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return len(text.encode("utf-8", "surrogatepass"))

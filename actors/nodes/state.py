@@ -1,0 +1,107 @@
+"""`state`: gets, sets or deletes one key of the durable state (SPEC 4).
+
+In: `action`, `key`, `value`, `ttl` in seconds, `output`. Out: the value got or set; a delete has
+none. The state is the session's where the event names one, else the team's, else the tenant's.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, Field
+
+from actors.errors import PermanentError, TransientError
+from actors.nodes.filling import fill_waiting
+from actors.nodes.output import check_output
+from actors.nodes.rendering import Constant, Rendering, text_of
+from actors.nodes.schema import STRICT
+from actors.nodes.site import NodeSite
+from actors.nodes.spec import NodePlan, NodeSpec, Reference
+from actors.nodes.state_access import KEY_BYTES_MAX, RACES_MAX
+from actors.nodes.step import StepContext
+from actors.outcomes import Advance
+
+TTL_SECONDS_MAX: Final = 366 * 86_400
+
+
+class StateConfig(BaseModel):
+    """One operation on one key."""
+
+    model_config = STRICT
+
+    action: Literal["get", "set", "delete"]
+    key: str
+    value: Any = None
+    """For `set`. Null forgets nothing: it is a value."""
+    output: str | None = None
+    """A further name for the value, the same as the node's own `output`."""
+    ttl: float | None = Field(default=None, gt=0, le=TTL_SECONDS_MAX)
+    """For `set`: seconds after which the key is forgotten."""
+
+
+@dataclass(frozen=True, slots=True)
+class StateNode:
+    """Performs its operation."""
+
+    action: Literal["get", "set", "delete"]
+    content: Rendering
+    ttl_seconds: float | None
+
+    async def step_waiting(self, context: StepContext) -> Advance:
+        """Perform it; TransientError (``state_conflict``) when others keep writing the key."""
+        if self.action == "set":
+            return Advance(await self._set(context))
+        key = _key(await fill_waiting(self.content, context))
+        state, scope = context.world.state, context.state_scope
+        if self.action == "get":
+            return Advance((await state.get(scope, key)).value)
+        await state.delete(scope, key)
+        return Advance(binds=False)
+
+    async def _set(self, context: StepContext) -> Any:
+        """Render and write; a lost race renders afresh, since the value may read the state."""
+        state, scope = context.world.state, context.state_scope
+        for _ in range(RACES_MAX):
+            parts = await fill_waiting(self.content, context)
+            key, value = _key(parts), check_output(parts["value"])
+            before = await state.get(scope, key)
+            if await state.put(
+                scope, key, value, revision=before.revision, ttl_seconds=self.ttl_seconds
+            ):
+                return value
+        raise TransientError("other runs keep writing the same state", reason="state_conflict")
+
+
+def _key(parts: dict[str, Any]) -> str:
+    key = text_of(parts["key"])
+    if not key or len(key.encode("utf-8", "surrogatepass")) > KEY_BYTES_MAX:
+        raise PermanentError(
+            f"a key of state is a text of 1 to {KEY_BYTES_MAX} bytes", reason="state_key"
+        )
+    return key
+
+
+def build_state(config: StateConfig, site: NodeSite) -> NodePlan:
+    """Compile key and value; refuse what the action does not use."""
+    given = config.model_fields_set
+    if config.action == "set" and "value" not in given:
+        site.report("flow.missing_key", ("value",), "'value' is required by 'action: set'")
+    for name in ("value", "ttl"):
+        if config.action != "set" and name in given:
+            message = f"{name!r} has no meaning with 'action: {config.action}'"
+            site.report("flow.bad_value", (name,), message)
+    if config.action == "delete" and config.output is not None:
+        site.report("flow.bad_value", ("output",), "'action: delete' has no value")
+    content = site.rendering({"key": config.key, "value": config.value})
+    if isinstance(content, Constant) and not config.key:
+        site.report("flow.bad_value", ("key",), "must not be empty")
+    output = None if config.output is None else Reference(config.output, ("output",))
+    return NodePlan(StateNode(config.action, content, config.ttl), output=output)
+
+
+STATE_NODE = NodeSpec(
+    type="state",
+    summary="Gets, sets or deletes a key of the durable state.",
+    config=StateConfig,
+    build=build_state,
+    has_effect=True,
+)
