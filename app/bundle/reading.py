@@ -1,0 +1,280 @@
+"""A bundle, read whole: its tenants, their flows ready to run, and its providers' options.
+
+In: a folder (SPEC 3). Out: a frozen `Bundle`. Refuses, with every problem at once, a bundle whose
+own files are wrong or that asks for what this version lacks; a flow that is wrong is left out and
+named in ``Bundle.problems`` (SPEC 12.6).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+from pydantic import BaseModel
+
+from actors.flows.compiled import CompiledFlow
+from app.bundle.answers import TIMER, WEBHOOK, read_answers
+from app.bundle.checks import (
+    default_flow_problems,
+    provider_problems,
+    salvage_manifest,
+    tenant_problems,
+    unanswered_problems,
+    unsupported_files,
+)
+from app.bundle.collecting import ROOT_APP, Collected, collect_flows
+from app.bundle.document import Document
+from app.bundle.files import BundleFiles
+from app.bundle.flows import FlowSource, LoadedFlows, load_flows
+from app.bundle.json_document import read_json
+from app.bundle.models import (
+    DEFAULT_TENANT,
+    AppEntry,
+    Manifest,
+    TenantEntry,
+    TimerOptions,
+    check_section,
+)
+from app.bundle.problems import Problem, bundle_error, errors_of, sorted_problems
+from app.bundle.yaml import read_yaml
+from app.providers.webhook.options import WebhookOptions
+
+MANIFEST_NAMES: Final = ("greentic.demo.yaml", "greentic.yaml")
+ANSWERS_NAMES: Final = ("answers.json", "answers.yaml", "answers.yml")
+
+
+@dataclass(frozen=True, slots=True)
+class TenantBundle:
+    """What one tenant runs."""
+
+    id: str
+    name: str | None
+    timezone: str
+    """For timers that name no zone: the tenant's setting, else the provider's, else UTC."""
+    language: str | None
+    flows: Mapping[str, CompiledFlow]
+    teams: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A bundle that can be started. ``revision`` is a content hash over all that was read."""
+
+    name: str
+    version: str
+    root: Path
+    revision: str
+    tenants: Mapping[str, TenantBundle]
+    options: Mapping[str, BaseModel] = field(repr=False)
+    """Checked options by provider, only of those that are on."""
+    apps: Mapping[str, AppEntry] = field(default_factory=dict, repr=False)
+    """What the manifest says of its apps."""
+    problems: tuple[Problem, ...] = ()
+    """Flows that were left out and why, and warnings."""
+
+    @property
+    def webhook(self) -> WebhookOptions | None:
+        """The webhook provider's options; None where it is off."""
+        options = self.options.get(WEBHOOK)
+        return options if isinstance(options, WebhookOptions) else None
+
+    @property
+    def timer(self) -> TimerOptions | None:
+        """The timer provider's options; None where it is off."""
+        options = self.options.get(TIMER)
+        return options if isinstance(options, TimerOptions) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """A bundle as far as it could be read, with everything that is wrong with it."""
+
+    bundle: Bundle | None
+    problems: tuple[Problem, ...]
+    files: tuple[str, ...] = ()
+    """The flow files that were examined."""
+    root: Path | None = None
+    """The folder that the files are named from."""
+
+
+def read_bundle(path: Path, *, environment: Mapping[str, str] | None = None) -> Bundle:
+    """Read the bundle in a folder.
+
+    ``environment`` expands ``$NAME`` in the answers: the command line gives the caller's own, a
+    server gives None and then refuses them (SPEC 3). Raises BundleError with all problems.
+    """
+    inspection = inspect_bundle(path, environment=environment)
+    if inspection.bundle is None:
+        raise bundle_error(inspection.problems)
+    return inspection.bundle
+
+
+def inspect_bundle(path: Path, *, environment: Mapping[str, str] | None = None) -> Inspection:
+    """Read a bundle and report everything, whether or not it can be started."""
+    if not path.is_dir():
+        message = "there is no such folder" if not path.exists() else "a bundle is a folder"
+        return Inspection(None, (Problem("error", "bundle.missing", message, str(path)),))
+    files = BundleFiles(path)
+    manifest_document = _read_manifest(files)
+    if manifest_document is None:
+        return Inspection(None, (*files.problems, _no_manifest(path)))
+    inspection = _Reader(files, manifest_document, environment).inspect()
+    return replace(inspection, root=files.root)
+
+
+def find_bundle_root(path: Path) -> Path | None:
+    """Give the nearest folder at or above ``path`` that is a bundle."""
+    start = path.resolve()
+    for folder in (start, *start.parents):
+        if any((folder / name).is_file() for name in MANIFEST_NAMES):
+            return folder
+    return None
+
+
+class _Reader:
+    """Goes through a bundle once; notes fatal problems apart from those of single flows."""
+
+    def __init__(
+        self, files: BundleFiles, document: Document, environment: Mapping[str, str] | None
+    ) -> None:
+        self._files = files
+        self._document = document
+        self._environment = environment
+        self._problems: list[Problem] = list(document.problems)
+
+    def inspect(self) -> Inspection:
+        """Read everything that can be read."""
+        manifest, problems = self._manifest()
+        self._problems += problems
+        # The sound part of a wrong manifest still tells what else is wrong.
+        known = manifest or salvage_manifest(self._document.data, problems)
+        self._problems += provider_problems(known, self._document)
+        self._problems += tenant_problems(known, self._document)
+        options = self._options(known)
+        self._problems += unsupported_files(self._files)
+        collected = collect_flows(self._files, known, self._document)
+        tenants, flow_problems = self._tenants(known, collected, options)
+        # A shared script with an error refuses the whole: nobody can tell who would have called it.
+        self._problems += collected.problems
+        self._problems += default_flow_problems(known, collected, self._document)
+        self._problems += self._files.problems
+        found = sorted_problems([*self._problems, *flow_problems])
+        read = tuple(source.file for found in collected.sources.values() for source in found)
+        if manifest is None or errors_of(self._problems):
+            return Inspection(None, found, read)
+        bundle = Bundle(
+            name=manifest.name,
+            version=manifest.version,
+            root=self._files.root,
+            revision=self._files.revision,
+            tenants=tenants,
+            options=options,
+            apps=manifest.apps or {},
+            problems=found,
+        )
+        return Inspection(bundle, found, read)
+
+    def _manifest(self) -> tuple[Manifest | None, list[Problem]]:
+        document = self._document
+        if errors_of(document.problems):
+            return None, []
+        data = document.data
+        raw = document.raw_of(("version",))
+        if isinstance(data, dict) and raw and not isinstance(data.get("version"), str):
+            data = {**data, "version": raw}  # an unquoted 1.10 is meant as text
+        return check_section(document, (), data, Manifest)
+
+    def _options(self, manifest: Manifest) -> Mapping[str, BaseModel]:
+        present = [name for name in ANSWERS_NAMES if self._files.has_file(name)]
+        document = Document("answers.json", "", data={})
+        if present:
+            text = self._files.read_text(present[0]) or ""
+            read = read_json if present[0].endswith(".json") else read_yaml
+            document = read(text, present[0])
+        if len(present) > 1:
+            message = f"there are answers twice: {' and '.join(present)}"
+            self._problems.append(document.problem((), "bundle.answers_twice", message))
+        self._problems += document.problems
+        if errors_of(document.problems):
+            return {}
+        answers = read_answers(document, manifest.providers, self._environment)
+        self._problems += answers.problems
+        answered = document.data if isinstance(document.data, dict) else {}
+        self._problems += unanswered_problems(manifest, answered, self._document)
+        return answers.options
+
+    def _tenants(
+        self, manifest: Manifest, collected: Collected, options: Mapping[str, BaseModel]
+    ) -> tuple[dict[str, TenantBundle], list[Problem]]:
+        timer = options.get(TIMER)
+        zone_default = timer.timezone if isinstance(timer, TimerOptions) else "UTC"
+        entries = manifest.tenants or {DEFAULT_TENANT: TenantEntry()}
+        # Tenants with the same apps and zone run the same flows: a thousand compile them once.
+        loaded_by_apps: dict[tuple[tuple[str, ...] | None, str], LoadedFlows] = {}
+        tenants: dict[str, TenantBundle] = {}
+        problems: list[Problem] = []
+        for tenant, entry in entries.items():
+            zone = entry.settings.timezone or zone_default
+            key = (None if entry.apps is None else tuple(sorted(entry.apps)), zone)
+            if key not in loaded_by_apps:
+                sources = _sources_of(entry, collected, zone)
+                loaded_by_apps[key] = load_flows(sources)
+                problems += loaded_by_apps[key].problems
+                if timer is None:
+                    problems += _silent_timers(sources, loaded_by_apps[key].flows)
+            tenants[tenant] = TenantBundle(
+                id=tenant,
+                name=entry.name,
+                timezone=zone,
+                language=entry.settings.language,
+                flows=loaded_by_apps[key].flows,
+                teams=tuple(entry.teams),
+            )
+        return tenants, problems
+
+
+def _read_manifest(files: BundleFiles) -> Document | None:
+    present = [name for name in MANIFEST_NAMES if files.has_file(name)]
+    text = files.read_text(present[0]) if present else None
+    if text is None:
+        return None
+    document = read_yaml(text, present[0])
+    if len(present) > 1:
+        message = f"there are two manifests: {' and '.join(present)}"
+        problem = document.problem((), "bundle.manifest_twice", message, hint="keep one")
+        return replace(document, problems=(*document.problems, problem))
+    return document
+
+
+def _no_manifest(path: Path) -> Problem:
+    message = f"no {MANIFEST_NAMES[0]} here: this is no bundle"
+    hint = f"greentic-events init {path}"
+    return Problem("error", "bundle.no_manifest", message, MANIFEST_NAMES[0], hint=hint)
+
+
+def _sources_of(entry: TenantEntry, collected: Collected, zone: str) -> list[FlowSource]:
+    """Give the tenant's flow files, with its time zone among their resources."""
+    apps = entry.apps
+    return [
+        replace(source, resources=replace(source.resources, timezone=zone))
+        for app, sources in collected.sources.items()
+        if app is ROOT_APP or apps is None or app in apps
+        for source in sources
+    ]
+
+
+def _silent_timers(
+    sources: Sequence[FlowSource], flows: Mapping[str, CompiledFlow]
+) -> list[Problem]:
+    """Warn of timers that will not fire, since the timer provider is off."""
+    return [
+        source.document.problem(
+            ("triggers",),
+            "bundle.timer_off",
+            "the timers of this flow will not fire: events-timer is off",
+            severity="warning",
+        )
+        for source in sources
+        if (flow := flows.get(source.name or "")) is not None
+        and any(trigger.type == "timer" for trigger in flow.triggers)
+    ]
