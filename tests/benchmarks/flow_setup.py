@@ -1,0 +1,53 @@
+"""What the three contestants of `flow` share: the stream, its consumer and its events."""
+
+import json
+from typing import Any
+
+from actors.events import Event
+from actors.ports import Envelope
+from actors.tenants.deployment import Deployment
+from actors.testing.observer import RecordingObserver
+from app.bootstrap.bus_side import BusSide
+from app.bundle.reading import read_bundle
+from app.bus.connection import Bus, BusSettings
+from app.control.control import Control, TenantSubscriptions
+from tests.benchmarks.programs import BUNDLES
+
+TENANT = "demo"
+PAYLOAD = {
+    "id": "ord-20481",
+    "customer": {"name": "Ada Byron", "email": "ada@example.org"},
+    "items": [
+        {"sku": "tea-100", "price": 7.5, "quantity": 2},
+        {"sku": "pot-1", "price": 134.0, "quantity": 1},
+    ],
+    "total": 149,
+}
+
+
+def settings(where: str) -> BusSettings:
+    document: dict[str, Any] = json.loads(where)
+    return BusSettings(document["url"], document["user"], document["password"])
+
+
+async def prepare(bus: Bus, env: str, events: int) -> tuple[BusSide, Deployment]:
+    """Deploy the bundle and store the events, before anybody consumes."""
+    bundle = read_bundle(BUNDLES / "orders")
+    flows = bundle.tenants[TENANT].flows
+    plan = Deployment(TENANT, bundle.revision, flows)
+    activated = await Control(bus, env).apply([TenantSubscriptions(TENANT, plan.patterns())])
+    side = await BusSide.open(bus, env=env, observer=RecordingObserver())
+    for first in range(0, events, 1000):
+        acks = [
+            side.world.publisher.publish(
+                Envelope(TENANT, _event(number), message_id=f"event-{number}")
+            )
+            for number in range(first, min(first + 1000, events))
+        ]
+        for ack in acks:
+            await ack
+    return side, Deployment(TENANT, bundle.revision, flows, activated[TENANT])
+
+
+def _event(number: int) -> Event:
+    return Event(f"event-{number}", "order.created", "bench", 1_700_000_000_000, PAYLOAD)

@@ -1,0 +1,68 @@
+"""Contestant: our worker, from the first pull to the last acknowledgement."""
+
+import asyncio
+import cProfile
+import os
+import random
+import sys
+import time
+
+import uvloop
+
+from actors.kernel.ports import KernelPorts
+from actors.observations import RunFinished
+from actors.tenants.host import TenantHost
+from actors.tenants.tree import Roles, TreePorts
+from app.bus.connection import Bus
+from app.control.names import events_stream
+from app.stores.ticks import LastTicks
+from tests.benchmarks.flow_setup import prepare, settings
+
+
+class Counter:
+    """Counts finished runs and notices the last."""
+
+    def __init__(self, runs: int) -> None:
+        self._left = runs
+        self.done = asyncio.Event()
+
+    def observe(self, observation: object) -> None:
+        if isinstance(observation, RunFinished):
+            assert observation.outcome == "completed", observation
+            self._left -= 1
+            if self._left == 0:
+                self.done.set()
+
+
+async def main(where: str, env: str, events: int) -> float:
+    counter = Counter(events)
+    bus = await Bus.connect(settings(where), counter)
+    side, deployment = await prepare(bus, env, events)
+    object.__setattr__(side.world, "observer", counter)
+    ports = TreePorts(
+        world=side.world,
+        sinks=side.sinks,
+        ticks=LastTicks(bus, env=env, stream_of=events_stream),
+        find_normalizer=lambda _: None,
+        open_deliveries=side.open_deliveries,
+    )
+    chance = random.Random(1)  # noqa: S311 - spreads restarts
+    host = TenantHost(Roles(ingress=False), ports, KernelPorts(side.clock, chance.random))
+    await host.start()
+    profile = cProfile.Profile() if os.environ.get("BENCH_PROFILE") else None
+    if profile is not None:
+        profile.enable()
+    began = time.perf_counter()
+    await host.reconcile([deployment])
+    await counter.done.wait()
+    elapsed = time.perf_counter() - began
+    if profile is not None:
+        profile.disable()
+        profile.dump_stats(os.environ["BENCH_PROFILE"])
+    await host.drain()
+    await side.close(5.0)
+    return elapsed
+
+
+if __name__ == "__main__":
+    print(uvloop.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3]))))
