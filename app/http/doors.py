@@ -29,7 +29,7 @@ class IngressDoor(Protocol):
         event_id: str,
         reply_to: str | None,
     ) -> PublishAck:
-        """Return once the event is stored.
+        """Return once the event is stored. The door bounds how long that may take.
 
         InvalidEventError: not an event. QuotaExceededError: later. UnavailableError,
         ActorStoppedError, MailboxFullError: nothing is known to be stored.

@@ -6,16 +6,14 @@ body over the limit, a media type other than JSON, a wrong signature, and what t
 refuses. Never a 2xx for an event that is not stored.
 """
 
-import asyncio
 from dataclasses import dataclass
 from typing import Final
 
 import msgspec
 
-from actors.errors import UnavailableError
 from actors.events import check_event_type
 from actors.outcomes import Answer
-from actors.ports import Clock, InboundRequest, PublishAck
+from actors.ports import Clock, InboundRequest
 from app.errors import (
     MethodRefusedError,
     ProviderDisabledError,
@@ -34,9 +32,6 @@ from app.providers.provider import InboundProvider, RawRequest
 
 WEBHOOK_PREFIX: Final = b"/events/webhook/"
 WEBHOOK_PROVIDER: Final = "events-webhook"
-PUBLISH_SECONDS_MAX: Final = 10.0
-"""How long a request may wait for the bus (DESIGN 3: a leader's death takes 4 to 7 s)."""
-
 ACCEPTED: Final = 202
 BAD_GATEWAY: Final = 502
 
@@ -55,18 +50,11 @@ class _Target:
 class WebhookIngress:
     """Takes webhooks in for every tenant of the process."""
 
-    __slots__ = ("_clock", "_ports", "_publish_seconds_max")
+    __slots__ = ("_clock", "_ports")
 
-    def __init__(
-        self,
-        ports: IngressPorts,
-        clock: Clock,
-        *,
-        publish_seconds_max: float = PUBLISH_SECONDS_MAX,
-    ) -> None:
+    def __init__(self, ports: IngressPorts, clock: Clock) -> None:
         self._ports = ports
         self._clock = clock
-        self._publish_seconds_max = publish_seconds_max
 
     async def handle(self, scope: Scope, body: BodyReader, receive: Receive, send: Send) -> int:
         """Answer one request and give the status sent; raises what is to be told instead."""
@@ -76,10 +64,14 @@ class WebhookIngress:
         event_id = self._ports.ids.event_id()
         timeout_seconds = target.provider.sync_timeout_seconds
         if flows == 0 or timeout_seconds <= 0:
-            ack = await self._accept(target, request, event_id, None)
+            ack = await target.door.accept(
+                target.provider.name, request, event_id=event_id, reply_to=None
+            )
             return await _send_accepted(send, ack.event_id)
         with self._ports.answers.open(event_id) as waiter:
-            ack = await self._accept(target, request, event_id, waiter.reply_to)
+            ack = await target.door.accept(
+                target.provider.name, request, event_id=event_id, reply_to=waiter.reply_to
+            )
             if ack.is_duplicate:
                 return await _send_accepted(send, ack.event_id)
             reply = await wait_reply(
@@ -117,17 +109,6 @@ class WebhookIngress:
             body=raw,
             signature=signature,
         )
-
-    async def _accept(
-        self, target: _Target, request: InboundRequest, event_id: str, reply_to: str | None
-    ) -> PublishAck:
-        try:
-            async with asyncio.timeout(self._publish_seconds_max):
-                return await target.door.accept(
-                    target.provider.name, request, event_id=event_id, reply_to=reply_to
-                )
-        except TimeoutError:
-            raise UnavailableError("the bus has not confirmed the event in time") from None
 
 
 async def _send_accepted(send: Send, event_id: str) -> int:

@@ -46,6 +46,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         self._is_receiving = True
         self._has_head = False
         self._head_bytes = 0
+        self._may_be_large = False
         self._refusal = _MALFORMED
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -64,6 +65,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Parse; then see to it that what is still missing comes in time."""
         self._is_receiving = True
+        self._may_be_large = self._head_bytes + len(data) > self._limits.head_bytes_max
         super().data_received(data)
         if not self._is_receiving or self.transport.is_closing():
             return
@@ -84,8 +86,9 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Judge the head before anything is done with it."""
         limits = self._limits
-        head_bytes = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
-        if head_bytes > limits.head_bytes_max or len(self.headers) > limits.headers_max:
+        if len(self.headers) > limits.headers_max or (
+            self._may_be_large and _head_bytes(self.url, self.headers) > limits.head_bytes_max
+        ):
             self._refusal = _TOO_LARGE
             raise _HeadTooLargeError
         self._has_head = True
@@ -134,6 +137,10 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             self._start_timer()
         else:
             self._refuse(_TOO_SLOW)
+
+
+def _head_bytes(url: bytes, headers: list[tuple[bytes, bytes]]) -> int:
+    return len(url) + sum(len(name) + len(value) for name, value in headers)
 
 
 def render_raw(problem: Problem) -> bytes:

@@ -14,10 +14,13 @@ QUERY_FIELDS_MAX: Final = 100
 
 
 def collect_headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Give headers by lower-case name; values that came twice are joined by ``", "``."""
+    """Give headers by name; values that came twice are joined by ``", "``.
+
+    ASGI servers give names in lower case already.
+    """
     headers: dict[str, str] = {}
     for raw_name, raw_value in raw:
-        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return headers
 

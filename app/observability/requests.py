@@ -8,13 +8,13 @@ from prometheus_client import CollectorRegistry, Counter
 
 
 class RequestMeter:
-    """Counts requests by route and status; the label children are looked up once each."""
+    """Counts requests by route and status."""
 
     __slots__ = ("_children", "_counter")
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._counter = Counter(
-            "greentic_http_requests",
+            "greentic_http_requests_total",
             "HTTP requests answered, by route and status (499: the client left first).",
             ("route", "status"),
             registry=registry,

@@ -1,7 +1,7 @@
 """The options of ``events-webhook`` (SPEC 6 and 12.1).
 
 In: the provider's section of ``answers.json``. Out: checked options. Refuses unknown options, an
-empty or unexpanded secret, half a signature, and signature entries this version cannot check.
+empty secret, half a signature, and signature entries this version cannot check.
 """
 
 import re
@@ -17,7 +17,6 @@ DEDUP_WINDOW_HOURS_MAX: Final = 72
 SECRET_BYTES_MAX: Final = 1024
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
-_UNEXPANDED = re.compile(r"\$(\{[^}]*\}|[A-Za-z_][A-Za-z0-9_]*)")
 
 
 class WebhookOptions(BaseModel):
@@ -82,8 +81,6 @@ class WebhookOptions(BaseModel):
             raise ValueError("is empty: anybody could compute the signature")
         if len(text.encode(errors="surrogatepass")) > SECRET_BYTES_MAX:
             raise ValueError(f"is longer than {SECRET_BYTES_MAX} bytes")
-        if _UNEXPANDED.fullmatch(text):
-            raise ValueError("is a variable that was not expanded (setup expands $NAME)")
         return value
 
     @field_validator("signatures")

@@ -1,0 +1,118 @@
+"""The metrics of one process, by name, and the page that shows them.
+
+In: counts and durations from the observer and the ingress. Out: the Prometheus text format. Label
+values are bounded: tenants and flows beyond `labels` count as ``other``.
+
+    greentic_http_requests_total{route, status}      requests answered
+    greentic_events_accepted_total{tenant, source, duplicate}  events stored, or stored before
+    greentic_deliveries_unwanted_total{tenant}       events that no flow wanted
+    greentic_deliveries_parked_total{tenant, code}   messages that were no events
+    greentic_runs_total{tenant, flow, outcome}       runs that reached an outcome
+    greentic_run_duration_seconds{tenant}            how long runs took (histogram)
+    greentic_timers_fired_total{tenant, duplicate}   ticks stored, or stored by another worker
+    greentic_timer_late_seconds                      how late ticks were (histogram)
+    greentic_deployment_flows{tenant}                flows in force
+    greentic_actor_crashes_total{code}               crashes of actors
+    greentic_actor_restarts_total                    restarts of actors
+    greentic_actors_quarantined                      actors set aside now
+    greentic_occurrences_total{event}                everything else that was observed, by name
+"""
+
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+
+from app.observability.children import CachedCounter
+from app.observability.labels import FLOWS_MAX, TENANTS_MAX, BoundedLabels
+from app.observability.requests import RequestMeter
+
+CODES_MAX: Final = 100
+SOURCES_MAX: Final = 50
+OCCURRENCES_MAX: Final = 100
+QUARANTINED_MAX: Final = 10_000
+
+RUN_SECONDS_BUCKETS: Final = (0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0, 300.0)
+LATE_SECONDS_BUCKETS: Final = (0.05, 0.25, 1.0, 5.0, 30.0, 300.0, 3600.0)
+
+
+class Metrics:
+    """Everything this process counts; a registry of its own, so nothing is shared by accident."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = RequestMeter(self.registry)
+        self.tenants = BoundedLabels(TENANTS_MAX)
+        self.flows = BoundedLabels(FLOWS_MAX)
+        self.codes = BoundedLabels(CODES_MAX)
+        self.sources = BoundedLabels(SOURCES_MAX)
+        self.occurrence_names = BoundedLabels(OCCURRENCES_MAX)
+        self.accepted = self._counter(
+            "greentic_events_accepted_total", "Events stored.", "tenant", "source", "duplicate"
+        )
+        self.unwanted = self._counter(
+            "greentic_deliveries_unwanted_total", "Events that no flow wanted.", "tenant"
+        )
+        self.parked = self._counter(
+            "greentic_deliveries_parked_total", "Messages that were no events.", "tenant", "code"
+        )
+        self.runs = self._counter(
+            "greentic_runs_total", "Runs that reached an outcome.", "tenant", "flow", "outcome"
+        )
+        self.timers = self._counter(
+            "greentic_timers_fired_total", "Timer ticks stored.", "tenant", "duplicate"
+        )
+        self.crashes = self._counter("greentic_actor_crashes_total", "Crashes of actors.", "code")
+        self.occurrences = self._counter(
+            "greentic_occurrences_total", "Other observations, by name.", "event"
+        )
+        self.restarts = Counter(
+            "greentic_actor_restarts_total", "Restarts of actors.", registry=self.registry
+        )
+        self.run_seconds = Histogram(
+            "greentic_run_duration_seconds",
+            "How long runs took.",
+            ("tenant",),
+            buckets=RUN_SECONDS_BUCKETS,
+            registry=self.registry,
+        )
+        self.timer_late_seconds = Histogram(
+            "greentic_timer_late_seconds",
+            "How late timer ticks were stored.",
+            buckets=LATE_SECONDS_BUCKETS,
+            registry=self.registry,
+        )
+        self.flows_in_force = Gauge(
+            "greentic_deployment_flows", "Flows in force.", ("tenant",), registry=self.registry
+        )
+        self._quarantined_gauge = Gauge(
+            "greentic_actors_quarantined", "Actors set aside now.", registry=self.registry
+        )
+        self._quarantined: set[str] = set()
+        self._run_seconds_by_tenant: dict[str, Histogram] = {}
+
+    def render(self) -> tuple[bytes, str]:
+        """Give the page and its media type."""
+        return generate_latest(self.registry), CONTENT_TYPE_PLAIN_0_0_4
+
+    def time_run(self, tenant: str, seconds: float) -> None:
+        """Record how long a run took. ``tenant`` is bounded already."""
+        child = self._run_seconds_by_tenant.get(tenant)
+        if child is None:
+            child = self._run_seconds_by_tenant[tenant] = self.run_seconds.labels(tenant)
+        child.observe(seconds)
+
+    def quarantine(self, name: str) -> None:
+        """Count an actor as set aside, once."""
+        if len(self._quarantined) < QUARANTINED_MAX:
+            self._quarantined.add(name)
+        self._quarantined_gauge.set(len(self._quarantined))
+
+    def release(self, name: str) -> None:
+        """Count an actor as no longer set aside; one that was not is no error."""
+        if name in self._quarantined:
+            self._quarantined.discard(name)
+            self._quarantined_gauge.set(len(self._quarantined))
+
+    def _counter(self, name: str, text: str, *labels: str) -> CachedCounter:
+        return CachedCounter(Counter(name, text, labels, registry=self.registry))

@@ -1,0 +1,186 @@
+"""The sections of ``greentic.toml``: what may be set, within which bounds. Times are in seconds.
+
+In: plain values. Out: frozen sections; each part of the program gets its own. Refuses unknown keys
+and values out of range, and never repeats a value: it may be secret.
+"""
+
+import re
+from typing import Annotated, Any, Final, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
+
+from actors.errors import InvalidSubjectError
+from actors.subjects import check_token
+
+PORT_MAX: Final = 65_535
+ROLES: Final = ("ingress", "worker")
+LATER_ROLES: Final = ("history", "console")
+
+_NATS_SCHEMES: Final = ("nats", "tls", "ws", "wss")
+_SYNC = re.compile(r"always|[1-9][0-9]{0,5}(?:ms|s|m|h)")
+
+
+class Section(BaseModel):
+    """What all sections share: frozen, exact types, no unknown keys, no values in errors."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        use_attribute_docstrings=True,
+        hide_input_in_errors=True,
+    )
+
+
+class ServerSection(Section):
+    """``[server]``: addresses, roles and the data folder."""
+
+    host: str = Field(default="127.0.0.1", min_length=1, max_length=253, pattern=r"^[^\s/]+$")
+    """Where webhooks are taken in. `0.0.0.0` or `::` opens it to the network."""
+
+    port: int = Field(default=8080, ge=0, le=PORT_MAX)
+    """The port of webhooks; 0 takes any free one."""
+
+    admin: str = "127.0.0.1:8081"
+    """`HOST:PORT` of `/metrics` and what else is not for the public."""
+
+    data_dir: str | None = None
+    """Where the embedded nats-server keeps its store; `.greentic` in the bundle by default."""
+
+    roles: Annotated[tuple[str, ...], Field(strict=False)] = ("ingress", "worker")
+    """What this process does: `ingress` takes webhooks in, `worker` runs flows."""
+
+    drain_seconds: float = Field(default=30.0, ge=0, le=600)
+    """How long requests and runs may take to finish at the end."""
+
+    @field_validator("admin")
+    @classmethod
+    def _check_admin(cls, value: str) -> str:
+        _split_address(value)
+        return value
+
+    @field_validator("roles")
+    @classmethod
+    def _check_roles(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value:
+            raise ValueError("names no role; this version has ingress and worker")
+        for role in value:
+            if role in LATER_ROLES:
+                raise ValueError(f"role {role!r} is not in this version")
+            if role not in ROLES:
+                raise ValueError(f"{role!r} is no role; this version has ingress and worker")
+        return value
+
+    @property
+    def admin_host(self) -> str:
+        """The host of the admin address."""
+        return _split_address(self.admin)[0]
+
+    @property
+    def admin_port(self) -> int:
+        """The port of the admin address."""
+        return _split_address(self.admin)[1]
+
+
+class NatsSection(Section):
+    """``[nats]``: the bus. Without a URL the program starts a nats-server of its own."""
+
+    embedded: bool | None = None
+    """Whether to start a nats-server: by default exactly when there is no `url`."""
+
+    url: str | None = None
+    """Where NATS is: `nats://host:4222`, or `tls://`, `ws://`, `wss://`."""
+
+    user: str | None = None
+    """The user to connect as."""
+
+    password: SecretStr | None = None
+    """That user's password."""
+
+    password_file: str | None = None
+    """A mounted file that holds the password instead."""
+
+    sync: str | None = None
+    """How often the embedded server flushes to disk: `always`, `10s`, `2m` (its default)."""
+
+    @field_validator("url")
+    @classmethod
+    def _check_url(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme not in _NATS_SCHEMES or not parts.hostname:
+            raise ValueError("must look like nats://host:4222 (or tls://, ws://, wss://)")
+        return value
+
+    @field_validator("sync")
+    @classmethod
+    def _check_sync(cls, value: str | None) -> str | None:
+        if value is not None and not _SYNC.fullmatch(value):
+            raise ValueError("must be 'always' or a time such as '10s' or '2m'")
+        return value
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Self:
+        if self.embedded is False and self.url is None:
+            raise ValueError("without an embedded server, nats.url must say where NATS is")
+        if self.embedded and self.url is not None:
+            raise ValueError("there is a nats.url, so no server can be embedded; set one of them")
+        if self.url is not None and self.sync is not None:
+            raise ValueError("nats.sync is the embedded server's, and nats.url names another")
+        return self
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether this program starts its own nats-server."""
+        return self.url is None
+
+
+class LoggingSection(Section):
+    """``[logging]``: what is said, and how."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least that is said."""
+
+    format: Literal["auto", "pretty", "json"] = "auto"
+    """`pretty` for people, `json` for machines; `auto` is pretty on a terminal."""
+
+
+class Settings(Section):
+    """Everything, checked."""
+
+    env: str = "dev"
+    """The environment's name, one token of every subject; `prod` insists on signed webhooks."""
+
+    server: ServerSection = Field(default_factory=ServerSection)
+    nats: NatsSection = Field(default_factory=NatsSection)
+    logging: LoggingSection = Field(default_factory=LoggingSection)
+
+    @field_validator("env")
+    @classmethod
+    def _check_env(cls, value: str) -> str:
+        try:
+            return check_token(value, "env")
+        except InvalidSubjectError as error:
+            raise ValueError(str(error)) from None
+
+
+def describe_settings(settings: Settings) -> dict[str, Any]:
+    """Give the settings in force as plain values, secrets masked."""
+    return settings.model_dump(mode="json")
+
+
+def _split_address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not host or not (port.isascii() and port.isdecimal()) or int(port[:6]) > PORT_MAX:
+        raise ValueError("must be HOST:PORT, such as 127.0.0.1:8081")
+    return host, int(port)
