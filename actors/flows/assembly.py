@@ -4,14 +4,15 @@ In: a draft and its resources. Out: an `Assembly` that the doctor examines and t
 into a flow. Refuses nothing itself; what it finds stands in ``findings``.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from actors.diagnostics import Diagnostic, DocumentPath, did_you_mean
 from actors.flows.compiled import CompiledTrigger
-from actors.flows.definition import FLOW_CONTROL_KEYS, NodeDefinition
+from actors.flows.definition import NodeDefinition
 from actors.flows.draft import Draft, PlacedNode, read_draft
-from actors.flows.graph import Edge, FlowGraph
+from actors.flows.graph import Edge, EdgeKind, FlowGraph
 from actors.flows.triggers import compile_triggers
 from actors.nodes.catalog import CATALOG, find_spec
 from actors.nodes.rendering import RenderingCompiler
@@ -75,10 +76,12 @@ def build_graph(assembly: Assembly) -> FlowGraph:
     """Draw the flow: nodes, ways between them, and where runs begin."""
     draft = assembly.draft
     edges = [edge for node in assembly.planned for edge in _edges(node)]
-    for node in assembly.unplanned:
-        edges += _plain_edges(node.definition)
+    broken = [node.definition.model_dump() for node in assembly.unplanned]
+    for document in (*broken, *draft.broken):
+        edges += _loose_edges(document)
     edges += [Edge(f"trigger {t.index + 1}", t.target, "trigger") for t in draft.triggers]
-    names = tuple(dict.fromkeys(node.definition.id for node in draft.nodes))
+    broken_ids = [str(document["id"]) for document in draft.broken]
+    names = tuple(dict.fromkeys([node.definition.id for node in draft.nodes] + broken_ids))
     roots = tuple(trigger.target for trigger in draft.triggers) or names[:1]
     return FlowGraph(names, tuple(edges), roots)
 
@@ -136,7 +139,7 @@ def _edges(node: PlannedNode) -> list[Edge]:
     return edges
 
 
-def _edge_kind(definition: NodeDefinition, path: DocumentPath) -> tuple[Any, str]:
+def _edge_kind(definition: NodeDefinition, path: DocumentPath) -> tuple[EdgeKind, str]:
     """Name a branch's way: ``condition`` with its expression, or ``default``."""
     if path[0] != "conditions":
         return "default", ""
@@ -144,18 +147,27 @@ def _edge_kind(definition: NodeDefinition, path: DocumentPath) -> tuple[Any, str
     return "condition", str(conditions[path[1]]["expression"])
 
 
-def _plain_edges(definition: NodeDefinition) -> list[Edge]:
-    """Of a node that could not be compiled: what stands beside its config, and an end."""
-    edges = [Edge(definition.id, definition.next, "next"), Edge(definition.id, None, "next")]
-    if definition.on_error is not None:
-        edges.append(Edge(definition.id, definition.on_error, "error"))
+def _loose_edges(document: Mapping[str, Any]) -> list[Edge]:
+    """Of a node that could not be compiled: every way that can be read from it, and an end."""
+    source = str(document["id"])
+    edges = [Edge(source, None, "next")]
+    config = document.get("config")
+    config = config if isinstance(config, dict) else {}
+    conditions = config.get("conditions")
+    arms = conditions if isinstance(conditions, list) else []
+    ways: list[tuple[EdgeKind, Any]] = [
+        ("next", document.get("next")),
+        ("error", document.get("on_error")),
+        ("default", config.get("default")),
+        *(("condition", arm.get("next")) for arm in arms if isinstance(arm, dict)),
+    ]
+    edges += [Edge(source, target, kind) for kind, target in ways if isinstance(target, str)]
     return edges
 
 
 def _features_not_yet(draft: Draft) -> list[Diagnostic]:
     """Refuse, by name, what the flow's `config` asks for and this version lacks."""
     config = draft.config
-    asked = [key for key in FLOW_CONTROL_KEYS if getattr(config, key) not in (None, False)]
     found = [
         Diagnostic(
             "error",
@@ -163,7 +175,7 @@ def _features_not_yet(draft: Draft) -> list[Diagnostic]:
             ("config", key),
             f"{key}: this version does not have flow control yet",
         )
-        for key in asked
+        for key in draft.flow_control
     ]
     if config.retry_policy is not None and config.retry_policy.max_retries > 0:
         path = ("config", "retry_policy", "max_retries")

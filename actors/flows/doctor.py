@@ -87,7 +87,8 @@ def _check_shape(assembly: Assembly, graph: FlowGraph) -> Iterator[Diagnostic]:
         hint = "lead one of these nodes out of the loop"
         place: DocumentPath = ("nodes", index_of[loop[0]], "next")
         yield Diagnostic("error", "flow.endless_loop", place, message, hint)
-    if not assembly.draft.triggers:
+    told = any(item.path[:1] == ("triggers",) for item in assembly.findings)
+    if not assembly.draft.triggers and not told:
         message = "no trigger starts this flow; only other flows can"
         yield Diagnostic("warning", "flow.no_trigger", ("triggers",), message)
 
@@ -98,7 +99,7 @@ def _unreachable(graph: FlowGraph, index_of: Mapping[str, int]) -> Iterator[Diag
     if not reachable:
         return
     for name in graph.nodes:
-        if name not in reachable:
+        if name not in reachable and name in index_of:
             message = f"no trigger and no node leads to {name!r}"
             path = ("nodes", index_of[name], "id")
             yield Diagnostic("warning", "flow.unreachable_node", path, message)
@@ -106,7 +107,8 @@ def _unreachable(graph: FlowGraph, index_of: Mapping[str, int]) -> Iterator[Diag
 
 def _unused_next(assembly: Assembly) -> Iterator[Diagnostic]:
     for planned in assembly.planned:
-        if planned.definition.next is not None and not planned.plan.uses_next:
+        is_offered = planned.spec is not None
+        if is_offered and planned.definition.next is not None and not planned.plan.uses_next:
             message = f"a {planned.definition.type!r} node never goes on to its 'next'"
             if planned.plan.targets:
                 message = "'next' is never taken: the branch has a 'default'"

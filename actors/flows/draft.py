@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from actors.diagnostics import Diagnostic, did_you_mean
 from actors.flows.definition import (
+    FLOW_CONTROL_KEYS,
     LATER_TRIGGERS,
     NODES_MAX,
     TRIGGER_MODELS,
@@ -36,7 +37,7 @@ class PlacedNode:
 
 @dataclass(frozen=True, slots=True)
 class PlacedTrigger:
-    """A well-formed trigger and its index; ``definition`` is None for types we do not start on."""
+    """A trigger and its index; ``definition`` is None when it is broken or never starts a run."""
 
     index: int
     target: str
@@ -53,14 +54,17 @@ class Draft:
     variables: Mapping[str, Any] = field(default_factory=dict)
     nodes: list[PlacedNode] = field(default_factory=list)
     triggers: list[PlacedTrigger] = field(default_factory=list)
-    broken_ids: set[str] = field(default_factory=set)
-    """Ids of nodes that are not well formed: targets may still name them."""
+    broken: list[Mapping[str, Any]] = field(default_factory=list)
+    """Nodes that have an id but are not well formed otherwise: targets may still name them."""
+    flow_control: tuple[str, ...] = ()
+    """Keys of `config` that ask for flow control, read even from a config that is wrong."""
     findings: list[Diagnostic] = field(default_factory=list)
 
     @property
     def ids(self) -> set[str]:
         """Every id that a target may name."""
-        return {node.definition.id for node in self.nodes} | self.broken_ids
+        broken = {str(node["id"]) for node in self.broken}
+        return {node.definition.id for node in self.nodes} | broken
 
 
 def read_draft(document: object) -> Draft:
@@ -88,6 +92,10 @@ def _read_header(draft: Draft, document: dict[str, Any]) -> None:
     draft.findings += found
     if isinstance(document.get("name"), str):
         draft.name = document["name"]
+    config = document.get("config")
+    if isinstance(config, dict):
+        asked = (key for key in FLOW_CONTROL_KEYS if config.get(key) not in (None, False))
+        draft.flow_control = tuple(asked)
     if definition is not None:
         draft.version = definition.version
         draft.config = definition.config
@@ -125,7 +133,7 @@ def _read_node(draft: Draft, index: int, document: object) -> None:
     if definition is not None:
         draft.nodes.append(PlacedNode(index, definition))
     elif isinstance(document, dict) and isinstance(document.get("id"), str):
-        draft.broken_ids.add(document["id"])
+        draft.broken.append(document)
 
 
 def _read_trigger(draft: Draft, index: int, document: object) -> None:
@@ -134,8 +142,9 @@ def _read_trigger(draft: Draft, index: int, document: object) -> None:
     if isinstance(kind, str) and kind in TRIGGER_MODELS:
         definition, found = read_model(TRIGGER_MODELS[kind], document, path)
         draft.findings += found
-        if definition is not None:
-            draft.triggers.append(PlacedTrigger(index, definition.target, definition))
+        target = document.get("target") if isinstance(document, dict) else None
+        if isinstance(target, str):
+            draft.triggers.append(PlacedTrigger(index, target, definition))
     elif kind in UNSUPPORTED_TRIGGERS or kind in LATER_TRIGGERS:
         _read_other_trigger(draft, index, document, str(kind))
     elif isinstance(kind, str):

@@ -16,7 +16,6 @@ from actors.nodes.filling import fill_waiting
 from actors.nodes.http_headers import check_headers, header_name_problem
 from actors.nodes.http_message import (
     build_body,
-    build_url,
     has_header,
     parse_response,
     render_authorization,
@@ -27,6 +26,7 @@ from actors.nodes.schema import NODE_TIMEOUT_MS_MAX, STRICT, RetryPolicy, Timeou
 from actors.nodes.site import NodeSite
 from actors.nodes.spec import NodePlan, NodeSpec
 from actors.nodes.step import StepContext
+from actors.nodes.urls import build_url
 from actors.outcomes import Advance
 from actors.ports import HttpRequest
 

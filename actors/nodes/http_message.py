@@ -1,23 +1,21 @@
 """The bytes of an `http` node's request and the value of its answer.
 
-In: rendered parts of a config; an HttpResponse. Out: url, body and content type; the node's value.
-Refuses, as PermanentError, an address or a body that must not go over the wire.
+In: rendered parts of a config; an HttpResponse. Out: body, content type, authorization; the
+node's value. Refuses, as PermanentError, what must not go over the wire.
 """
 
 import base64
 import json
-import re
 from collections.abc import Sequence
 from typing import Any, Final
-from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from actors.errors import PermanentError
 from actors.events import json_depth_exceeds
 from actors.nodes.output import check_output
 from actors.nodes.rendering import text_of
+from actors.nodes.urls import encode_pairs
 from actors.ports import HttpResponse
 
-URL_CHARS_MAX: Final = 8_192
 REQUEST_BYTES_MAX: Final = 768 * 1024
 
 _FORM: Final = "application/x-www-form-urlencoded"
@@ -25,26 +23,7 @@ _JSON: Final = "application/json"
 _TEXT: Final = "text/plain; charset=utf-8"
 _BAD_REQUEST: Final = "http.bad_request"
 
-_NOT_IN_URL = re.compile(r"[\x00-\x20\x7f\\]")
 _OK_STATUSES: Final = range(200, 300)
-
-
-def build_url(url: Any, query: Any) -> str:
-    """Give the absolute address with ``query`` encoded behind what the url has itself."""
-    text = text_of(url).strip()
-    if len(text) > URL_CHARS_MAX or _NOT_IN_URL.search(text):
-        raise PermanentError(
-            "the url has blanks or control characters, or is too long", reason=_BAD_REQUEST
-        )
-    try:
-        parts = urlsplit(text)
-    except ValueError:
-        raise PermanentError("the url cannot be read", reason=_BAD_REQUEST) from None
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise PermanentError("the url is not an absolute http or https url", reason=_BAD_REQUEST)
-    encoded = _encode_pairs(query, "query")
-    joined = "&".join(part for part in (parts.query, encoded) if part)
-    return urlunsplit((parts.scheme, parts.netloc, parts.path, joined, ""))
 
 
 def build_body(body: Any, headers: Sequence[tuple[str, str]]) -> tuple[bytes | None, str | None]:
@@ -55,7 +34,7 @@ def build_body(body: Any, headers: Sequence[tuple[str, str]]) -> tuple[bytes | N
     if isinstance(body, str):
         text, content_type = body, _TEXT
     elif given is not None and given.lower().startswith(_FORM):
-        text, content_type = _encode_pairs(body, "body"), _FORM
+        text, content_type = encode_pairs(body, "body"), _FORM
     else:
         check_output(body, "request body", bytes_max=REQUEST_BYTES_MAX)
         text, content_type = json.dumps(body, ensure_ascii=False, separators=(",", ":")), _JSON
@@ -114,18 +93,3 @@ def _parse_body(response: HttpResponse) -> Any:
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON")
-
-
-def _encode_pairs(pairs: Any, what: str) -> str:
-    """Encode a map as ``a=1&b=2``; lists repeat their key, nulls are left out."""
-    if pairs is None:
-        return ""
-    if not isinstance(pairs, dict):
-        raise PermanentError(f"the {what} must be a map", reason=_BAD_REQUEST)
-    flat = [
-        (key, text_of(item))
-        for key, value in pairs.items()
-        for item in (value if isinstance(value, list) else [value])
-        if item is not None
-    ]
-    return urlencode(flat, errors="replace")

@@ -48,7 +48,7 @@ def read_model(
         return model.model_validate(document), []
     except ValidationError as error:
         details = error.errors(include_url=False)
-        return None, _one_per_place([_finding(model, item, path) for item in details])
+        return None, _one_per_place([_finding(model, document, item, path) for item in details])
 
 
 def plain_json_problem(value: object, path: DocumentPath) -> Diagnostic | None:
@@ -79,8 +79,10 @@ def _json_problem(item: object, depth: int) -> str | None:
     return f"is a {type(item).__name__}, which JSON does not know; put it in quotes"
 
 
-def _finding(model: type[BaseModel], item: ErrorDetails, path: DocumentPath) -> Diagnostic:
-    location = tuple(part for part in item["loc"] if not _is_union_tag(part))
+def _finding(
+    model: type[BaseModel], document: object, item: ErrorDetails, path: DocumentPath
+) -> Diagnostic:
+    location = _place_in(document, item["loc"])
     where = path + location
     name = str(location[-1]) if location else ""
     if item["type"] == "missing":
@@ -112,12 +114,25 @@ def _quoting_hint(item: ErrorDetails) -> str | None:
     return f'put it in quotes: "{item["input"]}"' if wants_text and is_scalar else None
 
 
-def _is_union_tag(part: str | int) -> bool:
-    """Pydantic names the tried member of a union within the place; the document has no such key."""
-    return isinstance(part, str) and (part in _UNION_TAGS or "[" in part)
+def _place_in(document: object, location: tuple[str | int, ...]) -> DocumentPath:
+    """Leave out what pydantic adds to a place: the names of the union members it tried."""
+    place: list[str | int] = []
+    current: Any = document
+    for number, part in enumerate(location, 1):
+        child = _child(current, part)
+        if child is not None:
+            current = child[0]
+        elif number < len(location) or not isinstance(current, dict):
+            continue
+        place.append(part)
+    return tuple(place)
 
 
-_UNION_TAGS: Final = frozenset({"str", "int", "float", "bool", "none", "constrained-int"})
+def _child(value: Any, part: str | int) -> tuple[Any] | None:
+    """Give the part of a container, wrapped since it may be null, or None where there is none."""
+    is_key = isinstance(value, dict) and part in value
+    is_index = isinstance(value, list) and isinstance(part, int) and part < len(value)
+    return (value[part],) if is_key or is_index else None
 
 
 def _keys_at(model: type[BaseModel], location: tuple[str | int, ...]) -> list[str]:

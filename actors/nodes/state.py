@@ -5,22 +5,21 @@ none. The state is the session's where the event names one, else the team's, els
 """
 
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from actors.errors import PermanentError, TransientError
+from actors.errors import TransientError
 from actors.nodes.filling import fill_waiting
 from actors.nodes.output import check_output
 from actors.nodes.rendering import Constant, Rendering, text_of
 from actors.nodes.schema import STRICT
 from actors.nodes.site import NodeSite
 from actors.nodes.spec import NodePlan, NodeSpec, Reference
-from actors.nodes.state_access import KEY_BYTES_MAX, RACES_MAX
+from actors.nodes.state_access import RACES_MAX, check_key
 from actors.nodes.step import StepContext
 from actors.outcomes import Advance
-
-TTL_SECONDS_MAX: Final = 366 * 86_400
+from actors.ports import STATE_TTL_SECONDS_MAX
 
 
 class StateConfig(BaseModel):
@@ -34,7 +33,7 @@ class StateConfig(BaseModel):
     """For `set`. Null forgets nothing: it is a value."""
     output: str | None = None
     """A further name for the value, the same as the node's own `output`."""
-    ttl: float | None = Field(default=None, gt=0, le=TTL_SECONDS_MAX)
+    ttl: float | None = Field(default=None, gt=0, le=STATE_TTL_SECONDS_MAX)
     """For `set`: seconds after which the key is forgotten."""
 
 
@@ -47,7 +46,7 @@ class StateNode:
     ttl_seconds: float | None
 
     async def step_waiting(self, context: StepContext) -> Advance:
-        """Perform it; TransientError (``state_conflict``) when others keep writing the key."""
+        """Perform it; TransientError (``state.conflict``) when others keep writing the key."""
         if self.action == "set":
             return Advance(await self._set(context))
         key = _key(await fill_waiting(self.content, context))
@@ -68,16 +67,11 @@ class StateNode:
                 scope, key, value, revision=before.revision, ttl_seconds=self.ttl_seconds
             ):
                 return value
-        raise TransientError("other runs keep writing the same state", reason="state_conflict")
+        raise TransientError("other runs keep writing the same state", reason="state.conflict")
 
 
 def _key(parts: dict[str, Any]) -> str:
-    key = text_of(parts["key"])
-    if not key or len(key.encode("utf-8", "surrogatepass")) > KEY_BYTES_MAX:
-        raise PermanentError(
-            f"a key of state is a text of 1 to {KEY_BYTES_MAX} bytes", reason="state_key"
-        )
-    return key
+    return check_key(text_of(parts["key"]))
 
 
 def build_state(config: StateConfig, site: NodeSite) -> NodePlan:

@@ -17,7 +17,7 @@ from actors.nodes.output import check_output
 from actors.nodes.site import STATE
 from actors.nodes.step import InlineNode, StepContext
 from actors.outcomes import StepOutcome
-from actors.ports import StateEntry
+from actors.ports import STATE_KEY_BYTES_MAX, StateEntry
 from grammar import HostMap
 
 KEYS_MAX: Final = 64
@@ -25,8 +25,6 @@ KEYS_MAX: Final = 64
 
 RACES_MAX: Final = 16
 """How often a step starts afresh because another run wrote the same keys meanwhile."""
-
-KEY_BYTES_MAX: Final = 256
 
 Result = TypeVar("Result")
 
@@ -63,12 +61,12 @@ class StateView(HostMap):
 
     def set(self, key: str, value: Any) -> None:
         """Keep a write until the evaluation has succeeded."""
-        self.writes[_checked(key)] = check_output(value, f"state value {key!r}")
+        self.writes[check_key(key)] = check_output(value, f"state value {key!r}")
         self._check_count()
 
     def remove(self, key: str) -> None:
         """Keep a removal until the evaluation has succeeded."""
-        self.writes[_checked(key)] = _REMOVED
+        self.writes[check_key(key)] = _REMOVED
         self._check_count()
 
     def contains(self, key: str) -> bool:
@@ -96,7 +94,7 @@ class StatefulNode:
 async def evaluate_with_state(context: StepContext, evaluate: Callable[[], Result]) -> Result:
     """Run ``evaluate`` with `state` bound in the context's scope; then store what it wrote.
 
-    TransientError (``state_conflict``) when others keep writing the same keys.
+    TransientError (``state.conflict``) when others keep writing the same keys.
     """
     loaded: dict[str, StateEntry] = {}
     for _ in range(RACES_MAX):
@@ -105,7 +103,7 @@ async def evaluate_with_state(context: StepContext, evaluate: Callable[[], Resul
         if lost is None:
             return result
         loaded = lost
-    raise TransientError("other runs keep writing the same state", reason="state_conflict")
+    raise TransientError("other runs keep writing the same state", reason="state.conflict")
 
 
 async def _evaluate_loading(
@@ -118,7 +116,7 @@ async def _evaluate_loading(
         try:
             return view, evaluate()
         except _KeyWantedError as wanted:
-            key = _checked(wanted.key)
+            key = check_key(wanted.key)
         finally:
             del context.scope[STATE]
         if len(loaded) >= KEYS_MAX:
@@ -161,13 +159,14 @@ async def _entries_before(
     return entries
 
 
-def _checked(key: str) -> str:
-    if not key or len(key.encode("utf-8", "surrogatepass")) > KEY_BYTES_MAX:
+def check_key(key: str) -> str:
+    """Give a key of state back if it may be one; PermanentError (``state.key``) if not."""
+    if not 0 < len(key.encode("utf-8", "replace")) <= STATE_KEY_BYTES_MAX:
         raise PermanentError(
-            f"a key of state is a text of 1 to {KEY_BYTES_MAX} bytes", reason="state_key"
+            f"a key of state is a text of 1 to {STATE_KEY_BYTES_MAX} bytes", reason="state.key"
         )
     return key
 
 
 def _too_many() -> PermanentError:
-    return PermanentError(f"a step may touch {KEYS_MAX} keys of state", reason="state_keys")
+    return PermanentError(f"a step may touch {KEYS_MAX} keys of state", reason="state.keys")
