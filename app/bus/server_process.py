@@ -93,6 +93,12 @@ class RunningServer:
             with suppress(OSError):
                 os.kill(self.endpoint.pid, number)
 
+    def kill(self) -> None:
+        """End the process with SIGKILL at once, and reap it if it was our child."""
+        self.send_signal(signal.SIGKILL)
+        if self._process is not None:
+            self._process.wait()
+
     async def stop(self, stop_seconds: float) -> None:
         """Ask it to end with SIGTERM, wait, and end it with SIGKILL if it takes too long."""
         self.send_signal(signal.SIGTERM)
@@ -114,21 +120,12 @@ async def launch(
     from the main thread: Linux kills the server when the *thread* that forked it ends. BusError if
     it does not come up.
     """
-    if settings.die_with_parent and threading.current_thread() is not threading.main_thread():
-        raise BusError("the embedded nats-server must be started from the main thread")
-    binary = find_binary()
-    known = folder.read_endpoint()
     for _ in range(PORT_ATTEMPTS_MAX):
-        endpoint = _choose_endpoint(known, keep_port=keep_port)
-        folder.write_config(endpoint, settings.sync_interval)
-        process = _spawn(binary, folder, die_with_parent=settings.die_with_parent)
-        server = RunningServer(replace(endpoint, pid=process.pid), process)
-        folder.write_endpoint(server.endpoint)
+        server = spawn(folder, settings, keep_port=keep_port)
         try:
-            is_ready = await _is_ready(server, settings.ready_seconds)
+            is_ready = await wait_ready(server, settings.ready_seconds)
         except BaseException:  # cancelled: nobody else knows of the process yet
-            process.kill()
-            process.wait()
+            server.kill()
             raise
         if is_ready:
             return server
@@ -137,6 +134,21 @@ async def launch(
             break
     folder.forget_process()
     raise BusError(f"the embedded nats-server did not start; it said:\n{folder.log_tail()}")
+
+
+def spawn(
+    folder: ServerFolder, settings: ServerSettings, *, keep_port: bool = False
+) -> RunningServer:
+    """Start a server as `launch` does, without waiting until it answers."""
+    if settings.die_with_parent and threading.current_thread() is not threading.main_thread():
+        raise BusError("the embedded nats-server must be started from the main thread")
+    binary = find_binary()
+    endpoint = _choose_endpoint(folder.read_endpoint(), keep_port=keep_port)
+    folder.write_config(endpoint, settings.sync_interval)
+    process = _run(binary, folder, die_with_parent=settings.die_with_parent)
+    server = RunningServer(replace(endpoint, pid=process.pid), process)
+    folder.write_endpoint(server.endpoint)
+    return server
 
 
 def find_binary() -> Path:
@@ -180,7 +192,8 @@ async def _ignore(_: Exception) -> None:
     """Probing a server that is not there yet fails on purpose."""
 
 
-async def _is_ready(server: RunningServer, ready_seconds: float) -> bool:
+async def wait_ready(server: RunningServer, ready_seconds: float) -> bool:
+    """Wait until JetStream answers; False when the process ended or the time is over."""
     with suppress(TimeoutError):
         async with asyncio.timeout(ready_seconds):
             while server.is_alive():
@@ -208,9 +221,7 @@ def _choose_endpoint(known: Endpoint | None, *, keep_port: bool) -> Endpoint:
     return replace(known, url=f"nats://{LOOPBACK}:{port}", pid=0)
 
 
-def _spawn(
-    binary: Path, folder: ServerFolder, *, die_with_parent: bool
-) -> "subprocess.Popen[bytes]":
+def _run(binary: Path, folder: ServerFolder, *, die_with_parent: bool) -> "subprocess.Popen[bytes]":
     lock = folder.take_store_lock()
     if lock is None:
         raise BusError(f"a nats-server already has the store in {folder.store_dir}")

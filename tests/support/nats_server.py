@@ -6,15 +6,17 @@
 """
 
 import asyncio
-import signal
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from app.bus.server_folder import Endpoint, ServerFolder
-from app.bus.server_process import RunningServer, ServerSettings, launch
+from app.bus.server_process import RunningServer, ServerSettings, launch, spawn, wait_ready
+
+READY_SECONDS = 30.0
 
 
 class KillableServer:
@@ -34,14 +36,25 @@ class KillableServer:
 
     async def start(self) -> Endpoint:
         """Start it and wait until JetStream answers."""
-        self._server = await launch(self.folder, ServerSettings(stop_seconds=2))
+        self._server = await launch(self.folder, ServerSettings())
+        return self._server.endpoint
+
+    def start_blocking(self) -> Endpoint:
+        """Start it from a fixture, whether or not a loop runs: the waiting has its own thread."""
+        self._server = spawn(self.folder, ServerSettings())
+        with ThreadPoolExecutor(1) as thread:
+            is_ready = thread.submit(asyncio.run, wait_ready(self._server, READY_SECONDS)).result()
+        assert is_ready, self.folder.log_tail()
         return self._server.endpoint
 
     async def kill(self) -> None:
         """End it with SIGKILL, as a crash would."""
-        assert self._server is not None
-        self._server.send_signal(signal.SIGKILL)
-        await self._server.wait_ended()
+        self.kill_blocking()
+
+    def kill_blocking(self) -> None:
+        """End it with SIGKILL; it may be dead already."""
+        if self._server is not None:
+            self._server.kill()
 
     async def stop(self) -> None:
         """End it with SIGTERM, and with SIGKILL if it dawdles."""
@@ -58,17 +71,17 @@ class KillableServer:
 def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
     """Give the endpoint of this test process's server."""
     server = KillableServer(tmp_path_factory.mktemp("nats"))
-    yield asyncio.run(server.start())
-    asyncio.run(server.stop())
+    yield server.start_blocking()
+    server.kill_blocking()
 
 
 @pytest.fixture
 def killable_server(tmp_path: Path) -> Iterator[KillableServer]:
     """Give a running server of the test's own."""
     server = KillableServer(tmp_path / "killable-nats")
-    asyncio.run(server.start())
+    server.start_blocking()
     yield server
-    asyncio.run(server.stop())
+    server.kill_blocking()
 
 
 @pytest.fixture
