@@ -39,6 +39,7 @@ bench: $(VENV)/.bench
 
 $(VENV)/.bench: $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c .ci/constraints.txt -e '.[dev,bench]'
+	command -v wrk >/dev/null || apt-get install -y -qq wrk
 	@touch $@
 
 docs: setup

@@ -97,9 +97,7 @@ class BusSide:
             env=self.env,
             tenant=tenant,
             events=ConsumerName(events_stream(self.env, tenant), FLOWS_DURABLE),
-            work=ConsumerName(
-                work_stream(self.env, work_shard(tenant, WORK_SHARDS)), work_durable(tenant)
-            ),
+            work=ConsumerName(work, work_durable(tenant)),
         )
         deliveries = TenantDeliveries(
             self.hub, consumers, dead_letters=self.sinks.dead_letters, observer=self.observer

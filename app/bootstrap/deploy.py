@@ -5,7 +5,7 @@ cannot be read changes nothing: what runs goes on running, and the problems are 
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -51,7 +51,7 @@ class Deployer:
 
     root: Path
     env: str
-    environment: dict[str, str] | None
+    environment: Mapping[str, str] | None
     bus: Bus
     host: TenantHost
     providers: Providers

@@ -1,13 +1,19 @@
 """What a start was asked for, once settings and flags are merged.
 
-In: plain values from the command line. Out: one frozen `StartOptions`. It checks nothing that the
-settings have checked already.
+In: checked settings and the bundle's folder. Out: one frozen `StartOptions`. It checks nothing that
+the settings have checked already.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from app.bus.connection import BusSettings
+from app.settings.sections import NatsSection, Settings
+
+DATA_FOLDER: Final = ".greentic"
+"""Inside the bundle, unless told otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +33,32 @@ class StartOptions:
     bus: BusSettings | None = None
     """Where NATS is; None starts the embedded server."""
     sync_interval: str | None = None
-    environment: dict[str, str] | None = field(default=None, repr=False)
+    environment: Mapping[str, str] | None = field(default=None, repr=False)
     """The caller's environment, which expands `$NAME` in the bundle's answers."""
     watches_files: bool = True
     drain_seconds: float = 30.0
+
+
+def build_options(settings: Settings, bundle: Path, environment: Mapping[str, str]) -> StartOptions:
+    """Turn settings into what `program.Program` needs."""
+    server = settings.server
+    return StartOptions(
+        bundle=bundle,
+        env=settings.env,
+        data_dir=Path(server.data_dir) if server.data_dir else bundle / DATA_FOLDER,
+        host=server.host,
+        port=server.port,
+        admin_host=server.admin_host,
+        admin_port=server.admin_port,
+        has_ingress="ingress" in server.roles,
+        has_worker="worker" in server.roles,
+        bus=None if settings.nats.is_embedded else _bus(settings.nats),
+        sync_interval=settings.nats.sync,
+        environment=environment,
+        drain_seconds=server.drain_seconds,
+    )
+
+
+def _bus(nats: NatsSection) -> BusSettings:
+    password = None if nats.password is None else nats.password.get_secret_value()
+    return BusSettings(nats.url or "", nats.user, password)

@@ -21,6 +21,7 @@ from app.cli.exit_codes import INTERNAL, INTERRUPTED, OK, exit_code_of
 from app.cli.flow import flow_app
 from app.cli.init import init_command
 from app.cli.output import print_json, warn
+from app.cli.start import start_command
 from app.errors import AppError
 from grammar import GrammarError
 
@@ -59,7 +60,7 @@ def build_app() -> typer.Typer:
     app.callback()(_global_options)
     app.command("init")(init_command)
     app.command("wizard", help="The same as init.", hidden=True)(init_command)
-    # app.command("start")(start_command): app/cli/start.py registers here.
+    app.command("start")(start_command)
     app.add_typer(flow_app(), name="flow")
     app.add_typer(event_app(), name="event")
     app.command("doctor")(doctor_command)
