@@ -136,3 +136,7 @@ def _error_document(error: Exception) -> dict[str, Any]:
     if way_out := getattr(error, "hint", None):
         document["hint"] = way_out
     return document
+
+
+if __name__ == "__main__":
+    main()
