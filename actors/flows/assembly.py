@@ -10,8 +10,8 @@ from typing import Any
 
 from actors.diagnostics import Diagnostic, DocumentPath, did_you_mean
 from actors.flows.compiled import CompiledTrigger
-from actors.flows.definition import NodeDefinition
-from actors.flows.draft import Draft, PlacedNode, read_draft
+from actors.flows.definition import DefaultTrigger, EventTrigger, NodeDefinition, TimerTrigger
+from actors.flows.draft import Draft, PlacedNode, PlacedTrigger, read_draft
 from actors.flows.graph import Edge, EdgeKind, FlowGraph
 from actors.flows.triggers import compile_triggers
 from actors.nodes.catalog import CATALOG, find_spec
@@ -79,11 +79,22 @@ def build_graph(assembly: Assembly) -> FlowGraph:
     broken = [node.definition.model_dump() for node in assembly.unplanned]
     for document in (*broken, *draft.broken):
         edges += _loose_edges(document)
-    edges += [Edge(f"trigger {t.index + 1}", t.target, "trigger") for t in draft.triggers]
+    edges += [_trigger_edge(trigger) for trigger in draft.triggers]
     broken_ids = [str(document["id"]) for document in draft.broken]
     names = tuple(dict.fromkeys([node.definition.id for node in draft.nodes] + broken_ids))
     roots = tuple(trigger.target for trigger in draft.triggers) or names[:1]
     return FlowGraph(names, tuple(edges), roots)
+
+
+def _trigger_edge(trigger: PlacedTrigger) -> Edge:
+    match trigger.definition:
+        case EventTrigger(event_type=label) | TimerTrigger(cron=label):
+            pass
+        case DefaultTrigger():
+            label = "default"
+        case None:
+            label = ""
+    return Edge(f"trigger {trigger.index + 1}", trigger.target, "trigger", label)
 
 
 def _plan(node: PlacedNode, site: NodeSite) -> PlannedNode | None:

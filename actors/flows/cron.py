@@ -3,8 +3,14 @@
 In: an expression of five fields, of six with seconds first, or an ``@name``; an IANA zone. Out:
 instants in milliseconds. Refuses, as ValueError, what croniter or zoneinfo cannot read. A time that
 never comes (30 February) is None, not an endless search.
+
+croniter walks the calendar, on walls (see `actors.flows.zones`) where every hour comes once; what
+the zone's clocks make of a wall is decided here, by Debian's rule: a job with a star in its minutes
+or hours follows elapsed time; any other is made up for right after a spring gap, and comes once in
+an autumn repeat.
 """
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -12,11 +18,18 @@ from zoneinfo import ZoneInfo
 
 from croniter import CroniterBadDateError, croniter
 
+from actors.flows.zones import WallClock
+
 YEARS_SEARCHED_MAX: Final = 28
 """Weekdays and leap days repeat after 28 years: a date not met by then never comes."""
 
+CHARS_MAX: Final = 512
+"""Long enough for every minute of an hour to be listed, and for nothing sillier."""
+
 _FIELDS_WITH_SECONDS: Final = 6
 _MS: Final = 1000
+_ELAPSED: Final = re.compile(r"@hourly|(?:\S+\s+)?(?:\*\S*\s+\S+|\S+\s+\*\S*)(?:\s+\S+){3}")
+"""A star in front of the minutes or the hours, after seconds if there are any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,26 +41,75 @@ class CronSchedule:
 
     def next_after(self, instant_ms: int) -> int | None:
         """Give the first firing strictly after an instant; None if there is none in 28 years."""
-        return self._search(instant_ms, forward=True)
+        instant = instant_ms // _MS
+        find = self._next_elapsed if _follows_elapsed_time(self.expression) else self._next_fixed
+        found = find(instant, WallClock(self.zone))
+        return None if found is None else found * _MS
 
     def last_until(self, instant_ms: int) -> int | None:
         """Give the last firing at or before an instant; None if there is none in 28 years."""
-        return self._search(instant_ms // _MS * _MS + _MS, forward=False)
+        instant = instant_ms // _MS
+        find = self._last_elapsed if _follows_elapsed_time(self.expression) else self._last_fixed
+        found = find(instant, WallClock(self.zone))
+        return None if found is None else found * _MS
 
-    def _search(self, instant_ms: int, *, forward: bool) -> int | None:
-        start = datetime.fromtimestamp(instant_ms / _MS, tz=UTC).astimezone(self.zone)
+    # ── A star in minutes or hours: whenever the clocks show it ─────────────────────────────────
+
+    def _next_elapsed(self, instant: int, clock: WallClock) -> int | None:
+        wall = clock.shown_at(instant)
+        while (wall_found := self._step(wall, forward=True)) is not None:
+            found = wall_found - clock.offset_at(instant)
+            change = clock.change_after(instant, found)
+            if change is None:
+                return found
+            instant, wall = change, clock.shown_at(change) - 1
+        return None
+
+    def _last_elapsed(self, instant: int, clock: WallClock) -> int | None:
+        while True:
+            wall = self._step(clock.shown_at(instant) + 1, forward=False)
+            if wall is None:
+                return None
+            found = wall - clock.offset_at(instant)
+            change = clock.change_before(instant, found)
+            if change is None:
+                return found
+            instant = change - 1
+
+    # ── Fixed times: once a day, whatever the clocks do ─────────────────────────────────────────
+
+    def _next_fixed(self, instant: int, clock: WallClock) -> int | None:
+        wall: int | None = clock.last_wall_shown(instant)
+        while wall is not None and (wall := self._step(wall, forward=True)) is not None:
+            found, is_shown = clock.first_showing(wall)
+            if found > instant and (is_shown or _is_made_up_for(wall)):
+                return found
+        return None
+
+    def _last_fixed(self, instant: int, clock: WallClock) -> int | None:
+        wall: int | None = clock.last_wall_shown(instant) + 1
+        while wall is not None and (wall := self._step(wall, forward=False)) is not None:
+            found, is_shown = clock.first_showing(wall)
+            if is_shown or _is_made_up_for(wall):
+                return found
+        return None
+
+    # ── The calendar ────────────────────────────────────────────────────────────────────────────
+
+    def _step(self, wall: int, *, forward: bool) -> int | None:
         cursor = croniter(
             self.expression,
-            start,
+            datetime.fromtimestamp(wall, UTC),
             ret_type=datetime,
             second_at_beginning=True,
             max_years_between_matches=YEARS_SEARCHED_MAX,
+            implement_cron_bug=True,
         )
         try:
             found: datetime = cursor.get_next() if forward else cursor.get_prev()
         except CroniterBadDateError:
             return None
-        return round(found.timestamp() * _MS)
+        return int(found.timestamp())
 
 
 def parse_cron(expression: str, timezone: str) -> CronSchedule:
@@ -58,11 +120,19 @@ def parse_cron(expression: str, timezone: str) -> CronSchedule:
         raise ValueError(
             f"unknown time zone {timezone!r}; use an IANA name like 'Europe/Paris'"
         ) from error
-    fields = expression.split()
-    if len(fields) > _FIELDS_WITH_SECONDS:
+    if len(expression) > CHARS_MAX or len(expression.split()) > _FIELDS_WITH_SECONDS:
         raise ValueError("a cron expression has five fields, or six with seconds first")
     try:
         croniter(expression, second_at_beginning=True)
     except (ValueError, LookupError, AttributeError, TypeError) as error:
         raise ValueError(f"bad cron expression {expression!r}: {error}") from error
     return CronSchedule(expression, zone)
+
+
+def _follows_elapsed_time(expression: str) -> bool:
+    return _ELAPSED.fullmatch(expression.strip().lower()) is not None
+
+
+def _is_made_up_for(wall: int) -> bool:
+    """Tell whether a time that a spring gap swallowed runs after it: one with seconds does not."""
+    return wall % 60 == 0

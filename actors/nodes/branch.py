@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, Field
 
-from actors.errors import PermanentError
 from actors.nodes.language import failure_of
 from actors.nodes.schema import STRICT
 from actors.nodes.site import STATE, NodeSite
@@ -51,18 +50,12 @@ class BranchNode:
     def step(self, context: StepContext) -> Advance:
         """Choose; PermanentError (``condition.…``) when an expression fails or is no bool."""
         budget = Budget()
-        for number, (program, chosen) in enumerate(self.arms, 1):
-            try:
-                value = program.run(context.scope, budget)
-            except EvaluationError as error:
-                raise failure_of(error, "condition") from None
-            if value is True:
-                return chosen
-            if value is not False and value is not None:
-                raise PermanentError(
-                    f"condition {number} is neither true nor false but a {type(value).__name__}",
-                    reason="condition.type_mismatch",
-                )
+        try:
+            for program, chosen in self.arms:
+                if program.run(context.scope, budget) is True:
+                    return chosen
+        except EvaluationError as error:
+            raise failure_of(error, "condition") from None
         return self.otherwise
 
 

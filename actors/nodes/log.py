@@ -11,14 +11,12 @@ from pydantic import BaseModel
 
 from actors.nodes.filling import fill, with_state
 from actors.nodes.rendering import Rendering, text_of
-from actors.nodes.reporting import report_log
+from actors.nodes.reporting import is_heard, report_log
 from actors.nodes.schema import STRICT
 from actors.nodes.site import NodeSite
 from actors.nodes.spec import NodePlan, NodeSpec
 from actors.nodes.step import StepContext
 from actors.outcomes import Advance
-
-LEVELS: Final = ("debug", "info", "warning", "error")
 
 _SILENT: Final = Advance(binds=False)
 
@@ -52,8 +50,8 @@ def build_log(config: LogConfig, site: NodeSite) -> NodePlan:
     """Compile the message and decide whether the flow's log level lets it through."""
     level = "warning" if config.level == "warn" else config.level
     message = site.rendering(config.message, "message")
-    is_heard = LEVELS.index(level) >= LEVELS.index(site.log_level)
-    return NodePlan(with_state(LogNode(level, message, is_heard), message))
+    node = LogNode(level, message, is_heard(level, site.log_level))
+    return NodePlan(with_state(node, message))
 
 
 LOG = NodeSpec(type="log", summary="Writes a log line.", config=LogConfig, build=build_log)

@@ -10,6 +10,14 @@ from actors.observations import FlowLogged
 
 MESSAGE_CHARS_MAX: Final = 8_192
 
+LEVELS: Final = ("debug", "info", "warning", "error")
+"""From quiet to loud."""
+
+
+def is_heard(level: str, threshold: str) -> bool:
+    """Tell whether a flow whose `logging.level` is ``threshold`` says lines of this level."""
+    return LEVELS.index(level) >= LEVELS.index(threshold)
+
 
 def report_log(context: StepContext, level: str, text: str) -> None:
     """Report one line of a flow."""

@@ -5,12 +5,13 @@ log lines. Refuses values that are not JSON or too large.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 from pydantic import BaseModel
 
 from actors.nodes.language import failure_of
 from actors.nodes.output import check_output
-from actors.nodes.reporting import report_log
+from actors.nodes.reporting import LEVELS, is_heard, report_log
 from actors.nodes.schema import STRICT
 from actors.nodes.site import STATE, NodeSite
 from actors.nodes.spec import NodePlan, NodeSpec
@@ -18,6 +19,9 @@ from actors.nodes.state_access import StatefulNode
 from actors.nodes.step import StepContext
 from actors.outcomes import Advance
 from grammar import Budget, EvaluationError, Program
+
+_LEVEL_OF: Final = {"print": "info", "debug": "debug"}
+"""What a program's `print` and `debug` say is logged at these levels."""
 
 
 class ScriptConfig(BaseModel):
@@ -36,6 +40,8 @@ class ScriptNode:
     """Runs a program over the run's names."""
 
     program: Program
+    heard: frozenset[str]
+    """Levels that the flow's `logging.level` lets through."""
 
     def step(self, context: StepContext) -> Advance:
         """Run it; PermanentError (``script.…``) with the line when it fails."""
@@ -44,16 +50,18 @@ class ScriptNode:
             value = self.program.run(context.scope, budget)
         except EvaluationError as error:
             raise failure_of(error, "script") from None
-        if budget.output:
-            for text in budget.output:
-                report_log(context, "info", text)
+        for channel, text in budget.output or ():
+            level = _LEVEL_OF[channel]
+            if level in self.heard:
+                report_log(context, level, text)
         return Advance(check_output(value))
 
 
 def build_script(config: ScriptConfig, site: NodeSite) -> NodePlan:
     """Compile the program; one that touches `state` makes a node that waits."""
     program = _program(config, site)
-    node = ScriptNode(program)
+    heard = frozenset(level for level in LEVELS if is_heard(level, site.log_level))
+    node = ScriptNode(program, heard)
     return NodePlan(StatefulNode(node) if STATE in program.names else node)
 
 

@@ -45,6 +45,15 @@ async def test_what_is_printed_becomes_log_lines() -> None:
     ]
 
 
+async def test_flow_level_silences_what_is_below_it() -> None:
+    stage = Stage()
+    plan = a_plan("script", {"script": 'debug("one"); print("two"); 1'}, log_level="info")
+    await take(plan, a_step(stage))
+    assert [(line.level, line.message) for line in stage.observer.of(FlowLogged)] == [
+        ("info", "two")
+    ]
+
+
 async def test_failure_names_the_rule_and_the_line() -> None:
     plan = a_plan("script", {"script": "let a = 1;\na + nothing"})
     with pytest.raises(PermanentError, match="line 2") as caught:
