@@ -16,6 +16,13 @@ from grammar.errors import (
     GrammarError,
     ValueMismatchError,
 )
+from grammar.program import (
+    FunctionLibrary,
+    Program,
+    compile_condition,
+    compile_functions,
+    compile_script,
+)
 from grammar.span import SourceText, Span
 from grammar.template import Template, compile_template
 from grammar.values import HostMap
@@ -28,9 +35,11 @@ __all__ = [
     "EvaluationError",
     "FlowCheckError",
     "FlowSyntaxError",
+    "FunctionLibrary",
     "GrammarError",
     "HostMap",
     "Limits",
+    "Program",
     "SourceText",
     "Span",
     "Template",

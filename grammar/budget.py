@@ -88,7 +88,7 @@ class Budget:
         )
         self._clock = clock
         self._deadline: float | None = None
-        self.output: list[str] | None = None
+        self.output: list[tuple[str, str]] | None = None
         self.output_bytes = 0
         self.grown = 0
         self.sizes: dict[int, tuple[object, int, int]] | None = None
@@ -101,7 +101,7 @@ class Budget:
     @property
     def printed(self) -> tuple[str, ...]:
         """What `print` and `debug` wrote, one item a call."""
-        return tuple(self.output or ())
+        return tuple(text for _, text in self.output or ())
 
     def charge(self, operations: int) -> None:
         """Use operations. Raises BudgetExceededError: limit_operations, limit_time."""
@@ -123,12 +123,12 @@ class Budget:
         self.left += need
         self._check_clock()
 
-    def emit(self, text: str) -> None:
-        """Collect one printed text. Raises BudgetExceededError: limit_output."""
+    def emit(self, text: str, channel: str = "print") -> None:
+        """Collect one text that `print` or `debug` wrote. Raises BudgetExceededError: limit_output."""
         self.count_output(text)
         if self.output is None:
             self.output = []
-        self.output.append(text)
+        self.output.append((channel, text))
 
     def count_output(self, text: str) -> None:
         """Count text against the output limit without keeping it (a template keeps its own)."""

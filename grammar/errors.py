@@ -163,6 +163,7 @@ class EvaluationError(GrammarError):
         self.details: Mapping[str, Any] = details or {}
         self.functions: tuple[str, ...] = ()
         self.thrown_value: Any = None
+        self.called_at: Span | None = None
 
 
 class ValueMismatchError(EvaluationError):

@@ -8,6 +8,8 @@ which operation takes which value is decided in `grammar.library`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 INT_MIN: Final = -(2**63)
@@ -45,3 +47,38 @@ class HostMap(ABC):
     @abstractmethod
     def contains(self, key: str) -> bool:
         """Tell whether the key has a value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Integers from `first` up to `last`, with `last` when inclusive. Never spelled out."""
+
+    first: int
+    last: int
+    is_inclusive: bool
+
+    @property
+    def numbers(self) -> range:
+        """The integers, lazily."""
+        return range(self.first, self.last + 1 if self.is_inclusive else self.last)
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """What `range(a, b, step)` gives: it can only be iterated."""
+
+    values: Any
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Function:
+    """A function value: a closure, or functions of one name for several counts of arguments.
+
+    `bound` are the cells of captured variables, `curried` the arguments given already.
+    """
+
+    name: str
+    variants: Mapping[int, Callable[..., Any]]
+    bound: tuple[Any, ...] = ()
+    curried: tuple[Any, ...] = ()
+    is_closure: bool = False

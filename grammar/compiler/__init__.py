@@ -1,0 +1,1 @@
+"""Resolved trees in, code objects out; built from `ast` nodes, never from text."""

@@ -1,0 +1,108 @@
+"""Guesses nothing: what can be known of a value before it exists. In: nodes. Out: kinds.
+
+The kinds are those of `grammar.compiler.state.Operand`. Refuses nothing; None means unknown.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from grammar.compiler.state import NUMBERS, OWNED, SCALARS, FrameState, Unit, literal_kind
+from grammar.resolver.model import Variable
+from grammar.syntax import Binary, Group, Literal, Logical, Name, Template, Unary
+
+_BOOLEAN: Final = frozenset(("==", "!=", "<", "<=", ">", ">=", "in", "!in", "contains"))
+_NUMERIC: Final = frozenset(("*", "/", "%", "**"))
+
+
+def operator_kind(operator: str, left: str | None, right: str | None) -> str | None:
+    """Give the kind of a result, provided that there is one."""
+    if operator in _BOOLEAN:
+        return "bool"
+    if operator in _NUMERIC or (left in NUMBERS and right in NUMBERS):
+        if left == right == "int":
+            return "int"
+        return "float" if "float" in (left, right) else "num"
+    if operator == "+":
+        if "str" in (left, right):
+            return "str"
+        if left in SCALARS or right in SCALARS:
+            return "scalar"
+        return OWNED if OWNED in (left, right) else None
+    return "scalar"
+
+
+def node_kind(unit: Unit, node: Any) -> str | None:
+    """Give the kind of an expression without compiling it."""
+    match node:
+        case Literal(value=value):
+            return literal_kind(value)
+        case Group(inner=inner):
+            return node_kind(unit, inner)
+        case Template():
+            return "str"
+        case Name() if node in unit.found.uses:
+            return variable_kind_in(unit, unit.found.uses[node])
+        case Unary(operator="!"):
+            return "bool"
+        case Unary(operand=inner):
+            kind = node_kind(unit, inner)
+            return kind if kind in NUMBERS else "num"
+        case Logical(operator=operator) if operator != "??":
+            return "bool"
+        case Binary(operator=operator, left=left, right=right):
+            return operator_kind(operator, node_kind(unit, left), node_kind(unit, right))
+        case _:
+            return None
+
+
+def own_grown_variables(unit: Unit) -> None:
+    """Let `x += …` change arrays and maps in place where x may be one."""
+    for variable in set(unit.found.uses.values()):
+        if variable.is_grown and variable_kind_in(unit, variable) not in SCALARS:
+            variable.is_owned = True
+
+
+def variable_kind(k: FrameState, variable: Variable) -> str | None:
+    """Give the kind that all values ever assigned to a variable have in common."""
+    return variable_kind_in(k.unit, variable)
+
+
+def variable_kind_in(unit: Unit, variable: Variable) -> str | None:
+    """Give that kind for a text whose frames are not compiled yet."""
+    kinds = unit.kinds
+    if variable not in kinds:
+        kinds[variable] = None
+        kinds[variable] = _joined(unit, variable)
+    return kinds[variable]
+
+
+def _joined(unit: Unit, variable: Variable) -> str | None:
+    first: str | None = None
+    for at, source in enumerate(variable.sources):
+        if source is None:
+            return None
+        if isinstance(source, Binary) and at and isinstance(source.left, Literal):
+            kind = operator_kind(source.operator, first, node_kind(unit, source.right))
+        else:
+            kind = node_kind(unit, source)
+        if kind not in SCALARS:
+            return None
+        first = kind if first is None or first == kind else _wider(first, kind)
+    return _settled(unit, variable, first)
+
+
+def _wider(first: str, second: str | None) -> str:
+    return "num" if first in NUMBERS and second in NUMBERS else "scalar"
+
+
+def _settled(unit: Unit, variable: Variable, kind: str | None) -> str | None:
+    """Check once more with the joined kind: `x += 1.0` turns an `int` start into a `num`."""
+    for at, source in enumerate(variable.sources):
+        if at and isinstance(source, Binary) and isinstance(source.left, Literal):
+            again = operator_kind(source.operator, kind, node_kind(unit, source.right))
+            if again not in SCALARS:
+                return None
+            if kind is not None and again != kind:
+                kind = _wider(kind, again)
+    return kind

@@ -1,0 +1,1 @@
+"""The functions of the language, one file for each type of value; `catalog` lists them all."""

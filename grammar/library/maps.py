@@ -1,0 +1,155 @@
+"""Functions of maps, `state` and other host maps included. Keys go in their order.
+
+Refuses wrong types (function_not_found) and sizes past the limits (limit_data_size).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from grammar.budget import Budget
+from grammar.runtime.access import plain
+from grammar.runtime.calls import arity_of, call_function
+from grammar.runtime.registry import ANY, FUNCTION, HOST, MAP, TEXT, Entry
+from grammar.runtime.sizes import copy_value, sized
+from grammar.values import Function, HostMap
+
+Map = dict[str, Any]
+_TURN: Final = 3
+_BOTH: Final = 2
+
+
+def length(_c: Budget, _d: int, m: Map) -> int:
+    """`len(m) -> int`."""
+    return len(m)
+
+
+def is_empty(_c: Budget, _d: int, m: Map) -> bool:
+    """`is_empty(m) -> bool`."""
+    return not m
+
+
+def contains(_c: Budget, _d: int, m: Map, key: str) -> bool:
+    """`contains(m, key) -> bool`."""
+    return key in m
+
+
+def get(_c: Budget, _d: int, m: Map, key: str, default: Any = None) -> Any:
+    """`get(m, key[, default])`. The value, or the default (unit)."""
+    return m.get(key, default)
+
+
+def set_item(_c: Budget, _d: int, m: Map, key: str, value: Any) -> None:
+    """`set(m, key, v)`. Changes m. Raises limit_data_size."""
+    m[str(key)] = value
+
+
+def remove(_c: Budget, _d: int, m: Map, key: str) -> Any:
+    """`remove(m, key)`. Removes and gives the value; unit when there is none."""
+    return m.pop(key, None)
+
+
+def clear(_c: Budget, _d: int, m: Map) -> None:
+    """`clear(m)`. Changes m."""
+    m.clear()
+
+
+def keys(c: Budget, _d: int, m: Map) -> list[Any]:
+    """`keys(m) -> array`, in order."""
+    c.charge(1 + len(m) // 4)
+    return sized(c, sorted(m))  # type: ignore[no-any-return]
+
+
+def values(c: Budget, _d: int, m: Map) -> list[Any]:
+    """`values(m) -> array`, in the order of the keys."""
+    c.charge(1 + len(m) // 4)
+    return sized(c, [m[key] for key in sorted(m)])  # type: ignore[no-any-return]
+
+
+def mixin(_c: Budget, _d: int, m: Map, other: Map) -> None:
+    """`mixin(m, other)`. Changes m; the other's values win."""
+    m.update(other)
+
+
+def fill_with(_c: Budget, _d: int, m: Map, other: Map) -> None:
+    """`fill_with(m, other)`. Adds only the keys that m lacks."""
+    for key, value in other.items():
+        m.setdefault(key, value)
+
+
+def _ask(c: Budget, d: int, f: Function, key: str, value: Any) -> Any:
+    c.charge(_TURN)
+    takes = arity_of(f)
+    if 1 in takes or _BOTH not in takes:
+        return call_function(c, d, f, (key,), [value])
+    return call_function(c, d, f, (key, value))
+
+
+def map_values(c: Budget, d: int, m: Map, f: Function) -> Map:
+    """`map(m, f) -> map` of f(key, value); one parameter gets the key."""
+    return sized(c, {key: _ask(c, d, f, key, m[key]) for key in sorted(m)})  # type: ignore[no-any-return]
+
+
+def filter_entries(c: Budget, d: int, m: Map, f: Function) -> Map:
+    """`filter(m, f) -> map` of the entries for which f(key[, value]) gives true."""
+    return {key: m[key] for key in sorted(m) if _ask(c, d, f, key, m[key]) is True}
+
+
+def drain(c: Budget, d: int, m: Map, f: Function) -> Map:
+    """`drain(m, f) -> map`. Removes and gives the entries for which f gives true."""
+    taken = filter_entries(c, d, m, f)
+    for key in taken:
+        m.pop(key, None)
+    return taken
+
+
+def retain(c: Budget, d: int, m: Map, f: Function) -> Map:
+    """`retain(m, f) -> map`. Keeps the entries for which f gives true, gives the rest."""
+    kept = filter_entries(c, d, m, f)
+    rest = {key: value for key, value in m.items() if key not in kept}
+    for key in rest:
+        m.pop(key, None)
+    return rest
+
+
+def host_get(c: Budget, _d: int, m: HostMap, key: str, default: Any = None) -> Any:
+    """`state.get(key[, default])`. What the host has under the key, or the default."""
+    value = m.get(str(key))
+    del c
+    return default if value is None else value
+
+
+def host_set(c: Budget, _d: int, m: HostMap, key: str, value: Any) -> None:
+    """`state.set(key, v)`. Hands the host a copy."""
+    m.set(str(key), plain(copy_value(c, value)))
+
+
+def host_contains(_c: Budget, _d: int, m: HostMap, key: str) -> bool:
+    """`state.contains(key) -> bool`."""
+    return m.contains(str(key))
+
+
+def host_remove(_c: Budget, _d: int, m: HostMap, key: str) -> Any:
+    """`state.remove(key)`. Removes and gives the value; unit when there is none."""
+    value = m.get(str(key))
+    m.remove(str(key))
+    return value
+
+
+def _change(name: str, parameters: tuple[Any, ...], function: Any) -> Entry:
+    return Entry(name, parameters, function, changes=True)
+
+
+ENTRIES: Final = (
+    Entry("len", (MAP,), length), Entry("is_empty", (MAP,), is_empty),
+    Entry("contains", (MAP, TEXT), contains), Entry("get", (MAP, TEXT), get),
+    Entry("get", (MAP, TEXT, ANY), get), _change("set", (MAP, TEXT, ANY), set_item),
+    _change("remove", (MAP, TEXT), remove), _change("clear", (MAP,), clear),
+    Entry("keys", (MAP,), keys), Entry("values", (MAP,), values),
+    _change("mixin", (MAP, MAP), mixin), _change("fill_with", (MAP, MAP), fill_with),
+    Entry("map", (MAP, FUNCTION), map_values), Entry("filter", (MAP, FUNCTION), filter_entries),
+    _change("drain", (MAP, FUNCTION), drain), _change("retain", (MAP, FUNCTION), retain),
+    Entry("get", (HOST, TEXT), host_get), Entry("get", (HOST, TEXT, ANY), host_get),
+    Entry("set", (HOST, TEXT, ANY), host_set), Entry("contains", (HOST, TEXT), host_contains),
+    Entry("remove", (HOST, TEXT), host_remove),
+)  # fmt: skip

@@ -1,0 +1,1 @@
+"""Text in, syntax trees out: the only room that imports Lark."""
