@@ -5,6 +5,7 @@ Content-Length before a byte is read and by counting after that. How long a clie
 server's business (`app.http.protocol`): it closes the connection, which arrives here as gone.
 """
 
+import asyncio
 from collections.abc import Mapping
 from typing import Final
 
@@ -13,6 +14,9 @@ from app.http.asgi import ClientGoneError, Receive
 
 DISCARD_BYTES_MAX: Final = 1024 * 1024
 """What is read of a refused body so that the client can hear why; a longer one is cut off."""
+
+DISCARD_SECONDS_MAX: Final = 1.0
+"""And for how long: a client that pauses to hear the answer is told it."""
 
 _LENGTH_CHARS_MAX: Final = 18
 
@@ -52,8 +56,12 @@ class BodyReader:
         if not self.is_complete and ("expect" in self.headers or _is_too_long(length)):
             return False
         budget = DISCARD_BYTES_MAX
-        while not self.is_complete and budget > 0:
-            budget -= max(1, len(await self._next()))
+        try:
+            async with asyncio.timeout(DISCARD_SECONDS_MAX):
+                while not self.is_complete and budget > 0:
+                    budget -= max(1, len(await self._next()))
+        except TimeoutError:
+            return False
         return self.is_complete
 
     async def _next(self) -> bytes:

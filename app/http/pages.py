@@ -80,7 +80,7 @@ async def _on_http_error(request: Request, error: HTTPException) -> Response:
     if error.status_code == _NOT_FOUND:
         return _respond(problem_of(RouteNotFoundError("no page has this path")))
     if error.status_code == _METHOD_REFUSED:
-        allowed = (error.headers or {}).get("allow", "GET").split(", ")
+        allowed = (error.headers or {}).get("Allow", "GET").split(", ")
         detail = f"the page does not take {request.method}"
         return _respond(problem_of(MethodRefusedError(detail, allowed=allowed)))
     return _respond(Problem(error.status_code, "http.refused", "Refused", str(error.detail)))

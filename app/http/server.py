@@ -21,6 +21,7 @@ from app.http.protocol import ConnectionLimits, LimitedHttpProtocol
 
 BACKLOG: Final = 2048
 KEEP_ALIVE_SECONDS: Final = 20
+PORT_MAX: Final = 65_535
 _FLUSH_POLL_SECONDS: Final = 0.01
 
 
@@ -119,14 +120,16 @@ def _build_config(app: AsgiApp, limits: ConnectionLimits) -> uvicorn.Config:
 
 async def _listen(host: str, port: int) -> socket.socket:
     loop = asyncio.get_running_loop()
+    if not 0 <= port <= PORT_MAX:  # getaddrinfo would wrap it round
+        raise SettingsError([f"cannot listen on {host}:{port}: there is no such port"])
     try:
         found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, _, _, _, address = found[0]
         listening = socket.create_server(
             cast("tuple[str, int]", address), family=family, backlog=BACKLOG
         )
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+    except OSError as error:
+        reason = error.strerror or str(error)
         raise SettingsError([f"cannot listen on {host}:{port}: {reason}"]) from None
     listening.setblocking(False)
     return listening

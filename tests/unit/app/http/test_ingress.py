@@ -248,7 +248,7 @@ HOSTILE_SIGNATURES: dict[str, list[bytes]] = {
     "no hex": [b"g" * 64],
     "non-ascii": ["é".encode() * 32],
     "latin-1": [b"\xff" * 64],
-    "fullwidth digits": ["０".encode() * 64],
+    "fullwidth digits": ["\uff10".encode() * 64],
     "nul": [b"\x00" * 64],
     "huge": [b"0" * 30_000],
     "prefix only": [b"sha256="],

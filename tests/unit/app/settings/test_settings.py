@@ -1,0 +1,203 @@
+"""Settings: which source wins, what is refused, and that all of it is said at once."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.errors import SettingsError
+from app.settings.loading import load_settings
+from app.settings.sections import Section, Settings, describe_settings
+from app.settings.sources import ENVIRONMENT
+
+
+def load(
+    tmp_path: Path,
+    toml: str | None = None,
+    environ: Mapping[str, str] | None = None,
+    flags: Mapping[str, Any] | None = None,
+) -> Settings:
+    path = None
+    if toml is not None:
+        path = tmp_path / "greentic.toml"
+        path.write_text(toml)
+    return load_settings(path, environ or {}, flags or {})
+
+
+def problems(tmp_path: Path, *sources: Any, **named: Any) -> list[str]:
+    with pytest.raises(SettingsError) as caught:
+        load(tmp_path, *sources, **named)
+    return list(caught.value.problems)
+
+
+def test_defaults_are_safe(tmp_path: Path) -> None:
+    settings = load(tmp_path)
+    assert (settings.env, settings.server.host, settings.server.port) == ("dev", "127.0.0.1", 8080)
+    assert (settings.server.admin_host, settings.server.admin_port) == ("127.0.0.1", 8081)
+    assert settings.nats.is_embedded
+    assert settings.server.roles == ("ingress", "worker")
+
+
+def test_flags_win_over_environment_over_file_over_defaults(tmp_path: Path) -> None:
+    toml = '[server]\nport = 1\nhost = "a"\nadmin = "a:1"\ndrain_seconds = 7'
+    environ = {"GREENTIC_PORT": "2", "GREENTIC_HOST": "b", "GREENTIC_ADMIN": ""}
+    server = load(tmp_path, toml, environ, {"server.port": 3, "server.host": None}).server
+    assert (server.port, server.host, server.admin, server.drain_seconds) == (3, "b", "a:1", 7)
+
+
+@pytest.mark.parametrize("variable", ENVIRONMENT)
+def test_every_variable_sets_its_key(variable: str, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("hunter2\n")
+    values = {
+        "GREENTIC_PORT": "9",
+        "GREENTIC_ADMIN": "h:9",
+        "GREENTIC_NATS_URL": "nats://h:1",
+        "GREENTIC_NATS_PASSWORD_FILE": str(secret),
+        "GREENTIC_LOG_LEVEL": "error",
+        "GREENTIC_LOG_FORMAT": "json",
+    }
+    value = values.get(variable, "word")
+    settings = load(tmp_path, environ={variable: value})
+    found: Any = settings
+    for name in ENVIRONMENT[variable].split("."):
+        found = getattr(found, name)
+    plain = found.get_secret_value() if hasattr(found, "get_secret_value") else found
+    assert str(plain) == value
+
+
+def test_variables_of_others_are_ignored(tmp_path: Path) -> None:
+    environ = {"GREENTIC_EVENTS_SERVICE_HOST": "10.0.0.1", "PORT": "1", "PATH": "/bin"}
+    assert load(tmp_path, environ=environ) == load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("toml", "words"),
+    [
+        ("[server]\nprot = 1", "server.prot: is not a setting; did you mean 'port'?"),
+        ("[sever]\nport = 1", "'sever' is no section; did you mean 'server'?"),
+        ('env = "prod"', "'env' is no section"),
+        ("server = 1", "must be a section"),
+        ("[server]\nport = 65536", "server.port"),
+        ("[server]\nport = -1", "server.port"),
+        ("[server]\nport = true", "server.port"),
+        ('[server]\nport = "80"', "server.port"),
+        ('[server]\nhost = ""', "server.host"),
+        ('[server]\nhost = "a b"', "server.host"),
+        ('[server]\nadmin = "8081"', "server.admin: must be HOST:PORT"),
+        ('[server]\nadmin = "h:99999999"', "server.admin: must be HOST:PORT"),
+        ("[server]\nroles = []", "names no role"),
+        ('[server]\nroles = ["console"]', "'console' is not in this version"),
+        ('[server]\nroles = ["cook"]', "'cook' is no role"),
+        ("[server]\ndrain_seconds = 1e9", "server.drain_seconds"),
+        ('[nats]\nurl = "http://h"', "nats.url: must look like"),
+        ('[nats]\nurl = "nats://"', "nats.url: must look like"),
+        ("[nats]\nembedded = false", "nats.url must say where"),
+        ('[nats]\nembedded = true\nurl = "nats://h"', "no server can be embedded"),
+        ('[nats]\nsync = "always"\nurl = "nats://h"', "nats.sync is the embedded"),
+        ('[nats]\nsync = "sometimes"', "nats.sync: must be"),
+        ('[logging]\nlevel = "loud"', "logging.level"),
+        ('[logging]\nformat = "xml"', "logging.format"),
+        ('[telemetry]\nendpoint = "x"', "[telemetry] is not in this version"),
+        ("[security]\nreject_unsigned_packs = true", "[security] is not in this version"),
+        ("[secrets]\nbackend = 1", "[secrets] is not in this version"),
+        ("[runtime]\nworkers = 1", "[runtime] is not in this version"),
+        ("[server", "is no TOML"),
+        ("a = " + "[" * 100_000, "is no TOML"),
+        ("#" * (1024 * 1024 + 1), "is larger than"),
+    ],
+)
+def test_wrong_setting_is_named(toml: str, words: str, tmp_path: Path) -> None:
+    assert any(words in problem for problem in problems(tmp_path, toml))
+
+
+def test_empty_sections_of_later_versions_are_no_problem(tmp_path: Path) -> None:
+    assert load(tmp_path, "[telemetry]\n[security]\n") == load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "variable", ["GREENTIC_OTLP_ENDPOINT", "GREENTIC_SECRET_KEY", "GREENTIC_DATABASE_URL"]
+)
+def test_variables_of_later_versions_are_refused_by_name(variable: str, tmp_path: Path) -> None:
+    [problem] = problems(tmp_path, environ={variable: "hunter2"})
+    assert variable in problem
+    assert "hunter2" not in problem
+    assert load(tmp_path, environ={variable: ""}) == load(tmp_path)
+
+
+@pytest.mark.parametrize("env", ["", "a.b", "Prod", "*", "-a", "a" * 64])
+def test_env_must_be_one_subject_token(env: str, tmp_path: Path) -> None:
+    assert "env" in problems(tmp_path, flags={"env": env})[0]
+
+
+@pytest.mark.parametrize("port", ["x", "-1", "٣", "1e3", "70000", "9" * 30, "tcp://10.0.0.1:80"])
+def test_variable_that_is_no_port_is_refused_with_its_name(port: str, tmp_path: Path) -> None:
+    [problem] = problems(tmp_path, environ={"GREENTIC_PORT": port})
+    assert problem.startswith("server.port: ")
+    assert problem.endswith("(from GREENTIC_PORT)")
+
+
+def test_all_problems_of_all_sources_are_reported_at_once(tmp_path: Path) -> None:
+    toml = '[server]\nport = "hunter2"\n[telemetry]\nx = "hunter2"\n[nats]\npasword = "hunter2"'
+    environ = {"GREENTIC_LOG_LEVEL": "hunter2", "GREENTIC_SECRET_KEY": "hunter2"}
+    found = problems(tmp_path, toml, environ, {"server.admin": "hunter2"})
+    assert len(found) == 6
+    assert not any("hunter2" in problem for problem in found)
+    assert any("(from --admin)" in problem for problem in found)
+
+
+def test_file_that_is_not_there_is_a_problem(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"none\.toml: cannot be read"):
+        load_settings(tmp_path / "none.toml", {}, {})
+
+
+def test_credentials_leave_the_url(tmp_path: Path) -> None:
+    nats = load(tmp_path, environ={"GREENTIC_NATS_URL": "nats://us%40er:hun%2Fter2@h:4222"}).nats
+    assert (nats.url, nats.user) == ("nats://h:4222", "us@er")
+    assert nats.password is not None
+    assert nats.password.get_secret_value() == "hun/ter2"
+
+
+def test_spelled_out_credentials_win_over_those_of_the_url(tmp_path: Path) -> None:
+    toml = '[nats]\nurl = "nats://a:b@h"\nuser = "c"\npassword = "d"'
+    nats = load(tmp_path, toml).nats
+    assert nats.user == "c"
+    assert nats.password is not None
+    assert nats.password.get_secret_value() == "d"
+
+
+def test_password_comes_from_a_mounted_file(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("hunter2\n")
+    nats = load(tmp_path, f'[nats]\npassword_file = "{tmp_path / "secret"}"').nats
+    assert nats.password is not None
+    assert nats.password.get_secret_value() == "hunter2"
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\n", b"\xff"])
+def test_secret_file_without_a_secret_is_refused(content: bytes | None, tmp_path: Path) -> None:
+    path = tmp_path / "secret"
+    if content is not None:
+        path.write_bytes(content)
+    [problem] = problems(tmp_path, f'[nats]\npassword_file = "{path}"')
+    assert problem.startswith("nats.password_file")
+
+
+def test_secrets_are_masked_wherever_settings_are_shown(tmp_path: Path) -> None:
+    settings = load(tmp_path, '[nats]\npassword = "hunter2"')
+    assert "hunter2" not in repr(settings) + str(describe_settings(settings))
+
+
+def test_settings_do_not_change(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        load(tmp_path).server.port = 1  # type: ignore[misc]
+
+
+def test_every_field_is_documented() -> None:
+    sections: list[type[Section]] = [Settings, *Section.__subclasses__()]
+    for section in sections:
+        for name, field in section.model_fields.items():
+            is_section = isinstance(field.annotation, type) and issubclass(
+                field.annotation, Section
+            )
+            assert field.description or is_section, f"{section.__name__}.{name}"
