@@ -6,7 +6,7 @@ of a value stands for one ``$``.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -56,14 +56,21 @@ def read_answers(
         name: _expand(document, (name,), options, environment, problems)
         for name, options in data.items()
     }
+    unset = [problem.path for problem in problems]
     options: dict[str, BaseModel] = {}
     for name in (WEBHOOK, TIMER):
         checked, found = _check_supported(document, name, expanded, listed)
-        problems += found
-        if checked is not None:
+        # What an unset variable leaves wrong behind it is one mistake, not two.
+        problems += [item for item in found if not _concerns(item.path, unset)]
+        if checked is not None and not any(path[0] == name for path in unset):
             options[name] = checked
     problems += _check_others(document, expanded)
     return Answers(options, tuple(problems))
+
+
+def _concerns(path: Path, places: Sequence[Path]) -> bool:
+    """Tell whether a path is one of the places, or holds one."""
+    return any(place[: len(path)] == path for place in places)
 
 
 def _check_supported(

@@ -5,7 +5,8 @@ missing, apps in packs, and shared scripts that are no functions.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -49,44 +50,58 @@ class _Texts:
 def collect_flows(files: BundleFiles, manifest: Manifest, document: Document) -> Collected:
     """Read all flow files of a bundle, each with the resources it may use."""
     problems: list[Problem] = []
-    shared = _read_texts(files, "")
-    library, found = _compile_library(shared.scripts)
-    problems += found
-    sources: dict[str | None, tuple[FlowSource, ...]] = {
-        ROOT_APP: _sources(files, "", _resources(library, shared, None, ""), ROOT_APP)
+    folders = _app_folders(files, manifest, document, problems)
+    prefixes: dict[str | None, str] = {ROOT_APP: ""}
+    prefixes |= {name: f"{folder}/" for name, folder in folders.items()}
+    documents = {app: _documents(files, prefix) for app, prefix in prefixes.items()}
+    programs = {
+        file
+        for app, found in documents.items()
+        for flow in found
+        for file in _programs_of(flow, prefixes[app])
     }
-    for name, folder in _app_folders(files, manifest, document, problems).items():
-        own = _read_texts(files, f"{folder}/")
-        # The root's scripts were reported above; an app's problems are those of its own files.
-        merged, found = _compile_library({**shared.scripts, **own.scripts})
-        problems += [problem for problem in found if problem.file in own.scripts]
-        resources = _resources(merged, shared, own, f"{folder}/")
-        sources[name] = _sources(files, f"{folder}/", resources, name)
+    shared = _read_texts(files, "")
+    sources: dict[str | None, tuple[FlowSource, ...]] = {}
+    for app, prefix in prefixes.items():
+        own = _Texts({}, {}) if app is ROOT_APP else _read_texts(files, prefix)
+        resources, found = _resources(shared, own, prefix, programs)
+        # The root's scripts are part of every app's library and are reported once.
+        problems += [item for item in found if app is ROOT_APP or item.file in own.scripts]
+        sources[app] = tuple(FlowSource(flow, resources, app) for flow in documents[app])
     return Collected(sources, tuple(problems))
 
 
-def loose_resources(files: BundleFiles, folder: str) -> tuple[FlowResources, list[Problem]]:
-    """Give the resources of flow files that belong to no bundle: those beside them."""
-    texts = _read_texts(files, folder)
-    library, problems = _compile_library(texts.scripts)
-    return _resources(library, texts, None, folder), problems
+def collect_loose(files: BundleFiles, names: list[str]) -> tuple[list[FlowSource], list[Problem]]:
+    """Read flow files that belong to no bundle, with the scripts and templates beside them."""
+    documents = [read_document(files, name) for name in names]
+    programs = {file for flow in documents for file in _programs_of(flow, "")}
+    texts = _read_texts(files, "")
+    resources, problems = _resources(texts, _Texts({}, {}), "", programs)
+    return [FlowSource(flow, resources) for flow in documents], problems
 
 
-def read_flow_source(
-    files: BundleFiles, file: str, resources: FlowResources, app: str | None
-) -> FlowSource:
+def read_document(files: BundleFiles, file: str) -> Document:
     """Read one flow file; one that cannot be read carries the reason as its problem."""
     text = files.read_text(file)
     if text is None:
-        return FlowSource(Document(file, "", problems=(files.problems.pop(),)), resources, app)
-    return FlowSource(read_yaml(text, file), resources, app)
+        return Document(file, "", problems=(files.problems.pop(),))
+    return read_yaml(text, file)
 
 
-def _sources(
-    files: BundleFiles, prefix: str, resources: FlowResources, app: str | None
-) -> tuple[FlowSource, ...]:
+def _documents(files: BundleFiles, prefix: str) -> list[Document]:
     found = files.list_files(f"{prefix}flows", FLOW_SUFFIX)
-    return tuple(read_flow_source(files, file, resources, app) for file in found)
+    return [read_document(files, file) for file in found]
+
+
+def _programs_of(document: Document, prefix: str) -> Iterator[str]:
+    """Name the scripts that a flow runs as programs of their own: those are no shared functions."""
+    nodes = document.data.get("nodes") if isinstance(document.data, dict) else None
+    for node in nodes if isinstance(nodes, list) else ():
+        config = node.get("config") if isinstance(node, dict) else None
+        file = config.get("script_file") if isinstance(config, dict) else None
+        if isinstance(file, str):
+            yield file.removeprefix("./")
+            yield prefix + file.removeprefix("./")
 
 
 def _app_folders(
@@ -145,46 +160,48 @@ def _read_all(files: BundleFiles, folder: str, suffix: str) -> dict[str, str]:
 
 
 def _resources(
-    library: FunctionLibrary | None, shared: _Texts, own: _Texts | None, prefix: str
-) -> FlowResources:
+    shared: _Texts, own: _Texts, prefix: str, programs: AbstractSet[str]
+) -> tuple[FlowResources, list[Problem]]:
     """Merge texts by their path in the bundle and, first, by their path in the app."""
-    scripts, templates = dict(shared.scripts), dict(shared.templates)
-    if own is not None:
-        for target, texts in ((scripts, own.scripts), (templates, own.templates)):
-            target.update(texts)
-            target.update({file.removeprefix(prefix): text for file, text in texts.items()})
+    scripts = shared.scripts | own.scripts
+    templates = shared.templates | own.templates
+    functions = {file: text for file, text in scripts.items() if file not in programs}
+    library, problems = _compile_library(functions)
     digest = hashlib.sha256()
-    for file, text in sorted((shared.scripts | (own.scripts if own else {})).items()):
+    for file, text in sorted(functions.items()):
         digest.update(f"{len(file)}:{file}{len(text)}:{text}".encode())
-    return FlowResources(
+    resources = FlowResources(
         library=library,
-        scripts=scripts,
-        templates=templates,
+        scripts=scripts | _shortened(own.scripts, prefix),
+        templates=templates | _shortened(own.templates, prefix),
         library_digest=digest.hexdigest(),
     )
+    return resources, problems
+
+
+def _shortened(texts: Mapping[str, str], prefix: str) -> dict[str, str]:
+    return {file.removeprefix(prefix): text for file, text in texts.items()}
 
 
 def _compile_library(
     scripts: Mapping[str, str],
 ) -> tuple[FunctionLibrary | None, list[Problem]]:
-    """Compile shared scripts; those with errors are left out and reported."""
-    sources = [SourceText(file, text) for file, text in sorted(scripts.items())]
+    """Compile shared scripts afresh: merging ties a library's parts together for good."""
     problems: list[Problem] = []
-    good: list[SourceText] = []
-    for source in sources:
+    libraries: list[FunctionLibrary] = []
+    for file, text in sorted(scripts.items()):
         try:
-            compile_functions([source])
+            libraries.append(compile_functions(text, name=file))
         except GrammarError as error:
-            problems += _script_problems(source, error)
-        else:
-            good.append(source)
-    if not good:
+            problems += _script_problems(SourceText(file, text), error)
+    if not libraries:
         return None, problems
     try:
-        return compile_functions(good), problems
+        return libraries[0].merge(*libraries[1:]), problems
     except GrammarError as error:  # two files define the same function
-        name = good[-1] if error.source is None else error.source
-        return None, problems + _script_problems(name, error)
+        last = max(scripts)
+        source = error.source or SourceText(last, scripts[last])
+        return None, problems + _script_problems(source, error)
 
 
 def _script_problems(source: SourceText, error: GrammarError) -> list[Problem]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from app.bundle.collecting import FLOW_SUFFIX, loose_resources, read_flow_source
+from app.bundle.collecting import FLOW_SUFFIX, collect_loose
 from app.bundle.document import Document
 from app.bundle.files import BundleFiles
 from app.bundle.flows import FlowSource, load_flows
@@ -50,8 +50,7 @@ def _loose_sources(path: Path) -> tuple[list[FlowSource], list[Problem]]:
     folder = path if path.is_dir() else path.parent
     files = BundleFiles(folder)
     names = files.list_files("", FLOW_SUFFIX) if path.is_dir() else [path.name]
-    resources, problems = loose_resources(files, "")
-    sources = [read_flow_source(files, name, resources, None) for name in names]
+    sources, problems = collect_loose(files, names)
     return sources, [*problems, *files.problems]
 
 

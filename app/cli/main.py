@@ -51,7 +51,6 @@ def build_app() -> typer.Typer:
     """Put the commands together: one line each."""
     app = typer.Typer(
         name=PROGRAM,
-        help="Run event flows on webhooks and timers over NATS.",
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,

@@ -9,6 +9,7 @@ import hmac
 import json
 from dataclasses import dataclass, field
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -83,6 +84,7 @@ class Sent:
 
 def send_over_http(url: str, request: SendRequest) -> Sent:
     """Post it as a webhook. UnavailableError when nobody answers."""
+    _check_address(url)
     target = f"{url.rstrip('/')}/events/webhook/{request.tenant}/{request.event_type}"
     headers = {"content-type": "application/json"}
     if request.secret is not None:
@@ -92,8 +94,6 @@ def send_over_http(url: str, request: SendRequest) -> Sent:
         # The environment's proxies are for the world, not for a server on this machine.
         with httpx.Client(timeout=ANSWER_SECONDS, trust_env=False) as client:
             answer = client.post(target, content=request.body, headers=headers)
-    except (httpx.InvalidURL, httpx.UnsupportedProtocol, ValueError) as error:
-        raise CommandError(f"{url} is no address: {error}", hint="like http://host:8080") from None
     except httpx.TransportError as error:
         raise UnavailableError(f"{url} does not answer: {error}") from None
     body = _answer_body(answer)
@@ -121,6 +121,16 @@ async def send_over_nats(settings: BusSettings, env: str, request: SendRequest) 
             publisher.close()
     body = {"event_id": ack.event_id, "sequence": ack.sequence}
     return Sent(httpx.codes.ACCEPTED.value, ack.event_id, body, ack.is_duplicate)
+
+
+def _check_address(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        is_address = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        is_address = False
+    if not is_address:
+        raise CommandError(f"{url!r} is no address", hint="like http://127.0.0.1:8080")
 
 
 def _answer_body(answer: httpx.Response) -> Any:

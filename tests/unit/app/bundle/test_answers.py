@@ -1,0 +1,146 @@
+"""Answers: what is on, what this version lacks, and who expands `$NAME`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import pytest
+
+from app.bundle.answers import TIMER, WEBHOOK, Answers, read_answers
+from app.bundle.json_document import read_json
+from app.bundle.models import ProviderEntry, TimerOptions
+from app.providers.webhook.options import WebhookOptions
+
+
+def answered(
+    answers: Any,
+    *,
+    listed: tuple[str, ...] = (),
+    environment: Mapping[str, str] | None = None,
+) -> Answers:
+    document = read_json(msgspec.json.encode(answers).decode(), "answers.json")
+    return read_answers(document, {name: ProviderEntry() for name in listed}, environment)
+
+
+def codes(answers: Answers) -> list[tuple[str, str]]:
+    return [(problem.severity, problem.code) for problem in answers.problems]
+
+
+def test_options_come_out_checked() -> None:
+    found = answered(
+        {
+            WEBHOOK: {"enabled": True, "sync_timeout_ms": 100, "dedup_window_hours": 48},
+            TIMER: {"enabled": True, "timezone": "Asia/Jakarta"},
+        }
+    )
+    webhook, timer = found.options[WEBHOOK], found.options[TIMER]
+    assert found.problems == ()
+    assert isinstance(webhook, WebhookOptions)
+    assert (webhook.sync_timeout_ms, webhook.dedup_window_hours) == (100, 48)
+    assert timer == TimerOptions(timezone="Asia/Jakarta")
+
+
+@pytest.mark.parametrize(
+    ("answers", "listed", "on"),
+    [
+        ({}, (), {WEBHOOK, TIMER}),
+        (None, (), {WEBHOOK, TIMER}),
+        ({}, (WEBHOOK,), {WEBHOOK}),
+        ({TIMER: {}}, (WEBHOOK,), {WEBHOOK, TIMER}),
+        ({WEBHOOK: {"enabled": False}}, (), {TIMER}),
+        ({WEBHOOK: {"enabled": False}}, (WEBHOOK, TIMER), {TIMER}),
+    ],
+)
+def test_a_provider_is_on_when_answered_listed_or_nothing_is_listed(
+    answers: Any, listed: tuple[str, ...], on: set[str]
+) -> None:
+    found = answered(answers, listed=listed)
+    assert set(found.options) == on
+    assert found.problems == ()
+
+
+def test_the_callers_variables_are_expanded() -> None:
+    options = {"secret_header": "X-Sig", "secret_key": "$HOOK_SECRET"}
+    found = answered({WEBHOOK: options}, environment={"HOOK_SECRET": "s3cret-value-of-mine"})
+    webhook = found.options[WEBHOOK]
+    assert isinstance(webhook, WebhookOptions)
+    assert webhook.secret_key is not None
+    assert webhook.secret_key.get_secret_value() == "s3cret-value-of-mine"
+
+
+def test_two_dollars_stand_for_one() -> None:
+    options = {"secret_header": "X-Sig", "secret_key": "$$dollar-first"}
+    webhook = answered({WEBHOOK: options}, environment={}).options[WEBHOOK]
+    assert isinstance(webhook, WebhookOptions)
+    assert webhook.secret_key is not None
+    assert webhook.secret_key.get_secret_value() == "$dollar-first"
+
+
+def test_an_unset_variable_turns_its_provider_off() -> None:
+    options = {"secret_header": "X-Sig", "secret_key": "$ABSENT"}
+    found = answered({WEBHOOK: options}, environment={})
+    assert ("error", "bundle.variable_unset") in codes(found)
+    assert "ABSENT" in found.problems[0].message
+    assert WEBHOOK not in found.options
+
+
+def test_a_server_never_expands() -> None:
+    options = {"secret_header": "X-Sig", "secret_key": "$HOME"}
+    found = answered({WEBHOOK: options}, environment=None)
+    assert ("error", "bundle.unexpanded") in codes(found)
+    assert WEBHOOK not in found.options
+
+
+@pytest.mark.parametrize(
+    "name", ["events-email-sendgrid", "events-email-smtp", "events-sms-twilio"]
+)
+def test_an_event_provider_this_version_lacks_is_named(name: str) -> None:
+    found = answered({name: {"enabled": True}})
+    assert codes(found) == [("error", "bundle.unsupported")]
+    assert name in found.problems[0].message
+    assert answered({name: {"enabled": False}}).problems == ()
+    assert codes(answered({name: "on"})) == [("error", "bundle.unsupported")]
+
+
+def test_a_misspelt_provider_is_guessed() -> None:
+    (problem,) = answered({"events-webhok": {}}).problems
+    assert problem.hint == "did you mean 'events-webhook'?"
+
+
+def test_other_kinds_are_reported_once_and_skipped() -> None:
+    found = answered({"messaging-slack": {"enabled": True}, "component-llm-openai": {"k": 1}})
+    assert codes(found) == [("warning", "bundle.skipped")]
+    assert "messaging-slack, component-llm-openai" in found.problems[0].message
+    assert set(found.options) == {WEBHOOK, TIMER}
+
+
+def test_signatures_are_refused_and_turn_webhooks_off() -> None:
+    found = answered({WEBHOOK: {"signatures": {"github": {"secret": "x"}}}})
+    assert codes(found) == [("error", "bundle.unsupported")]
+    assert WEBHOOK not in found.options
+    assert answered({WEBHOOK: {"signatures": {}}}).problems == ()
+
+
+def test_every_wrong_option_is_reported_and_no_value_repeated() -> None:
+    secret = "hunter2-hunter2"
+    found = answered({WEBHOOK: {"enabled": "yes", "secret_kye": secret, "max_body_bytes": 0}})
+    assert len(found.problems) == 3
+    texts = "".join(f"{problem.message}{problem.hint}" for problem in found.problems)
+    assert secret not in texts
+    assert "did you mean 'secret_key'?" in texts
+
+
+def test_answers_that_are_no_map_are_refused() -> None:
+    assert codes(answered([1])) == [("error", "bundle.value")]
+    assert codes(answered({WEBHOOK: 5})) == [("error", "bundle.value")]
+    assert codes(answered({TIMER: {"timezone": "Mars/Base"}})) == [("error", "bundle.value")]
+
+
+def test_values_in_lists_are_expanded_too_and_plain_dollars_stay() -> None:
+    found = answered({"messaging-x": {"a": ["$A", "5 $", 1]}}, environment={})
+    assert ("error", "bundle.variable_unset") in codes(found)
+
+
+def test_secrets_are_not_in_the_repr() -> None:
+    found = answered({WEBHOOK: {"secret_header": "X-Sig", "secret_key": "hunter2-hunter2"}})
+    assert "hunter2" not in repr(found)
