@@ -86,7 +86,7 @@ def parse_event(document: object) -> Event:
 @lru_cache(maxsize=4096)
 def check_event_type(event_type: str) -> None:
     """Refuse a name that is no event type (SPEC 1): InvalidEventError says which rule it breaks."""
-    if len(event_type.encode()) > EVENT_TYPE_BYTES_MAX:
+    if len(event_type) > EVENT_TYPE_BYTES_MAX:
         raise InvalidEventError("event_type", f"is longer than {EVENT_TYPE_BYTES_MAX} bytes")
     if not _EVENT_TYPE.fullmatch(event_type):
         raise InvalidEventError(
@@ -136,6 +136,8 @@ def _text(document: dict[str, Any], field: str, chars_max: int) -> str:
         raise InvalidEventError(field, "must be a non-empty string")
     if len(value) > chars_max:
         raise InvalidEventError(field, f"is longer than {chars_max} characters")
+    if any("\ud800" <= char <= "\udfff" for char in value):
+        raise InvalidEventError(field, "must be valid Unicode")
     return value
 
 

@@ -56,6 +56,6 @@ def effect_key(run: str, step: str, iteration: int) -> str:
 
 
 def _digest(*parts: str) -> str:
-    joined = _SEPARATOR.join(part.encode() for part in parts)
+    joined = _SEPARATOR.join(part.encode("utf-8", "surrogatepass") for part in parts)
     digest = hashlib.blake2b(joined, digest_size=_DIGEST_BYTES).digest()
     return base64.b32encode(digest).decode().lower()

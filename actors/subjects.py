@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from actors.errors import InvalidSubjectError
-from actors.events import check_event_type
+from actors.errors import InvalidEventError, InvalidSubjectError
+from actors.events import EVENT_TYPE_BYTES_MAX, check_event_type
 
 EVENTS_ROOT: Final = "greentic.events"
 RESULT_SUFFIX: Final = ".result"
@@ -45,7 +45,7 @@ def check_token(name: str, what: str) -> str:
 def build_event_subject(env: str, tenant: str, event_type: str) -> str:
     """Build the subject of an event notification; `parse_event_subject` is its inverse."""
     check_event_type(event_type)
-    return f"{EVENTS_ROOT}.{check_token(env, 'env')}.{check_token(tenant, 'tenant')}.{event_type}"
+    return f"{EVENTS_ROOT}.{_place(env, tenant)}.{event_type}"
 
 
 def build_result_subject(env: str, tenant: str, event_type: str) -> str:
@@ -63,13 +63,16 @@ def parse_event_subject(subject: str) -> EventSubject:
     check_token(tenant, "tenant")
     is_result = len(rest) > 1 and rest[-1] == "result"
     event_type = ".".join(rest[:-1] if is_result else rest)
-    check_event_type(event_type)
+    try:
+        check_event_type(event_type)
+    except InvalidEventError as error:
+        raise InvalidSubjectError(f"{subject!r} is no event subject: {error}") from error
     return EventSubject(env, tenant, event_type, is_result)
 
 
 def tenant_events(env: str, tenant: str) -> str:
     """Give the wildcard over everything in a tenant's event stream."""
-    return f"{EVENTS_ROOT}.{check_token(env, 'env')}.{check_token(tenant, 'tenant')}.>"
+    return f"{EVENTS_ROOT}.{_place(env, tenant)}.>"
 
 
 def flow_tokens(flow: str) -> str:
@@ -79,27 +82,32 @@ def flow_tokens(flow: str) -> str:
 
 def run_record_subject(env: str, tenant: str, flow: str) -> str:
     """Where the records of a flow's runs go."""
-    return f"greentic.runs.{env}.{check_token(tenant, 'tenant')}.{flow_tokens(flow)}"
+    return f"greentic.runs.{_place(env, tenant)}.{flow_tokens(flow)}"
 
 
 def dead_letter_subject(env: str, tenant: str) -> str:
     """Where what could not be finished is kept."""
-    return f"greentic.dead.{env}.{check_token(tenant, 'tenant')}"
+    return f"greentic.dead.{_place(env, tenant)}"
 
 
 def work_run_subject(env: str, tenant: str, run: str) -> str:
     """Where a due continuation of a run waits for a worker."""
-    return f"greentic.work.{env}.{check_token(tenant, 'tenant')}.run.{run}"
+    return f"greentic.work.{_place(env, tenant)}.run.{run}"
+
+
+def work_schedule_subject(env: str, tenant: str, run: str) -> str:
+    """Where a continuation waits for its time; no consumer's filter covers it."""
+    return f"greentic.work.{_place(env, tenant)}.at.{run}"
 
 
 def work_runs(env: str, tenant: str) -> str:
     """Give the wildcard over a tenant's due continuations."""
-    return f"greentic.work.{env}.{check_token(tenant, 'tenant')}.run.>"
+    return f"greentic.work.{_place(env, tenant)}.run.>"
 
 
 def journal_subject(env: str, tenant: str, run: str, step: str) -> str:
     """Where the outcome of one effect is written, once."""
-    return f"greentic.journal.{env}.{check_token(tenant, 'tenant')}.{run}.{step}"
+    return f"greentic.journal.{_place(env, tenant)}.{run}.{step}"
 
 
 def reply_subject(instance: str, event_id: str) -> str:
@@ -114,6 +122,8 @@ def is_reply_subject(subject: str) -> bool:
 
 def check_pattern(pattern: str) -> None:
     """Refuse a trigger's event type pattern that NATS or SPEC 4 would not take."""
+    if len(pattern) > EVENT_TYPE_BYTES_MAX:
+        raise InvalidSubjectError(f"a pattern is longer than {EVENT_TYPE_BYTES_MAX} characters")
     tokens = pattern.split(".")
     if not all(_PATTERN_TOKEN.fullmatch(token) for token in tokens) or ">" in tokens[:-1]:
         raise InvalidSubjectError(
@@ -146,6 +156,10 @@ def cover_patterns(patterns: Iterable[str]) -> tuple[str, ...]:
             merged = _join(overlap, merged)
         cover.append(merged)
     return tuple(sorted(cover))
+
+
+def _place(env: str, tenant: str) -> str:
+    return f"{check_token(env, 'env')}.{check_token(tenant, 'tenant')}"
 
 
 def _tokens_match(wanted: list[str], given: list[str]) -> bool:

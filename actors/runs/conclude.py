@@ -91,9 +91,11 @@ class Concluder:
 
     def give_back_rest(self) -> None:
         """Nak what is not settled yet: another worker repeats it."""
-        for finished in [*self._in_hand, *self._mailbox.take_nowait(WAITING_MAX)]:
-            finished.run.request.share.settle_one(Settlement.NAK)
-        self._in_hand = []
+        rest, self._in_hand = self._in_hand, []
+        while rest:
+            for finished in rest:
+                finished.run.request.share.settle_one(Settlement.NAK)
+            rest = self._mailbox.take_nowait(WAITING_MAX)
 
     # ── One batch ────────────────────────────────────────────────────────────────────────────
 

@@ -34,7 +34,7 @@ class FlowExecutorActor(Actor[RunRequest]):
         self._walker = Walker(flows)
         self._concluder = Concluder(seat.tenant, sinks, seat.world)
         self._slots = asyncio.Semaphore(RUNS_MAX)
-        self._slice_began = 0.0
+        self._waiting: dict[int, Run] = {}
 
     async def on_start(self) -> None:
         """Start concluding beside running."""
@@ -47,12 +47,20 @@ class FlowExecutorActor(Actor[RunRequest]):
     async def receive_many(self, messages: list[RunRequest]) -> None:
         """Run requests in their order, yielding to other actors between slices."""
         clock = self._seat.world.clock
-        self._slice_began = clock.monotonic()
-        for request in messages:
-            await self._start(request)
-            if clock.monotonic() - self._slice_began > SLICE_SECONDS:
-                await asyncio.sleep(0)
-                self._slice_began = clock.monotonic()
+        slice_began = clock.monotonic()
+        started = 0
+        try:
+            for request in messages:
+                await self._start(request)
+                started += 1
+                if clock.monotonic() - slice_began > SLICE_SECONDS:
+                    await asyncio.sleep(0)
+                    slice_began = clock.monotonic()
+        except BaseException:
+            # They have left the mailbox: nobody else could give them back.
+            for request in messages[started:]:
+                request.share.settle_one(Settlement.NAK)
+            raise
 
     async def on_drain(self) -> None:
         """Let the runs under way end and settle them."""
@@ -63,6 +71,8 @@ class FlowExecutorActor(Actor[RunRequest]):
 
     async def on_stop(self) -> None:
         """Give back what is not settled."""
+        for run in self._waiting.values():
+            run.request.share.settle_one(Settlement.NAK)
         self._concluder.give_back_rest()
 
     # ── One run ──────────────────────────────────────────────────────────────────────────────
@@ -76,6 +86,7 @@ class FlowExecutorActor(Actor[RunRequest]):
             self._skip(request)
         else:
             await self._slots.acquire()
+            self._waiting[id(run)] = run
             self.add_task(self._run_waiting(run))
 
     def _run_inline(self, run: Run) -> RunOutcome | None:
@@ -92,16 +103,12 @@ class FlowExecutorActor(Actor[RunRequest]):
     async def _run_waiting(self, run: Run) -> None:
         outcome: RunOutcome
         try:
-            try:
-                outcome = await self._walker.walk(run)
-            except Exception as error:  # noqa: BLE001 - the run's edge: one bad run stops no other
-                outcome = _internal(error)
-            await self._concluder.put(FinishedRun(run, outcome))
-        except BaseException:
-            run.request.share.settle_one(Settlement.NAK)
-            raise
-        finally:
-            self._slots.release()
+            outcome = await self._walker.walk(run)
+        except Exception as error:  # noqa: BLE001 - the run's edge: one bad run stops no other
+            outcome = _internal(error)
+        await self._concluder.put(FinishedRun(run, outcome))
+        del self._waiting[id(run)]
+        self._slots.release()
 
     def _skip(self, request: RunRequest) -> None:
         if request.reply_to is not None and self._seat.flow.can_answer:

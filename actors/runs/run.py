@@ -33,7 +33,6 @@ class Frame:
     """Step id of the calling node, the prefix of every step id in here; empty at the top."""
     caller: CompiledNode | None = None
     last_value: Any = None
-    iterations: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -49,6 +48,8 @@ class Run:
     """When the flow's timeout strikes, on the monotonic clock."""
     trigger: str = ""
     path: list[str] = field(default_factory=list)
+    iterations: dict[str, int] = field(default_factory=dict)
+    """How often each step was taken, by step id: a sub-flow called twice goes on counting."""
 
     @property
     def frame(self) -> Frame:
@@ -65,8 +66,8 @@ class Run:
                 reason="steps_exceeded",
             )
         self.path.append(step)
-        iteration = frame.iterations.get(node.id, 0) + 1
-        frame.iterations[node.id] = iteration
+        iteration = self.iterations.get(step, 0) + 1
+        self.iterations[step] = iteration
         context = self.context
         context.step_id = step
         context.iteration = iteration

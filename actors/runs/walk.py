@@ -11,6 +11,7 @@ from typing import Final, cast
 
 from actors.errors import NodeError, PermanentError
 from actors.flows.compiled import END_TARGETS, RESPOND, CompiledFlow, CompiledNode
+from actors.ids import step_id
 from actors.nodes.scope import RunScope, build_scope
 from actors.nodes.step import InlineNode, WaitingNode
 from actors.outcomes import (
@@ -61,8 +62,9 @@ class Walker:
     # ── One step ─────────────────────────────────────────────────────────────────────────────
 
     def _take_inline(self, run: Run, node: CompiledNode) -> RunOutcome | None:
+        if run.context.world.clock.monotonic() >= run.deadline:
+            return _overdue(run, node)
         try:
-            self._check_deadline(run)
             outcome = cast("InlineNode", node.behaviour).step(run.enter(node))
             self._move(run, node, outcome)
         except NodeError as error:
@@ -76,25 +78,23 @@ class Walker:
             > KEEP_ALIVE_AGE_SECONDS_MAX
         ):
             return Interrupted("the delivery was not kept alive; another worker may have it")
+        remaining = run.deadline - clock.monotonic()
+        if remaining <= 0:
+            return _overdue(run, node)
         try:
-            self._check_deadline(run)
-            remaining = run.deadline - clock.monotonic()
             context = run.enter(node)
-            async with asyncio.timeout(min(node.timeout_seconds, remaining)):
+            async with asyncio.timeout(min(node.timeout_seconds, remaining)) as limit:
                 outcome = await cast("WaitingNode", node.behaviour).step_waiting(context)
             self._move(run, node, outcome)
         except TimeoutError:
+            if limit.expired() and remaining <= node.timeout_seconds:
+                return _overdue(run, node)
             seconds = node.timeout_seconds
             late = PermanentError(f"no outcome within {seconds:g} s", reason="timeout")
             return self._divert(run, node, late)
         except NodeError as error:
             return self._divert(run, node, error)
         return None
-
-    def _check_deadline(self, run: Run) -> None:
-        if run.context.world.clock.monotonic() >= run.deadline:
-            seconds = run.flow.timeout_seconds
-            raise PermanentError(f"the flow's timeout of {seconds:g} s is over", reason="timeout")
 
     # ── Where a step leads ───────────────────────────────────────────────────────────────────
 
@@ -103,7 +103,7 @@ class Walker:
         while True:
             frame = run.frame
             node = None if frame.target is None else frame.flow.nodes.get(frame.target)
-            if node is not None or frame.caller is None:
+            if node is not None or frame.caller is None or frame.target not in _ENDS:
                 return node
             run.frames.pop()
             run.bind(frame.caller, frame.last_value)
@@ -146,7 +146,7 @@ class Walker:
 
     def _divert(self, run: Run, node: CompiledNode, error: NodeError) -> RunOutcome | None:
         """Lead a failed step to its node's `on_error`, or outwards to a calling node's."""
-        failure = RunError(error.reason, run.context.step_id or node.id, str(error))
+        failure = RunError(error.reason, step_id(run.frame.path, node.id), str(error))
         handler: CompiledNode | None = node
         if error.reason in _NOT_HANDLED:
             handler = None
@@ -175,6 +175,13 @@ _NOT_HANDLED: Final = frozenset({"steps_exceeded"})
 """Failures that `on_error` must not catch: it would only go on with the endless loop."""
 
 _ENDS: Final = END_TARGETS | {None, RESPOND}
+
+
+def _overdue(run: Run, node: CompiledNode) -> Failed:
+    """End a run whose time is over: no `on_error` could do anything with no time left."""
+    seconds = run.flow.timeout_seconds
+    message = f"the flow's timeout of {seconds:g} s is over"
+    return Failed(RunError("timeout", step_id(run.frame.path, node.id), message))
 
 
 def entry_target(flow: CompiledFlow) -> str | None:

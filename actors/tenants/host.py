@@ -39,18 +39,22 @@ class TenantHost:
         """Start, change and remove trees until they are exactly these deployments."""
         async with self._changing:
             wanted = {deployment.tenant: deployment for deployment in deployments}
-            for tenant in self._trees.keys() - wanted.keys():
-                await self._remove(tenant)
             for tenant, deployment in wanted.items():
                 tree = self._trees.get(tenant)
                 if tree is None:
                     await self._add(deployment)
                 else:
                     await tree.deploy(deployment, self._roles)
+                    tree.routes.release()
+            for tenant in self._trees.keys() - wanted.keys():
+                await self._remove(tenant)
 
     @contextmanager
     def holding(self) -> Iterator[None]:
-        """Keep the routers of today's tenants from dispatching while deployments change."""
+        """Keep the routers of today's tenants from dispatching while deployments change.
+
+        Each goes on as soon as `reconcile` has dealt with its tenant.
+        """
         held = tuple(self._trees.values())
         for tree in held:
             tree.routes.hold()
@@ -87,5 +91,6 @@ class TenantHost:
 
     async def _remove(self, tenant: str) -> None:
         tree = self._trees.pop(tenant)
+        tree.routes.release()  # a router that holds still cannot finish what it has
         await tree.drain()
         await self._root.remove(tenant, drain=False)

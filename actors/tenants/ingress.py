@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from actors.errors import ActorStoppedError, InvalidEventError, UnavailableError
+from actors.errors import UnavailableError
 from actors.events import Event, check_event_type
 from actors.ids import delivery_message_id
 from actors.kernel.actor import Actor
@@ -62,16 +62,9 @@ class IngressActor(Actor[Accept]):
         """Store one event; the reply comes when the bus has acknowledged it."""
         try:
             event, message_id = self._normalize(message)
-        except (InvalidEventError, UnavailableError) as error:
-            message.reply.fail(error)
-            return
-        except Exception:
-            message.reply.fail(ActorStoppedError("the request broke the ingress of its tenant"))
-            raise
-        envelope = Envelope(self._tenant, event, message_id, message.reply_to)
-        try:
+            envelope = Envelope(self._tenant, event, message_id, message.reply_to)
             acked = self._ports.publisher.publish(envelope)
-        except (InvalidEventError, UnavailableError) as error:
+        except Exception as error:  # noqa: BLE001 - the request's edge: a bad one stops no other
             message.reply.fail(error)
             return
         acked.add_done_callback(lambda future: self._answer(message, event, future))

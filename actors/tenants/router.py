@@ -6,6 +6,7 @@ is acked and counted; a continuation of a flow that is gone goes to the dead let
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Never
@@ -86,12 +87,14 @@ class DeliveryRouter(Actor[Never]):
         self._routes = routes
         self._ports = ports
         self._in_flight: dict[int, Delivery] = {}
+        self._pulled: deque[Delivery] = deque()
+        self._pulling: asyncio.Future[None] | None = None
         self._is_idle = asyncio.Event()
         self._is_idle.set()
 
     async def on_start(self) -> None:
         """Start pulling, and keeping alive what is in flight."""
-        self.add_task(self._pull())
+        self._pulling = self.add_task(self._pull())
         self.add_task(self._keep_alive())
 
     async def receive(self, message: Never) -> None:
@@ -100,11 +103,18 @@ class DeliveryRouter(Actor[Never]):
     async def on_drain(self) -> None:
         """Stop pulling, then wait until everything in flight is settled."""
         await self._ports.deliveries.close()
+        if self._pulling is not None:
+            await asyncio.wait({self._pulling})  # it may have deliveries in its hands
         await self._is_idle.wait()
 
     async def on_stop(self) -> None:
-        """Stop pulling; what is in flight comes back by redelivery if nobody settles it."""
+        """Stop pulling and give back what no flow was told of.
+
+        What a flow has is settled by its executor, or comes back by redelivery.
+        """
         await self._ports.deliveries.close()
+        while self._pulled:
+            self._settle_alone(self._pulled.popleft(), Settlement.NAK)
 
     # ── Pull ─────────────────────────────────────────────────────────────────────────────────
 
@@ -119,10 +129,11 @@ class DeliveryRouter(Actor[Never]):
                 return
             for delivery in deliveries:
                 self._in_flight[id(delivery)] = delivery
+            self._pulled.extend(deliveries)
             self._is_idle.clear()
             await self._routes.wait_settled()
-            for delivery in deliveries:
-                await self._dispatch(delivery)
+            while self._pulled:
+                await self._dispatch(self._pulled.popleft())
 
     async def _keep_alive(self) -> None:
         clock = self._ports.clock
@@ -136,13 +147,13 @@ class DeliveryRouter(Actor[Never]):
     # ── Dispatch ─────────────────────────────────────────────────────────────────────────────
 
     async def _dispatch(self, delivery: Delivery) -> None:
-        continuation = delivery.continuation
+        routes, continuation = self._routes.current, delivery.continuation
         if continuation is not None:
-            await self._dispatch_continuation(delivery, continuation)
+            await self._dispatch_continuation(routes, delivery, continuation)
             return
         wanted = [
             (match.flow, triggers)
-            for match in self._routes.current.table.match(delivery.event.event_type)
+            for match in routes.table.match(delivery.event.event_type)
             if (triggers := match.triggers_for(delivery.sequence))
         ]
         if not wanted:
@@ -160,10 +171,12 @@ class DeliveryRouter(Actor[Never]):
                 hops=delivery.hops,
                 reply_to=delivery.reply_to,
             )
-            await self._tell(flow.name, request)
+            await self._tell(routes, flow.name, request)
 
-    async def _dispatch_continuation(self, delivery: Delivery, waiting: Continuation) -> None:
-        if waiting.flow not in self._routes.current.executors:
+    async def _dispatch_continuation(
+        self, routes: Routes, delivery: Delivery, waiting: Continuation
+    ) -> None:
+        if waiting.flow not in routes.executors:
             await self._park(delivery, waiting)
             return
         request = RunRequest(
@@ -175,12 +188,13 @@ class DeliveryRouter(Actor[Never]):
             attempt=waiting.attempt,
             parent_run_id=waiting.parent_run_id,
         )
-        await self._tell(waiting.flow, request)
+        await self._tell(routes, waiting.flow, request)
 
-    async def _tell(self, flow: str, request: RunRequest) -> None:
+    async def _tell(self, routes: Routes, flow: str, request: RunRequest) -> None:
+        # By the routes that chose the triggers: a newer version may not have their targets.
         try:
-            await self._routes.current.executors[flow].tell(request)
-        except (ActorStoppedError, LookupError):
+            await routes.executors[flow].tell(request)
+        except ActorStoppedError:
             # The deployment changed, or the worker is going: whoever has the flow takes it.
             request.share.settle_one(Settlement.NAK)
 

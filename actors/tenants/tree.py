@@ -23,6 +23,7 @@ from actors.kernel.specs import ChildSpec, Quarantine, SupervisorSpec
 from actors.kernel.supervisor import Supervisor
 from actors.nodes.step import World
 from actors.observations import DeploymentApplied
+from actors.outcomes import Settlement
 from actors.ports import Deliveries, Normalizer, Ticks
 from actors.runs.begin import RunSeat
 from actors.runs.conclude import RunSinks
@@ -72,7 +73,7 @@ class TenantTree:
         self._supervisor = supervisor
         self._ports = ports
         self._tenant = deployment.tenant
-        self._leaving: set[asyncio.Task[object]] = set()
+        self._leaving: set[asyncio.Task[None]] = set()
         self._executor_names: dict[str, str] = {}
         self._scheduler_name: str | None = None
         self.routes = RoutesInForce(Routes(RoutingTable(deployment), {}))
@@ -103,10 +104,15 @@ class TenantTree:
     async def drain(self) -> None:
         """Stop pulling, let what is in flight finish, then stop the rest (STYLE 3)."""
         names = {child.name for child in self._supervisor.children()}
+        executors = [self._supervisor.ref_of(name) for name in self._executor_names.values()]
         for name in (self._scheduler_name, "router"):
-            if name is not None and _path_has(names, name):
+            if name in names:
                 await self._supervisor.remove(name)
         await self._supervisor.drain(DRAIN_SECONDS)
+        for executor in executors:
+            _give_back(executor)
+        if self._leaving:
+            await asyncio.wait(self._leaving)
 
     # ── Flows ────────────────────────────────────────────────────────────────────────────────
 
@@ -136,7 +142,13 @@ class TenantTree:
         await self._supervisor.spawn(self._scheduler(self._scheduler_name, deployment))
 
     def _leave(self, name: str) -> None:
-        task = asyncio.create_task(self._supervisor.remove(name), name=f"leave {name}")
+        executor = self._supervisor.ref_of(name)
+
+        async def see_off() -> None:
+            await self._supervisor.remove(name)
+            _give_back(executor)
+
+        task = asyncio.create_task(see_off(), name=f"leave {name}")
         self._leaving.add(task)
         task.add_done_callback(self._leaving.discard)
 
@@ -196,5 +208,7 @@ def _executor_name(flow: CompiledFlow, deployment: Deployment) -> str:
     return f"flow:{flow.name.replace('/', '.')}:{version[:16]}"
 
 
-def _path_has(names: set[str], name: str) -> bool:
-    return any(path == name or path.endswith(f"/{name}") for path in names)
+def _give_back(executor: ActorRef[RunRequest]) -> None:
+    """Nak the requests that an executor has left in its mailbox: a router keeps them alive."""
+    for request in executor.mailbox.take_nowait(FLOW_MAILBOX_MAX):
+        request.share.settle_one(Settlement.NAK)
