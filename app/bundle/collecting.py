@@ -186,10 +186,13 @@ def _shortened(texts: Mapping[str, str], prefix: str) -> dict[str, str]:
 def _compile_library(
     scripts: Mapping[str, str],
 ) -> tuple[FunctionLibrary | None, list[Problem]]:
-    """Compile shared scripts afresh: merging ties a library's parts together for good."""
+    """Compile shared scripts afresh: merging ties a library's parts together for good.
+
+    The app's own come last, so that what is defined twice is reported in the app's file.
+    """
     problems: list[Problem] = []
     libraries: list[FunctionLibrary] = []
-    for file, text in sorted(scripts.items()):
+    for file, text in scripts.items():
         try:
             libraries.append(compile_functions(text, name=file))
         except GrammarError as error:
@@ -199,7 +202,7 @@ def _compile_library(
     try:
         return libraries[0].merge(*libraries[1:]), problems
     except GrammarError as error:  # two files define the same function
-        last = max(scripts)
+        last = list(scripts)[-1]
         source = error.source or SourceText(last, scripts[last])
         return None, problems + _script_problems(source, error)
 
