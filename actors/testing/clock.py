@@ -52,12 +52,20 @@ class VirtualClock:
         target = self._now_seconds + seconds
         await self.settle()
         while self._sleepers and self._sleepers[0][0] <= target:
-            self._now_seconds, _, wake = heapq.heappop(self._sleepers)
+            due, _, wake = heapq.heappop(self._sleepers)
+            self._now_seconds = max(self._now_seconds, due)
             if not wake.done():
                 wake.set_result(None)
                 await self.settle()
         self._now_seconds = target
         await self.settle()
+
+    async def jump(self, seconds: float) -> None:
+        """Move time as over a process that was paused: whoever slept wakes late, and together."""
+        if seconds < 0:
+            raise ValueError("time does not go back")
+        self._now_seconds += seconds
+        await self.advance(0)
 
     async def settle(self) -> None:
         """Let tasks that can run do so, without moving time."""

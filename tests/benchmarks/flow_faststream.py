@@ -20,7 +20,8 @@ async def main(where: str, env: str, events: int) -> float:
     side, _ = await prepare(bus, env, events)
     await side.close(5.0)
     given = settings(where)
-    broker = NatsBroker(given.url, user=given.user, password=given.password, logger=None)
+    login = f"nats://{given.user}:{given.password}@"
+    broker = NatsBroker(given.url.replace("nats://", login), logger=None)
     left = events
     done = asyncio.Event()
 
