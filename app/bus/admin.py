@@ -1,0 +1,172 @@
+"""JetStream administration: streams and consumers made, changed and removed through its raw API.
+
+In: specifications. Out: what the server says of the result. Refuses with BusError, carrying the
+server's own code, what the server refuses; UnavailableError when it does not answer.
+
+Why not the client library's methods: its ``add_consumer`` resets every field it is not given, and
+it has no fields for message schedules. Here a change is sent with the full configuration: what the
+server has, overlaid with what the specification owns (DESIGN 3, "Changing a consumer").
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from actors.errors import UnavailableError
+from app.bus.admin_specs import ConsumerInfo, ConsumerSpec, StreamInfo, StreamSpec
+from app.bus.connection import Bus
+from app.errors import BusError
+
+API_SECONDS: Final = 10.0
+STREAM_NOT_FOUND: Final = 10059
+CONSUMER_NOT_FOUND: Final = 10014
+ALREADY_EXISTS: Final = frozenset({10058, 10148})
+"""Somebody else made it between our look and our attempt, with another configuration."""
+ENSURE_ATTEMPTS_MAX: Final = 3
+PAGES_MAX: Final = 1000
+
+_UNAVAILABLE: Final = 503
+
+
+class JetStreamAdmin:
+    """The administrator's side of JetStream over one connection."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+
+    async def ensure_stream(self, spec: StreamSpec) -> StreamInfo:
+        """Create the stream or change it to what ``spec`` says; nothing is sent if it is so."""
+        wanted = spec.as_config()
+        for _ in range(ENSURE_ATTEMPTS_MAX):
+            info = await self.stream_info(spec.name)
+            if info is not None and _covers(info.config, wanted):
+                return info
+            verb = "CREATE" if info is None else "UPDATE"
+            config = {**(info.config if info else {}), **wanted}
+            try:
+                return _stream_info(await self._ask(f"STREAM.{verb}.{spec.name}", config))
+            except BusError as error:
+                if error.server_code not in ALREADY_EXISTS:
+                    raise
+        raise BusError(f"stream {spec.name} is being changed by somebody else")
+
+    async def stream_info(self, name: str) -> StreamInfo | None:
+        """Look at a stream; None where there is none of that name."""
+        answer = await self._ask_absent(f"STREAM.INFO.{name}", {})
+        return None if answer is None else _stream_info(answer)
+
+    async def delete_stream(self, name: str) -> bool:
+        """Delete a stream with all it holds; False where there was none."""
+        return await self._ask_absent(f"STREAM.DELETE.{name}", {}) is not None
+
+    async def ensure_consumer(self, spec: ConsumerSpec) -> ConsumerInfo:
+        """Create the consumer or change it to what ``spec`` says, keeping its position."""
+        wanted = spec.as_config()
+        for _ in range(ENSURE_ATTEMPTS_MAX):
+            info = await self.consumer_info(spec.stream, spec.durable)
+            if info is not None and _covers(_with_filters(info.config), wanted):
+                return info
+            given = spec.start_config() if info is None else _with_filters(info.config)
+            request = {
+                "stream_name": spec.stream,
+                "action": "create" if info is None else "update",
+                "config": {**given, **wanted},
+            }
+            try:
+                subject = f"CONSUMER.CREATE.{spec.stream}.{spec.durable}"
+                return _consumer_info(await self._ask(subject, request))
+            except BusError as error:
+                if error.server_code not in ALREADY_EXISTS:
+                    raise
+        raise BusError(f"consumer {spec.durable} of {spec.stream} is being changed by others")
+
+    async def consumer_info(self, stream: str, durable: str) -> ConsumerInfo | None:
+        """Look at a consumer; None where it or its stream does not exist."""
+        answer = await self._ask_absent(f"CONSUMER.INFO.{stream}.{durable}", {})
+        return None if answer is None else _consumer_info(answer)
+
+    async def consumer_names(self, stream: str) -> frozenset[str]:
+        """List the consumers of a stream; none where the stream does not exist."""
+        names: list[str] = []
+        for _ in range(PAGES_MAX):
+            answer = await self._ask_absent(f"CONSUMER.NAMES.{stream}", {"offset": len(names)})
+            page = (answer or {}).get("consumers") or []
+            names += page
+            if answer is None or not page or len(names) >= answer.get("total", 0):
+                break
+        return frozenset(names)
+
+    async def stream_names(self, subject: str) -> frozenset[str]:
+        """List the streams that take messages on subjects covered by ``subject``."""
+        names: list[str] = []
+        for _ in range(PAGES_MAX):
+            answer = await self._ask("STREAM.NAMES", {"subject": subject, "offset": len(names)})
+            page = answer.get("streams") or []
+            names += page
+            if not page or len(names) >= answer.get("total", 0):
+                break
+        return frozenset(names)
+
+    async def delete_consumer(self, stream: str, durable: str) -> bool:
+        """Delete a consumer and its position; False where there was none."""
+        return await self._ask_absent(f"CONSUMER.DELETE.{stream}.{durable}", {}) is not None
+
+    async def _ask_absent(self, subject: str, body: Mapping[str, Any]) -> dict[str, Any] | None:
+        try:
+            return await self._ask(subject, body)
+        except BusError as error:
+            if error.server_code in (STREAM_NOT_FOUND, CONSUMER_NOT_FOUND):
+                return None
+            raise
+
+    async def _ask(self, subject: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        answer = await self._bus.request(
+            f"$JS.API.{subject}",
+            json.dumps(body).encode() if body else b"",
+            timeout_seconds=API_SECONDS,
+        )
+        document: dict[str, Any] = json.loads(answer.data)
+        error = document.get("error")
+        if error is None:
+            return document
+        text = f"{subject}: {error.get('description', 'refused')}"
+        if error.get("code") == _UNAVAILABLE:
+            raise UnavailableError(text)
+        raise BusError(text, server_code=error.get("err_code"))
+
+
+def _covers(existing: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Tell whether every wanted field is so; the server leaves false and zero fields out."""
+    return all((existing.get(name) or None) == (value or None) for name, value in wanted.items())
+
+
+def _with_filters(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Write a consumer's only filter the way several are written."""
+    plain = dict(config)
+    only = plain.pop("filter_subject", None)
+    if only:
+        plain["filter_subjects"] = [only]
+    return plain
+
+
+def _stream_info(answer: Mapping[str, Any]) -> StreamInfo:
+    state = answer["state"]
+    return StreamInfo(
+        name=answer["config"]["name"],
+        messages=state["messages"],
+        bytes=state["bytes"],
+        first_sequence=state["first_seq"],
+        last_sequence=state["last_seq"],
+        config=answer["config"],
+    )
+
+
+def _consumer_info(answer: Mapping[str, Any]) -> ConsumerInfo:
+    return ConsumerInfo(
+        stream=answer["stream_name"],
+        durable=answer["name"],
+        pending=answer["num_pending"],
+        ack_pending=answer["num_ack_pending"],
+        ack_floor=answer["ack_floor"]["stream_seq"],
+        config=answer["config"],
+    )

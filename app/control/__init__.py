@@ -1,0 +1,1 @@
+"""Control: the only room that creates, changes or deletes streams, consumers and buckets."""

@@ -1,0 +1,210 @@
+"""Makes NATS what a deployment needs: streams, consumers, buckets, activations (DESIGN 3).
+
+In: for each tenant, which event types its triggers want. Out: from which sequence each trigger
+takes events. Idempotent, and one at a time for each env under a lease. It never deletes a stream:
+a removed tenant loses its consumers and keeps its events. Refuses names that are no tokens,
+patterns that are no patterns (InvalidSubjectError) and what the server refuses (BusError).
+"""
+
+import asyncio
+import os
+import socket
+from collections.abc import Collection, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from actors.errors import UnavailableError
+from actors.subjects import check_pattern, check_token
+from app.bus.admin import JetStreamAdmin
+from app.bus.connection import Bus
+from app.control import names, streams
+from app.control.activations import Activations
+from app.control.lease import Lease, hold_lease
+from app.control.limits import StreamLimits
+from app.errors import BusError
+from app.stores.kv import KvBucket
+
+LEASE_KEY: Final = "control"
+TENANTS_AT_ONCE_MAX: Final = 16
+WAIT_POLL_SECONDS: Final = 0.2
+WORK_SHARDS_MAX: Final = 256
+WORK_SHARDS_KEY: Final = "WORK-SHARDS"
+"""In the bucket of deployments; upper case, so no tenant's key."""
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class TenantSubscriptions:
+    """What a tenant's triggers want: an event type pattern for each trigger's key.
+
+    A key names the trigger for as long as it is the same trigger, across deployments.
+    """
+
+    tenant: str
+    patterns: Mapping[str, str]
+
+
+class Control:
+    """The control plane of one env."""
+
+    def __init__(
+        self, bus: Bus, env: str, *, limits: StreamLimits | None = None, work_shards: int = 1
+    ) -> None:
+        if not 1 <= work_shards <= WORK_SHARDS_MAX:
+            raise BusError(f"work_shards must be 1 to {WORK_SHARDS_MAX}")
+        self._env = check_token(env, "env")
+        self._limits = limits or StreamLimits()
+        self._work_shards = work_shards
+        self._admin = JetStreamAdmin(bus)
+        self._leases = KvBucket(bus, names.leases_bucket(env))
+        self._deployments = KvBucket(bus, names.deployments_bucket(env))
+        self._activations = Activations(self._deployments)
+
+    async def apply(
+        self, subscriptions: Sequence[TenantSubscriptions]
+    ) -> Mapping[str, Mapping[str, int]]:
+        """Make everything so and give, for each tenant and trigger, its activation sequence.
+
+        ``subscriptions`` is the whole deployment: a tenant that was there before and is not now
+        loses its consumers. ConflictError if the lease was lost half-way: apply again.
+        """
+        _check(subscriptions)
+        for spec in streams.bucket_specs(self._env):
+            await self._admin.ensure_stream(spec)
+        async with hold_lease(self._leases, LEASE_KEY, _holder()) as lease:
+            await self._ensure_shared([item.tenant for item in subscriptions])
+            limit = asyncio.Semaphore(TENANTS_AT_ONCE_MAX)
+            applied = await _all([self._apply_tenant(item, lease, limit) for item in subscriptions])
+            activations = {
+                item.tenant: sequences
+                for item, sequences in zip(subscriptions, applied, strict=True)
+            }
+            for tenant in sorted(await self._activations.tenants() - activations.keys()):
+                lease.check()
+                await self._remove_tenant(tenant)
+            return activations
+
+    async def wait_ready(self, tenants: Collection[str]) -> None:
+        """Wait until somebody's `apply` has made what workers of these tenants need."""
+        while not await self._is_ready(tenants):  # noqa: ASYNC110 - the change is another process's
+            await asyncio.sleep(WAIT_POLL_SECONDS)
+
+    async def _is_ready(self, tenants: Collection[str]) -> bool:
+        shared = [spec.name for spec in streams.shared_specs(self._env, self._limits)]
+        buckets = [spec.name for spec in streams.bucket_specs(self._env)]
+        try:
+            for name in (*shared, *buckets):
+                if await self._admin.stream_info(name) is None:
+                    return False
+            for tenant in tenants:
+                events = names.events_stream(self._env, tenant)
+                work = names.work_stream(self._env, self._shard(tenant))
+                if (
+                    await self._admin.consumer_info(events, names.FLOWS_DURABLE) is None
+                    or await self._admin.consumer_info(work, names.work_durable(tenant)) is None
+                ):
+                    return False
+        except UnavailableError:
+            return False
+        return True
+
+    async def _ensure_shared(self, tenants: Sequence[str]) -> None:
+        await self._fix_work_shards()
+        for spec in streams.shared_specs(self._env, self._limits):
+            await self._admin.ensure_stream(spec)
+        for shard in range(self._work_shards):
+            members = [tenant for tenant in tenants if self._shard(tenant) == shard]
+            await self._ensure_shard(shard, members)
+
+    async def _fix_work_shards(self) -> None:
+        """Refuse another number of shards than the env was created with: work would be lost."""
+        wanted = str(self._work_shards).encode()
+        entry = await self._deployments.get(WORK_SHARDS_KEY)
+        if entry.value is None:
+            await self._deployments.put(WORK_SHARDS_KEY, wanted, revision=entry.revision)
+        elif entry.value != wanted:
+            raise BusError(
+                f"env {self._env!r} was created with work_shards = {entry.value.decode()};"
+                " that cannot be changed"
+            )
+
+    async def _ensure_shard(self, shard: int, tenants: Sequence[str]) -> None:
+        env = self._env
+        work = await self._shard_subjects("work", names.work_stream(env, shard), tenants)
+        journal = await self._shard_subjects("journal", names.journal_stream(env, shard), tenants)
+        runs = await self._shard_subjects("runs", names.runs_stream(env, shard), tenants)
+        if not work:  # a stream without subjects would listen to its own name
+            return
+        for spec in (
+            streams.work_spec(env, shard, work, self._limits),
+            streams.journal_spec(env, shard, journal),
+            streams.runs_spec(env, shard, runs, self._limits),
+        ):
+            await self._admin.ensure_stream(spec)
+
+    async def _shard_subjects(
+        self, root: str, stream: str, tenants: Sequence[str]
+    ) -> tuple[str, ...]:
+        if self._work_shards == 1:
+            return (f"greentic.{root}.{self._env}.>",)
+        info = await self._admin.stream_info(stream)
+        existing = info.config["subjects"] if info else ()
+        return streams.shard_subjects(f"greentic.{root}", self._env, tenants, existing)
+
+    async def _apply_tenant(
+        self, item: TenantSubscriptions, lease: Lease, limit: asyncio.Semaphore
+    ) -> Mapping[str, int]:
+        env, tenant = self._env, item.tenant
+        async with limit:
+            lease.check()
+            info = await self._admin.ensure_stream(streams.events_spec(env, tenant, self._limits))
+            # The activation is written before the filter grows: whatever the consumer then
+            # delivers from before it is known to be old.
+            activations = await self._activations.activate(
+                tenant, item.patterns, info.last_sequence
+            )
+            first = 1 + min(activations.values(), default=info.last_sequence)
+            flows = streams.flows_consumer(
+                env, tenant, item.patterns.values(), self._limits, first_sequence=first
+            )
+            lease.check()
+            await self._admin.ensure_consumer(flows)
+            work = streams.work_consumer(env, tenant, self._shard(tenant), self._limits)
+            await self._admin.ensure_consumer(work)
+            return activations
+
+    async def _remove_tenant(self, tenant: str) -> None:
+        """Take a tenant's consumers away; what is stored stays until its age ends it."""
+        events = names.events_stream(self._env, tenant)
+        work = names.work_stream(self._env, self._shard(tenant))
+        await self._admin.delete_consumer(events, names.FLOWS_DURABLE)
+        await self._admin.delete_consumer(work, names.work_durable(tenant))
+        await self._activations.forget(tenant)
+
+    def _shard(self, tenant: str) -> int:
+        return names.work_shard(tenant, self._work_shards)
+
+
+def _check(subscriptions: Sequence[TenantSubscriptions]) -> None:
+    """Refuse a wrong deployment before anything of it is applied."""
+    tenants = [check_token(item.tenant, "tenant") for item in subscriptions]
+    if len(set(tenants)) != len(tenants):
+        raise BusError("a tenant occurs twice in one deployment")
+    for item in subscriptions:
+        for pattern in item.patterns.values():
+            check_pattern(pattern)
+
+
+async def _all(work: Sequence[Coroutine[Any, Any, _T]]) -> list[_T]:
+    """Do all of it; the first failure cancels the rest and is raised as itself."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(item) for item in work]
+    except ExceptionGroup as failures:
+        raise failures.exceptions[0] from failures
+    return [task.result() for task in tasks]
+
+
+def _holder() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"

@@ -1,0 +1,77 @@
+"""The names of streams, consumers and buckets (DESIGN 3).
+
+In: env, tenant, shard. Out: names. Refuses what is no token. Upper-case separators cannot occur in
+a token, so no env and tenant together spell another pair's name.
+"""
+
+import zlib
+from typing import Final
+
+from actors.subjects import check_token
+
+FLOWS_DURABLE: Final = "flows"
+
+
+def events_stream(env: str, tenant: str) -> str:
+    """Name the stream of a tenant's events and results."""
+    return f"EVENTS-{check_token(env, 'env')}-T-{check_token(tenant, 'tenant')}"
+
+
+def work_stream(env: str, shard: int) -> str:
+    """Name a stream of continuations."""
+    return f"WORK-{check_token(env, 'env')}-{shard}"
+
+
+def journal_stream(env: str, shard: int) -> str:
+    """Name a stream of run journals."""
+    return f"JOURNAL-{check_token(env, 'env')}-{shard}"
+
+
+def runs_stream(env: str, shard: int) -> str:
+    """Name a stream of run records."""
+    return f"RUNS-{check_token(env, 'env')}-{shard}"
+
+
+def dead_stream(env: str) -> str:
+    """Name the stream of dead letters."""
+    return f"DEAD-{check_token(env, 'env')}"
+
+
+def egress_stream(env: str) -> str:
+    """Name the stream of outgoing messages."""
+    return f"EGRESS-{check_token(env, 'env')}"
+
+
+def audit_stream(env: str) -> str:
+    """Name the stream of the audit trail."""
+    return f"AUDIT-{check_token(env, 'env')}"
+
+
+def work_durable(tenant: str) -> str:
+    """Name a tenant's consumer of due continuations."""
+    return f"work-{check_token(tenant, 'tenant')}"
+
+
+def work_shard(tenant: str, work_shards: int) -> int:
+    """Choose the shard of a tenant; the number of shards is fixed when an env is created."""
+    return zlib.crc32(check_token(tenant, "tenant").encode()) % work_shards
+
+
+def deployments_bucket(env: str) -> str:
+    """Name the bucket of what is deployed, its activation sequences among it."""
+    return f"deployments-{check_token(env, 'env')}"
+
+
+def leases_bucket(env: str) -> str:
+    """Name the bucket of leases."""
+    return f"leases-{check_token(env, 'env')}"
+
+
+def state_bucket(env: str) -> str:
+    """Name the bucket of flows' state."""
+    return f"state-{check_token(env, 'env')}"
+
+
+def bucket_stream(bucket: str) -> str:
+    """Name the stream behind a bucket."""
+    return f"KV_{bucket}"

@@ -1,0 +1,164 @@
+"""The streams, buckets and consumers of an env, as specifications (the table of DESIGN 3).
+
+In: env, tenants, limits. Out: what `app.bus.admin` is to make true. Refuses nothing of its own.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Final
+
+from actors.ports import STATE_VALUE_BYTES_MAX
+from actors.subjects import EVENTS_ROOT, check_token, cover_patterns, tenant_events, work_runs
+from app.bus.admin_specs import ConsumerSpec, StreamSpec
+from app.control import names
+from app.control.limits import StreamLimits
+
+NEVER_ROOT: Final = "greentic.never"
+"""No stream takes subjects below it: the filter of a consumer that must receive nothing, since a
+consumer without filters receives everything."""
+DAY_SECONDS: Final = 24 * 3600
+STATE_ENVELOPE_BYTES_MAX: Final = 1024
+
+
+def events_spec(env: str, tenant: str, limits: StreamLimits) -> StreamSpec:
+    """Describe a tenant's events and results."""
+    return StreamSpec(
+        name=names.events_stream(env, tenant),
+        subjects=(tenant_events(env, tenant),),
+        age_seconds_max=limits.events_age_seconds,
+        bytes_max=limits.events_bytes,
+        duplicate_window_seconds=limits.events_duplicate_window_seconds,
+    )
+
+
+def work_spec(env: str, shard: int, subjects: tuple[str, ...], limits: StreamLimits) -> StreamSpec:
+    """Describe a shard's continuations.
+
+    No age and no size: a schedule on a stream with either can vanish silently (measured). With no
+    limit to reach, discarding the oldest never happens; ``discard: new`` would say so more plainly,
+    but the server refuses it together with schedules (10052).
+    """
+    return StreamSpec(
+        name=names.work_stream(env, shard),
+        subjects=subjects,
+        retention="workqueue",
+        duplicate_window_seconds=limits.work_duplicate_window_seconds,
+        allows_message_ttl=True,
+        allows_schedules=True,
+        allows_rollup=True,
+        consumers_max=limits.consumers_max,
+    )
+
+
+def journal_spec(env: str, shard: int, subjects: tuple[str, ...]) -> StreamSpec:
+    """Describe a shard's journals: a second write of a step is refused (10077)."""
+    return StreamSpec(
+        name=names.journal_stream(env, shard),
+        subjects=subjects,
+        discard="new",
+        messages_per_subject_max=1,
+        discards_new_per_subject=True,
+        allows_message_ttl=True,
+    )
+
+
+def runs_spec(env: str, shard: int, subjects: tuple[str, ...], limits: StreamLimits) -> StreamSpec:
+    """Describe a shard's run records."""
+    return StreamSpec(
+        name=names.runs_stream(env, shard),
+        subjects=subjects,
+        age_seconds_max=limits.runs_age_seconds,
+        bytes_max=limits.runs_bytes,
+    )
+
+
+def shared_specs(env: str, limits: StreamLimits) -> Sequence[StreamSpec]:
+    """Describe the streams that all tenants of an env share."""
+    return (
+        StreamSpec(
+            name=names.dead_stream(env),
+            subjects=(f"greentic.dead.{env}.>",),
+            age_seconds_max=limits.dead_age_seconds,
+            bytes_max=limits.dead_bytes,
+            duplicate_window_seconds=DAY_SECONDS,
+        ),
+        StreamSpec(
+            name=names.egress_stream(env),
+            subjects=(f"greentic.messaging.egress.{env}.>",),
+            age_seconds_max=limits.egress_age_seconds,
+            bytes_max=limits.egress_bytes,
+            duplicate_window_seconds=DAY_SECONDS,
+        ),
+        StreamSpec(
+            name=names.audit_stream(env),
+            subjects=(f"greentic.audit.{env}.>",),
+            age_seconds_max=limits.audit_age_seconds,
+            bytes_max=limits.audit_bytes,
+        ),
+    )
+
+
+def bucket_specs(env: str) -> Sequence[StreamSpec]:
+    """Describe the buckets of an env. No limit markers: an expired key is simply gone."""
+    value_bytes = STATE_VALUE_BYTES_MAX + STATE_ENVELOPE_BYTES_MAX
+    return (
+        bucket_spec(names.leases_bucket(env)),
+        bucket_spec(names.deployments_bucket(env)),
+        bucket_spec(names.state_bucket(env), value_bytes_max=value_bytes),
+    )
+
+
+def bucket_spec(bucket: str, *, value_bytes_max: int = 0) -> StreamSpec:
+    """Describe a key-value bucket, as other clients know it too, with history 1."""
+    return StreamSpec(
+        name=names.bucket_stream(bucket),
+        subjects=(f"$KV.{bucket}.>",),
+        discard="new",
+        message_bytes_max=value_bytes_max,
+        messages_per_subject_max=1,
+        allows_message_ttl=True,
+        allows_rollup=True,
+        denies_delete=True,
+    )
+
+
+def shard_subjects(
+    root: str, env: str, tenants: Iterable[str], existing: Collection[str] = ()
+) -> tuple[str, ...]:
+    """Give the subjects of one of several shards: those of its tenants, and those it had before.
+
+    A subject carries no shard, so several shards must name their tenants one by one; one shard
+    alone takes everything. A removed tenant's subjects stay, for what is still stored there.
+    """
+    return tuple(sorted({*existing, *(f"{root}.{env}.{tenant}.>" for tenant in tenants)}))
+
+
+def flows_consumer(
+    env: str,
+    tenant: str,
+    patterns: Iterable[str],
+    limits: StreamLimits,
+    *,
+    first_sequence: int = 1,
+) -> ConsumerSpec:
+    """Describe the one consumer of a tenant's events: it takes what any trigger may want."""
+    prefix = f"{EVENTS_ROOT}.{check_token(env, 'env')}.{check_token(tenant, 'tenant')}."
+    filters = tuple(prefix + pattern for pattern in cover_patterns(patterns))
+    return ConsumerSpec(
+        stream=names.events_stream(env, tenant),
+        durable=names.FLOWS_DURABLE,
+        filters=filters or (f"{NEVER_ROOT}.{env}.{tenant}",),
+        first_sequence=first_sequence,
+        ack_wait_seconds=limits.ack_wait_seconds,
+        ack_pending_max=limits.ack_pending_max,
+    )
+
+
+def work_consumer(env: str, tenant: str, shard: int, limits: StreamLimits) -> ConsumerSpec:
+    """Describe a tenant's consumer of due continuations."""
+    return ConsumerSpec(
+        stream=names.work_stream(env, shard),
+        durable=names.work_durable(tenant),
+        filters=(work_runs(env, tenant),),
+        ack_wait_seconds=limits.ack_wait_seconds,
+        ack_pending_max=limits.ack_pending_max,
+    )
