@@ -44,5 +44,8 @@ __all__ = [
     "Span",
     "Template",
     "ValueMismatchError",
+    "compile_condition",
+    "compile_functions",
+    "compile_script",
     "compile_template",
 ]

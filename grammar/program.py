@@ -70,7 +70,7 @@ class Program:
     """A compiled script or condition. Immutable, and safe to run from many tasks at once."""
 
     __slots__ = (
-        "_cost", "_entry", "_is_condition", "_is_light", "_limits", "_unit", "name", "names", "source",
+        "_cost", "_entry", "_is_condition", "_is_light", "_is_plain", "_limits", "_unit", "name", "names", "source",
     )  # fmt: skip
 
     def __init__(
@@ -85,6 +85,7 @@ class Program:
         self._limits = limits
         self._cost = text.cost
         self._is_condition = is_condition
+        self._is_plain = text.is_plain
         cap = limits.operations
         self._is_light = not text.uses_budget and (cap is None or text.cost <= cap)
 
@@ -101,7 +102,9 @@ class Program:
                 budget.charge(self._cost)
             return self._result(self._entry(budget, scope), budget)
         except ExitRun as ending:
-            return self._result(ending.value, budget or Budget(self._limits))
+            self_budget = budget or Budget(self._limits)
+            value = ending.value
+            return self._result(value if self._is_condition else detach(self_budget, value), self_budget)
         except Exception as error:
             raise self._explain(error) from None
 
@@ -118,7 +121,7 @@ class Program:
 
     def _result(self, value: Any, budget: Budget) -> Any:
         if not self._is_condition:
-            return detach(budget, value)
+            return value if self._is_plain else detach(budget, value)
         if value is None or value is False:
             return False
         if value is True:

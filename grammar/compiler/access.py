@@ -115,7 +115,9 @@ def _container(k: FrameState, built: ast.expr, items: list[Operand], node: Any) 
         or (isinstance(item.expr, ast.Constant) and len(str(item.expr.value)) < _TEXT_SAFE)
         for item in items
     )
-    return k.set_temp(built if light else k.run("sized", built, node=node), kind)
+    result = k.set_temp(built if light else k.run("sized", built, node=node), kind)
+    result.is_plain = light and not any(item.kind == "scalar" for item in items)
+    return result
 
 
 def template_value(k: FrameState, node: Template, _own: bool) -> Operand:  # noqa: FBT001
@@ -199,5 +201,5 @@ def read_key(k: FrameState, target: ast.expr, key: str, slow: str, node: Any) ->
     found = emit.choose(
         emit.compare(constant, "in", target), emit.item(target, constant), emit.constant(None)
     )
-    is_map = emit.compare(emit.call("type", target), "is", emit.name("dict"))
+    is_map = emit.compare(k.type_of(target), "is", emit.name("dict"))
     return emit.choose(is_map, found, emit.call(slow, target, constant, line=k.line(node)))

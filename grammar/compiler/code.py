@@ -80,6 +80,8 @@ class CompiledText:
     cost: int
     uses_budget: bool
     mutates_this: bool
+    is_plain: bool
+    """The result is surely JSON data of its own."""
 
 
 def compile_tree(tree: Script, source: SourceText, unit: Unit) -> CompiledText:
@@ -87,6 +89,9 @@ def compile_tree(tree: Script, source: SourceText, unit: Unit) -> CompiledText:
     found = unit.found
     assert found.main is not None  # noqa: S101 - the resolver always sets it
     own_grown_variables(unit)
+    unit.assigned.update(
+        item.code_name for item in found.uses.values() if item.is_assigned or item.is_owned
+    )
     main = _frame(unit, found.main, tree.statements)
     shown: dict[str, str] = {}
     for node, frame in found.frames.items():
@@ -108,6 +113,7 @@ def compile_tree(tree: Script, source: SourceText, unit: Unit) -> CompiledText:
         cost=main.cost,
         uses_budget=main.uses_budget,
         mutates_this=found.mutates_this,
+        is_plain=main.is_plain and not main.returns_early,
     )
 
 
@@ -147,6 +153,7 @@ def _parameter(k: FrameState, parameter: Name) -> None:
 
 def _last(k: FrameState, statements: Sequence[Any], *, is_main: bool) -> ast.expr:
     value = control.sequence_value(k, statements, own=False)
+    k.is_plain = value.is_plain or value.kind in ("int", "float", "num", "bool", "str", "unit")
     return (value if is_main else k.share(value)).expr
 
 
@@ -155,7 +162,7 @@ def _prologue(k: FrameState, amount: ast.Constant, *, is_main: bool) -> list[ast
         return []
     with k.block() as body:
         k.add(emit.spend(amount))
-        low = emit.compare(emit.attribute(emit.name("c"), "left"), "<", emit.constant(0))
+        low = emit.is_spent()
         if is_main:
             k.add(emit.when(low, [emit.effect(emit.call("refill", emit.name("c")))]))
             if k.uses_calls:

@@ -89,10 +89,10 @@ def if_effect(k: FrameState, node: If) -> None:
 
 
 def _if(k: FrameState, node: If, result: str | None, own: bool) -> str | None:  # noqa: FBT001
-    outer, reads, start = k.body, k.scope_reads, k.cost
+    outer, reads, types, start = k.body, k.scope_reads, k.types, k.cost
     kinds: list[str | None] = []
     dearest = 0
-    k.scope_reads = dict(reads)
+    k.scope_reads, k.types = dict(reads), dict(types)
     for test_node, block in node.branches:
         test = condition(k, test_node)
         before = k.cost
@@ -111,7 +111,7 @@ def _if(k: FrameState, node: If, result: str | None, own: bool) -> str | None:  
         k.add(emit.store(result, emit.constant(None)))
         kinds.append("unit")
     k.cost = max(before + dearest, k.cost, start)
-    k.body, k.scope_reads = outer, reads
+    k.body, k.scope_reads, k.types = outer, reads, types
     return _joined(kinds)
 
 
@@ -212,6 +212,7 @@ class _Turn:
         k = self._k
         k.budget()
         self._outer, self._reads, self._cost = k.body, k.scope_reads, k.cost
+        self._types, k.types = k.types, dict(k.types)
         self._amount = ast.Constant(1, lineno=1, col_offset=0)
         k.body, k.scope_reads, k.cost = self.body, dict(k.scope_reads), 1
         pay_up(k, self._amount)
@@ -221,19 +222,20 @@ class _Turn:
         k = self._k
         self._amount.value = k.cost
         k.body, k.scope_reads, k.cost = self._outer, self._reads, self._cost + 1
+        k.types = self._types
         k.breaks.pop()
 
 
 def pay_up(k: FrameState, amount: ast.Constant) -> None:
     """Emit the charge of a block."""
     k.add(emit.spend(amount))
-    low = emit.compare(emit.attribute(emit.name("c"), "left"), "<", emit.constant(0))
-    k.add(emit.when(low, [emit.effect(emit.call("refill", emit.name("c")))]))
+    k.add(emit.when(emit.is_spent(), [emit.effect(emit.call("refill", emit.name("c")))]))
 
 
 def jump_effect(k: FrameState, node: Jump) -> None:
     """Compile `return`, `throw`, `break`, `continue`."""
     if node.kind == "return":
+        k.returns_early = True
         k.add(emit.give(_result(k, node)))
     elif node.kind == "throw":
         _throw(k, node)

@@ -85,11 +85,6 @@ class _Assign(ast.Assign):
     type_comment = None
 
 
-class _AugAssign(ast.AugAssign):
-    lineno = end_lineno = 1
-    col_offset = end_col_offset = 0
-
-
 class _Expr(ast.Expr):
     lineno = end_lineno = 1
     col_offset = end_col_offset = 0
@@ -264,9 +259,15 @@ def store_item(target: ast.expr, key: ast.expr, value: ast.expr) -> ast.Assign:
     return _Assign([_Subscript(target, key, _STORE)], value)
 
 
-def spend(amount: ast.Constant) -> ast.AugAssign:
-    """Subtract from the budget's slice."""
-    return _AugAssign(_Attribute(name("c"), "left", _STORE), OPERATORS["-"], amount)
+def spend(amount: ast.Constant) -> ast.Assign:
+    """Subtract from the budget's slice; the rest is also in the local `l`."""
+    rest = binary(attribute(name("c"), "left"), "-", amount)
+    return _Assign([_Attribute(name("c"), "left", _STORE), _Name("l", _STORE)], rest)
+
+
+def is_spent() -> ast.Compare:
+    """Test whether the slice is used up."""
+    return compare(name("l"), "<", constant(0))
 
 
 def effect(value: ast.expr) -> ast.Expr:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from grammar.compiler.state import NUMBERS, OWNED, SCALARS, FrameState, Unit, literal_kind
 from grammar.resolver.model import Variable
-from grammar.syntax import Binary, Group, Literal, Logical, Name, Template, Unary
+from grammar.syntax import Binary, Block, Group, If, Literal, Logical, Name, Template, Unary
 
 _BOOLEAN: Final = frozenset(("==", "!=", "<", "<=", ">", ">=", "in", "!in", "contains"))
 _NUMERIC: Final = frozenset(("*", "/", "%", "**"))
@@ -29,6 +29,8 @@ def operator_kind(operator: str, left: str | None, right: str | None) -> str | N
         if left in SCALARS or right in SCALARS:
             return "scalar"
         return OWNED if OWNED in (left, right) else None
+    if operator == "-" and (left in NUMBERS or right in NUMBERS):
+        return "float" if "float" in (left, right) else "num"
     return "scalar"
 
 
@@ -48,12 +50,31 @@ def node_kind(unit: Unit, node: Any) -> str | None:
         case Unary(operand=inner):
             kind = node_kind(unit, inner)
             return kind if kind in NUMBERS else "num"
+        case If(branches=branches, otherwise=Block() as last):
+            return _common([*(_block_kind(unit, body) for _, body in branches),
+                            _block_kind(unit, last)])
+        case Block():
+            return _block_kind(unit, node)
         case Logical(operator=operator) if operator != "??":
             return "bool"
         case Binary(operator=operator, left=left, right=right):
             return operator_kind(operator, node_kind(unit, left), node_kind(unit, right))
         case _:
             return None
+
+
+def _block_kind(unit: Unit, block: Block) -> str | None:
+    return node_kind(unit, block.statements[-1]) if block.statements else "unit"
+
+
+def _common(kinds: list[str | None]) -> str | None:
+    first = kinds[0]
+    for kind in kinds[1:]:
+        if first not in SCALARS or kind not in SCALARS:
+            return None
+        if kind != first:
+            first = _wider(str(first), kind)
+    return first
 
 
 def own_grown_variables(unit: Unit) -> None:

@@ -6,11 +6,14 @@ Refuses nothing. The inline paths are exact only for the types their guards name
 from __future__ import annotations
 
 import ast
+import math
 from typing import Any, Final
 
 from grammar.compiler import emit
 from grammar.compiler.kinds import operator_kind
 from grammar.compiler.state import NUMBERS, FrameState, Operand
+from grammar.runtime.comparison import near
+from grammar.values import INT_MAX, INT_MIN
 from grammar.syntax import Binary, Group, Literal, Logical, RangeOf, Unary
 
 _RUNTIME: Final = {
@@ -21,6 +24,7 @@ _RUNTIME: Final = {
 _ORDER: Final = {"<": "less", "<=": "less_equal", ">": "greater", ">=": "greater_equal"}
 _UNARY: Final = {"-": "negate", "+": "plus", "!": "invert"}
 _EXACT_MAX: Final = 2**53
+_NEIGHBOURS_MAX: Final = 8
 _INLINE: Final = frozenset("+-*")
 
 
@@ -57,11 +61,9 @@ def _is_nonzero_float(operand: Operand) -> bool:
 def _number_test(k: FrameState, operand: Operand) -> ast.expr | None:
     if operand.kind in NUMBERS:
         return None
-    kind = k.temp()
-    k.add(emit.store(kind, emit.call("type", operand.expr)))
+    kind = k.type_of(operand.expr)
     return emit.any_of(
-        emit.compare(emit.name(kind), "is", emit.name("int")),
-        emit.compare(emit.name(kind), "is", emit.name("float")),
+        emit.compare(kind, "is", emit.name("int")), emit.compare(kind, "is", emit.name("float"))
     )
 
 
@@ -73,7 +75,7 @@ def _arithmetic(k: FrameState, operator: str, a: Operand, b: Operand, node: Any)
     slow = emit.store(result, emit.call(_RUNTIME[operator], k.budget(), a.expr, b.expr, line=line))
     fast: list[ast.stmt] = [emit.store(result, emit.binary(a.expr, operator, b.expr, line=line))]
     if "float" not in (a.kind, b.kind):
-        inside = emit.between(emit.name("INT_MIN"), emit.name(result), emit.name("INT_MAX"))
+        inside = emit.between(emit.constant(INT_MIN), emit.name(result), emit.constant(INT_MAX))
         fast.append(emit.when(emit.negation(inside), [slow]))
     if tests:
         k.add(emit.when(emit.all_of(*tests), fast, [slow]))
@@ -94,40 +96,74 @@ def _equality(k: FrameState, operator: str, a: Operand, b: Operand, node: Any) -
     for one, other in ((a, b), (b, a)):
         value = _constant_of(other)
         if value is None or type(value) is bool:
-            if isinstance(one.expr, ast.Constant):
-                one = k.set_temp(one.expr, one.kind)  # noqa: PLW2901 - CPython warns otherwise
-            sign = "is" if operator == "==" else "is not"
-            return k.set_temp(emit.compare(one.expr, sign, other.expr), "bool")
-        if type(value) is str or (_is_exact(value) and value not in (0, 1)):
+            return _identity(k, operator, one, other)
+        if type(value) is str:
             return k.set_temp(emit.compare(one.expr, operator, other.expr), "bool")
     direct = emit.compare(a.expr, operator, b.expr)
-    if (a.kind == b.kind and a.kind in ("int", "float", "str", "bool")) or "str" in (
-        a.kind,
-        b.kind,
-    ):
+    if (a.kind == b.kind and a.kind in ("int", "str", "bool")) or "str" in (a.kind, b.kind):
         return k.set_temp(direct, "bool")
     slow = k.run(_RUNTIME[operator], a.expr, b.expr, node=node)
-    is_text = emit.compare(emit.call("type", a.expr), "is", emit.name("str"))
+    for one, other in ((a, b), (b, a)):
+        if type(_constant_of(other)) is int:
+            is_int = emit.compare(k.type_of(one.expr), "is", emit.name("int"))
+            return k.set_temp(emit.choose(is_int, direct, slow), "bool")
+    is_text = emit.compare(k.type_of(a.expr), "is", emit.name("str"))
     return k.set_temp(emit.choose(is_text, direct, slow), "bool")
 
 
+def _identity(k: FrameState, operator: str, one: Operand, other: Operand) -> Operand:
+    """Compare with unit, true or false: each is one object."""
+    if isinstance(one.expr, ast.Constant):
+        one = k.set_temp(one.expr, one.kind)
+    sign = "is" if operator == "==" else "is not"
+    return k.set_temp(emit.compare(one.expr, sign, other.expr), "bool")
+
+
 def _comparison(k: FrameState, operator: str, a: Operand, b: Operand, node: Any) -> Operand:
+    """Compare integers inline, and numbers with a constant; floats go by `near`."""
     direct = emit.compare(a.expr, operator, b.expr)
-    slow = emit.call(_ORDER[operator], a.expr, b.expr, line=k.line(node))
-    if a.kind == b.kind and a.kind in ("int", "float"):
+    if a.kind == b.kind == "int":
         return k.set_temp(direct, "bool")
-    for one, other in ((a, b), (b, a)):
-        if _is_exact(_constant_of(other)):
-            test = _number_test(k, one)
-            return k.set_temp(direct if test is None else emit.choose(test, direct, slow), "bool")
-    first = k.temp()
-    k.add(emit.store(first, emit.call("type", a.expr)))
-    same = emit.compare(emit.name(first), "is", emit.call("type", b.expr))
-    number = emit.any_of(
-        emit.compare(emit.name(first), "is", emit.name("int")),
-        emit.compare(emit.name(first), "is", emit.name("float")),
+    slow = emit.call(_ORDER[operator], a.expr, b.expr, line=k.line(node))
+    value = _constant_of(b)
+    if _is_exact(value):
+        return _with_constant(k, operator, a, (value, slow))
+    first = k.type_of(a.expr)
+    same = emit.all_of(
+        emit.compare(first, "is", emit.name("int")),
+        emit.compare(k.type_of(b.expr), "is", emit.name("int")),
     )
-    return k.set_temp(emit.choose(emit.all_of(same, number), direct, slow), "bool")
+    return k.set_temp(emit.choose(same, direct, slow), "bool")
+
+
+def _with_constant(
+    k: FrameState, operator: str, a: Operand, other: tuple[int | float, ast.expr]
+) -> Operand:
+    value, slow = other
+    direct = emit.compare(a.expr, operator, emit.constant(value))
+    edge = emit.compare(a.expr, operator, emit.constant(threshold(operator, value)))
+    if a.kind == "float":
+        return k.set_temp(edge, "bool")
+    if a.kind == "int":
+        return k.set_temp(direct if type(value) is int else edge, "bool")
+    kind = k.type_of(a.expr)
+    rest = emit.choose(emit.compare(kind, "is", emit.name("float")), edge, slow)
+    is_int = emit.compare(kind, "is", emit.name("int"))
+    exact = direct if type(value) is int else edge
+    return k.set_temp(emit.choose(is_int, exact, rest), "bool")
+
+
+def threshold(operator: str, value: float) -> float:
+    """Move a constant to the last float that still counts as equal to it, on the right side."""
+    bound = float(value)
+    towards = math.inf if operator in (">", "<=") else -math.inf
+    moved = bound
+    for _ in range(_NEIGHBOURS_MAX):
+        following = math.nextafter(moved, towards)
+        if bound == 0 or not near(following, bound):
+            break
+        moved = following
+    return moved
 
 
 def unary_value(k: FrameState, node: Unary, _own: bool) -> Operand:  # noqa: FBT001

@@ -35,11 +35,13 @@ class Operand:
 
     Kinds: `int float num bool str unit scalar` (no data to share), `fresh` (an array or map that
     nothing else has), `owned` (part of a variable that is changed in place: copy it to keep it),
-    None (anything; its data is never changed, so it may be shared).
+    None (anything; its data is never changed, so it may be shared). `is_plain`: surely JSON data
+    that nothing else has.
     """
 
     expr: ast.expr
     kind: str | None = None
+    is_plain: bool = False
 
 
 @dataclass(slots=True)
@@ -53,7 +55,7 @@ class Unit:
     constants: dict[str, Any] = field(default_factory=dict)
     functions: list[ast.FunctionDef] = field(default_factory=list)
     kinds: dict[Variable, str | None] = field(default_factory=dict)
-    external: frozenset[tuple[str, int]] = frozenset()
+    assigned: set[str] = field(default_factory=set)
 
     def line(self, span: Span) -> int:
         """Give a span its number, which compiled code carries as its line."""
@@ -94,6 +96,9 @@ class FrameState:
         self.breaks: list[str | None] = []
         self.errors: list[str] = []
         self.item_kinds: dict[Variable, str | None] = {}
+        self.types: dict[str, str] = {}
+        self.returns_early = False
+        self.is_plain = False
         self._temps = 0
 
     # Emitting
@@ -134,12 +139,24 @@ class FrameState:
     @contextmanager
     def block(self) -> Iterator[list[ast.stmt]]:
         """Collect statements that run only on some paths."""
-        outer, reads = self.body, self.scope_reads
-        self.body, self.scope_reads = [], dict(reads)
+        outer, reads, types = self.body, self.scope_reads, self.types
+        self.body, self.scope_reads, self.types = [], dict(reads), dict(types)
         try:
             yield self.body
         finally:
-            self.body, self.scope_reads = outer, reads
+            self.body, self.scope_reads, self.types = outer, reads, types
+
+    def type_of(self, value: ast.expr) -> ast.expr:
+        """Read the type of a value; once only for a local that is never assigned again."""
+        if not isinstance(value, ast.Name):
+            return emit.call("type", value)
+        if value.id in self.unit.assigned:
+            return self.set_temp(emit.call("type", value)).expr
+        known = self.types.get(value.id)
+        if known is None:
+            known = self.types[value.id] = self.temp()
+            self.body.append(emit.store(known, emit.call("type", value)))
+        return emit.name(known)
 
     # Compiling nodes
 

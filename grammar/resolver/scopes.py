@@ -70,7 +70,7 @@ class ScopeWalker:
         self._scopes: list[dict[str, Variable]] = [{}]
         self._alive = 0
         self._loops = 0
-        self._depth = 0
+        self._depth = 1
         self._depth_max = limits.expression_depth
         self._receivers: list[Variable] = []
         self._visits: dict[type, Callable[[Any], None]] = {

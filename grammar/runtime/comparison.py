@@ -5,11 +5,23 @@ Refuses (function_not_found): pairs without an answer, such as two functions, or
 
 from __future__ import annotations
 
-from typing import Any
+import math
+import sys
+from typing import Any, Final
 
 from grammar.budget import Budget
 from grammar.runtime.faults import no_function, too_deep
 from grammar.values import Function, HostMap, Range, Steps
+
+EPSILON: Final = sys.float_info.epsilon
+"""Rhai takes floats for equal whose relative difference is at most this."""
+
+
+def near(a: float, b: float) -> bool:
+    """Tell whether two different floats count as equal."""
+    if not (math.isfinite(a) and math.isfinite(b)):
+        return False
+    return abs(a - b) <= EPSILON * max(abs(a), abs(b))
 
 
 def equal(c: Budget, a: Any, b: Any) -> bool:
@@ -44,9 +56,10 @@ def _numbers(a: Any, b: Any) -> bool:
     if isinstance(a, int) and isinstance(b, int):
         return a == b
     try:
-        return float(a) == float(b)
+        x, y = float(a), float(b)
     except OverflowError:
         return False
+    return x == y or near(x, y)
 
 
 def _arrays(c: Budget, a: list[Any], b: list[Any], depth: int, operator: str) -> bool:
@@ -100,14 +113,15 @@ def _order(operator: str, a: Any, b: Any) -> int | None:
 
 
 def _number_order(a: Any, b: Any) -> int | None:
-    if type(a) is not type(b):
-        try:
-            a, b = float(a), float(b)
-        except OverflowError:
-            return (a > b) - (a < b)
-    if a != a or b != b:  # noqa: PLR0124 - NaN
+    if type(a) is int and type(b) is int:
+        return (a > b) - (a < b)
+    try:
+        x, y = float(a), float(b)
+    except OverflowError:
+        return (a > b) - (a < b)
+    if math.isnan(x) or math.isnan(y):
         return None
-    return (a > b) - (a < b)
+    return 0 if near(x, y) else (x > y) - (x < y)
 
 
 def less(a: Any, b: Any) -> bool:

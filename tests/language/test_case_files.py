@@ -1,0 +1,64 @@
+"""Every case of the shared case files comes out as a real Rhai engine, or the dialect, has it.
+
+The case files are not part of this repository: without them these tests are skipped.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import time
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from grammar.conformance import run_case
+
+CASES = Path(__file__).resolve().parents[3] / "shared" / "language"
+EXCEPTIONS: dict[str, str] = {}
+"""Case id to the reason why it may fail. Empty: the core tier has no exception."""
+MEMORY_BYTES_MAX = 200 * 1024 * 1024
+CASE_SECONDS_MAX = 1.0
+
+pytestmark = pytest.mark.skipif(not CASES.is_dir(), reason="the shared case files are not here")
+
+
+@cache
+def conflicts() -> frozenset[str]:
+    listed = json.loads((CASES / "dialect_conflicts.json").read_text(encoding="utf-8"))
+    return frozenset(item["id"] for item in listed)
+
+
+def cases(name: str) -> list[dict[str, Any]]:
+    lines = (CASES / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
+    found = [json.loads(line) for line in lines]
+    return [
+        case
+        for case in found
+        if case["id"] not in conflicts()
+        and case["id"] not in EXCEPTIONS
+        and case.get("tier") != "extended"
+    ]
+
+
+@pytest.mark.parametrize("name", ["rhai_corpus", "probes", "op_matrix", "dialect"])
+def test_every_case_of_the_file_comes_out_right(name: str) -> None:
+    wrong = [
+        f"{outcome.id}: got {outcome.got}, expected {outcome.expected}"
+        for outcome in map(run_case, cases(name))
+        if not outcome.ok
+    ]
+    assert wrong == []
+
+
+def test_every_attack_ends_soon_in_an_allowed_outcome() -> None:
+    wrong = []
+    for case in cases("attacks"):
+        started = time.thread_time()
+        outcome = run_case(case)
+        if not outcome.ok or time.thread_time() - started > CASE_SECONDS_MAX:
+            wrong.append(f"{outcome.id}: got {outcome.got}")
+    assert wrong == []
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 < MEMORY_BYTES_MAX * 2
