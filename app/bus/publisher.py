@@ -1,0 +1,143 @@
+"""Events onto the bus: the adapter behind `EventPublisher` (STYLE 3, step 4).
+
+In: an envelope. Out: a future of the acknowledgement; for a repeated message id it names the event
+that the stream already has. Refuses an event that cannot be written, or is too large, with
+InvalidEventError; everything else that goes wrong is UnavailableError: nothing is known to be
+stored, and the caller may send the same envelope again.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from actors.errors import ActorsError, InvalidEventError, UnavailableError
+from actors.ports import Envelope, PublishAck
+from actors.subjects import build_event_subject
+from app.bus.acked_publisher import RETRY_AFTER_SECONDS, AckedPublisher, Outcome, PubAck
+from app.bus.codec import decode_json, encode_event
+from app.bus.connection import Bus
+from app.bus.headers import (
+    EVENT_ID,
+    HOPS,
+    JSON_CONTENT,
+    MESSAGE_ID,
+    REPLY,
+    TRACEPARENT,
+    checked_traceparent,
+)
+from app.bus.wire import build_headers
+
+LOOKUP_TIMEOUT_SECONDS: Final = 2.0
+_NOT_FOUND: Final = "404"
+
+
+class JetStreamEventPublisher:
+    """Publishes the events of one env, of any tenant."""
+
+    def __init__(self, publisher: AckedPublisher, *, env: str) -> None:
+        self._publisher = publisher
+        self._env = env
+        self._loop = asyncio.get_running_loop()
+        self._lookups: set[asyncio.Task[None]] = set()
+
+    def publish(self, envelope: Envelope) -> "asyncio.Future[PublishAck]":
+        """Send at once and give a future of the acknowledgement; see `EventPublisher`."""
+        future: asyncio.Future[PublishAck] = self._loop.create_future()
+        try:
+            subject = build_event_subject(self._env, envelope.tenant, envelope.event.event_type)
+            data = encode_event(envelope.event)
+            headers = _event_headers(envelope)
+        except ActorsError as error:
+            future.set_exception(error)
+            return future
+
+        def settle(outcome: Outcome) -> None:
+            self._settle(future, envelope, outcome)
+
+        self._publisher.publish_then(subject, data, headers, settle)
+        return future
+
+    def _settle(
+        self, future: "asyncio.Future[PublishAck]", envelope: Envelope, outcome: Outcome
+    ) -> None:
+        if future.done():
+            return
+        if not isinstance(outcome, PubAck):
+            future.set_exception(as_unavailable(outcome))
+        elif outcome.duplicate:
+            task = self._loop.create_task(self._settle_duplicate(future, envelope, outcome))
+            self._lookups.add(task)
+            task.add_done_callback(self._lookups.discard)
+        else:
+            future.set_result(PublishAck(envelope.event.id, outcome.sequence))
+
+    async def _settle_duplicate(
+        self, future: "asyncio.Future[PublishAck]", envelope: Envelope, ack: PubAck
+    ) -> None:
+        try:
+            first_id = await read_event_id(self._publisher.bus, ack.stream, ack.sequence)
+        except UnavailableError as error:
+            if not future.done():
+                future.set_exception(error)
+            return
+        event_id = envelope.event.id if first_id is None else first_id
+        # A duplicate of our own earlier send, whose acknowledgement was lost, is no duplicate.
+        is_own = ack.sends > 1 and event_id == envelope.event.id
+        if not future.done():
+            future.set_result(PublishAck(event_id, ack.sequence, is_duplicate=not is_own))
+
+
+async def read_event_id(bus: Bus, stream: str, sequence: int) -> str | None:
+    """Give the id of a stored event; None when it is stored no more, or was no event."""
+    question = msgspec.json.encode({"seq": sequence})
+    answer = await bus.request(
+        f"$JS.API.DIRECT.GET.{stream}", question, timeout_seconds=LOOKUP_TIMEOUT_SECONDS
+    )
+    headers: Mapping[str, str] = answer.headers or {}
+    if EVENT_ID in headers:
+        return headers[EVENT_ID]
+    if "Status" in headers:
+        if headers["Status"] == _NOT_FOUND:
+            return None
+        raise UnavailableError(
+            "the stream does not tell which event it has",
+            retry_after_seconds=RETRY_AFTER_SECONDS,
+        )
+    try:
+        document = decode_json(answer.data, "event")
+    except InvalidEventError:
+        return None
+    event_id = document.get("id") if isinstance(document, dict) else None
+    return event_id if isinstance(event_id, str) else None
+
+
+def as_unavailable(error: Exception) -> UnavailableError:
+    """Turn a refusal into what ports may raise: nothing was stored, ask again later."""
+    if isinstance(error, UnavailableError):
+        return error
+    unavailable = UnavailableError(
+        f"the bus refused the message: {error}", retry_after_seconds=RETRY_AFTER_SECONDS
+    )
+    unavailable.__cause__ = error
+    return unavailable
+
+
+def _event_headers(envelope: Envelope) -> bytes:
+    pairs = [
+        (MESSAGE_ID, envelope.message_id),
+        (EVENT_ID, envelope.event.id),
+        JSON_CONTENT,
+    ]
+    if envelope.reply_to is not None:
+        pairs.append((REPLY, envelope.reply_to))
+    if envelope.hops:
+        pairs.append((HOPS, str(envelope.hops)))
+    traceparent = checked_traceparent(envelope.event.metadata)
+    if traceparent is not None:
+        pairs.append((TRACEPARENT, traceparent))
+    try:
+        return build_headers(pairs)
+    except ValueError as error:
+        raise InvalidEventError("id", f"cannot be sent: {error}") from None

@@ -1,0 +1,261 @@
+"""Pull requests for any number of consumers over one shared inbox (DESIGN 3, Pulls).
+
+In: how many messages a consumer's owner wants. Out: those messages, told apart by their ``$JS.ACK``
+reply subject, to the owner's callback. Refuses nothing; a consumer that does not answer is asked
+again: after a reconnect, after a missed heartbeat, after a refusal with a pause.
+
+Credit is what the server still may send for requests it holds. It is counted per consumer, since
+the server serves the requests of one consumer in turn. One task looks after all pulls.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from actors.ports import Clock, Observer
+from app.bus.ack_subject import AckSubject, parse_ack_subject
+from app.bus.connection import Bus, Subscription
+from app.bus.observations import ConsumerUnreachable
+from app.bus.wire import Received
+
+EXPIRES_SECONDS: Final = 30
+HEARTBEAT_SECONDS: Final = 10
+SILENCE_SECONDS_MAX: Final = 2 * HEARTBEAT_SECONDS + 2
+"""A consumer that owes messages and says nothing for this long has forgotten our requests."""
+PAUSE_SECONDS: Final = 1.0
+UPKEEP_SECONDS: Final = 0.5
+
+NAK: Final = b"-NAK"
+
+_NANOSECONDS: Final = 1_000_000_000
+_HEARTBEAT: Final = "100"
+_REQUEST_OVER: Final = frozenset({"404", "408"})
+_PENDING_MESSAGES: Final = "Nats-Pending-Messages"
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerName:
+    """A durable consumer."""
+
+    stream: str
+    durable: str
+
+
+@dataclass(frozen=True, slots=True)
+class PulledMessage:
+    """A message as it came, with what its acknowledgement subject tells."""
+
+    subject: str
+    reply: str
+    data: bytes
+    headers: dict[str, str] | None
+    ack: AckSubject
+    received_at: float
+    """On the monotonic clock, in seconds."""
+
+
+class Pull:
+    """One consumer's side of the hub. ``on_change`` is called when asking again makes sense."""
+
+    def __init__(
+        self,
+        hub: "PullHub",
+        consumer: ConsumerName,
+        *,
+        on_message: Callable[[PulledMessage], None],
+        on_change: Callable[[], None],
+        token: str,
+    ) -> None:
+        self.consumer = consumer
+        self.on_message = on_message
+        self.on_change = on_change
+        self.token = token
+        self.generation = 0
+        self.credit = 0
+        self.heard_at = float("-inf")
+        self.paused_until = float("-inf")
+        self._hub = hub
+
+    def request(self, count: int) -> None:
+        """Ask for ``count`` more messages; while paused or cut off it asks for none."""
+        self._hub.request(self, count)
+
+    def forget_requests(self) -> None:
+        """Count every request as gone; what they still bring is taken all the same."""
+        self.credit = 0
+        self.generation += 1
+
+
+class PullHub:
+    """All pulls of one connection. Make one with `PullHub.start`."""
+
+    def __init__(self, bus: Bus, clock: Clock, observer: Observer) -> None:
+        self._bus = bus
+        self._clock = clock
+        self._observer = observer
+        self._pulls: dict[tuple[str, str], Pull] = {}
+        self._by_token: dict[str, Pull] = {}
+        self._opened = 0
+        self._inbox = ""
+        self._subscription: Subscription | None = None
+        self._turning = asyncio.Lock()
+        self._upkeep: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def start(cls, bus: Bus, clock: Clock, observer: Observer) -> "PullHub":
+        """Listen, and look after pulls until `close`."""
+        hub = cls(bus, clock, observer)
+        await hub._listen()
+        bus.on_reconnect(hub._on_reconnect)
+        hub._upkeep = asyncio.get_running_loop().create_task(hub._look_after())
+        return hub
+
+    @property
+    def bus(self) -> Bus:
+        """The connection it pulls on."""
+        return self._bus
+
+    @property
+    def clock(self) -> Clock:
+        """What deliveries are timed with."""
+        return self._clock
+
+    def open(
+        self,
+        consumer: ConsumerName,
+        *,
+        on_message: Callable[[PulledMessage], None],
+        on_change: Callable[[], None],
+    ) -> Pull:
+        """Begin to pull from a consumer; one owner per consumer and process (ValueError)."""
+        key = (consumer.stream, consumer.durable)
+        if key in self._pulls:
+            raise ValueError(f"{consumer.stream}/{consumer.durable} is pulled from already")
+        self._opened += 1
+        pull = Pull(
+            self, consumer, on_message=on_message, on_change=on_change, token=f"{self._opened:x}"
+        )
+        self._pulls[key] = pull
+        self._by_token[pull.token] = pull
+        return pull
+
+    async def release(self, pulls: Iterable[Pull]) -> None:
+        """Stop pulling for these; what still comes for them is given back at once.
+
+        The only way to withdraw a request is to end the interest in its inbox, so all pulls move
+        to a new one; nothing that was on its way to the old one is lost.
+        """
+        for pull in pulls:
+            self._pulls.pop((pull.consumer.stream, pull.consumer.durable), None)
+            self._by_token.pop(pull.token, None)
+        async with self._turning:
+            await self._move_inbox()
+
+    async def close(self) -> None:
+        """Stop pulling altogether."""
+        if self._upkeep is not None:
+            self._upkeep.cancel()
+            await asyncio.gather(self._upkeep, return_exceptions=True)
+        self._pulls.clear()
+        self._by_token.clear()
+        if self._subscription is not None:
+            await self._bus.unsubscribe(self._subscription, drains=self._bus.is_connected)
+
+    def request(self, pull: Pull, count: int) -> None:
+        """See `Pull.request`."""
+        now = self._clock.monotonic()
+        if count < 1 or now < pull.paused_until or not self._bus.is_connected:
+            return
+        document = {
+            "batch": count,
+            "expires": EXPIRES_SECONDS * _NANOSECONDS,
+            "idle_heartbeat": HEARTBEAT_SECONDS * _NANOSECONDS,
+        }
+        consumer = pull.consumer
+        was_sent = self._bus.send(
+            f"$JS.API.CONSUMER.MSG.NEXT.{consumer.stream}.{consumer.durable}",
+            msgspec.json.encode(document),
+            reply=f"{self._inbox}.{pull.token}.{pull.generation}",
+        )
+        if was_sent:
+            if not pull.credit:
+                pull.heard_at = max(pull.heard_at, now)
+            pull.credit += count
+
+    # ── What comes back ──────────────────────────────────────────────────────────────────────
+
+    def _on_answer(self, message: Received) -> None:
+        ack = parse_ack_subject(message.reply)
+        if ack is None:
+            self._on_status(message)
+            return
+        pull = self._pulls.get((ack.stream, ack.durable))
+        if pull is None:
+            self._bus.send(message.reply, NAK)
+            return
+        now = self._clock.monotonic()
+        pull.heard_at = now
+        pull.credit = max(0, pull.credit - 1)
+        pull.on_message(
+            PulledMessage(message.subject, message.reply, message.data, message.headers, ack, now)
+        )
+
+    def _on_status(self, message: Received) -> None:
+        token, _, generation = message.subject[len(self._inbox) + 1 :].partition(".")
+        pull = self._by_token.get(token)
+        if pull is None or generation != str(pull.generation):
+            return  # of a request already counted as gone
+        pull.heard_at = self._clock.monotonic()
+        headers = message.headers or {}
+        status = headers.get("Status", "")
+        if status == _HEARTBEAT:
+            return
+        if status in _REQUEST_OVER:
+            pending = headers.get(_PENDING_MESSAGES, "")
+            pull.credit -= min(pull.credit, int(pending) if pending.isdigit() else pull.credit)
+        else:
+            self._on_refusal(pull, status, headers.get("Description", ""))
+        pull.on_change()
+
+    def _on_refusal(self, pull: Pull, status: str, description: str) -> None:
+        """No such consumer, its leader moved, too many requests: ask again after a pause."""
+        pull.forget_requests()
+        pull.paused_until = self._clock.monotonic() + PAUSE_SECONDS
+        consumer = pull.consumer
+        self._observer.observe(
+            ConsumerUnreachable(consumer.stream, consumer.durable, f"{status} {description}")
+        )
+
+    # ── Upkeep ───────────────────────────────────────────────────────────────────────────────
+
+    def _on_reconnect(self) -> None:
+        for pull in list(self._pulls.values()):
+            pull.forget_requests()
+            pull.paused_until = float("-inf")
+            pull.on_change()
+
+    async def _look_after(self) -> None:
+        while True:
+            await self._clock.sleep(UPKEEP_SECONDS)
+            now = self._clock.monotonic()
+            for pull in list(self._pulls.values()):
+                if pull.credit and now - pull.heard_at > SILENCE_SECONDS_MAX:
+                    pull.forget_requests()
+                if not pull.credit and now >= pull.paused_until:
+                    pull.on_change()
+
+    async def _listen(self) -> None:
+        self._inbox = self._bus.new_inbox()
+        self._subscription = await self._bus.subscribe(self._inbox + ".*.*", self._on_answer)
+
+    async def _move_inbox(self) -> None:
+        old = self._subscription
+        await self._listen()
+        if old is not None:
+            await self._bus.unsubscribe(old, drains=self._bus.is_connected)
+        for pull in list(self._pulls.values()):
+            pull.forget_requests()
+            pull.on_change()

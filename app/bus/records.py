@@ -1,0 +1,125 @@
+"""Run records onto the bus: the adapter behind `RunRecords`.
+
+In: records of any tenants. Out: nothing, once the RUNS stream has them, as messages that carry a
+JSON array of up to `RECORDS_MAX` records of one flow. Refuses nothing: what makes a record larger
+than SPEC 13 allows is cut and marked.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from actors.errors import InvalidEventError
+from actors.ports import RunRecord
+from actors.subjects import run_record_subject
+from app.bus.acked_publisher import AckedPublisher
+from app.bus.codec import encode_json
+from app.bus.headers import JSON_CONTENT, MESSAGE_ID
+from app.bus.storing import wait_all
+from app.bus.wire import build_headers
+
+RECORDS_MAX: Final = 100
+RECORD_BYTES_MAX: Final = 64 * 1024
+"""SPEC 13: a run record."""
+MESSAGE_BYTES_MAX: Final = 768 * 1024
+PREVIEW_CHARS_MAX: Final = 4096
+PATH_STEPS_KEPT: Final = 100
+TEXT_CHARS_KEPT: Final = 1000
+
+
+class JetStreamRunRecords:
+    """Writes the records of one env, of any tenant."""
+
+    def __init__(self, publisher: AckedPublisher, *, env: str) -> None:
+        self._publisher = publisher
+        self._env = env
+
+    async def write_all(self, records: Sequence[RunRecord]) -> None:
+        """Return once all are stored. A record may be stored twice after a crash."""
+        flows: dict[str, list[RunRecord]] = {}
+        for record in records:
+            subject = run_record_subject(self._env, record.tenant, record.result.flow)
+            flows.setdefault(subject, []).append(record)
+        await wait_all(
+            [
+                await self._publisher.publish_when_room(
+                    subject,
+                    data,
+                    build_headers(((MESSAGE_ID, message_id), JSON_CONTENT)),
+                )
+                for subject, mine in flows.items()
+                for message_id, data in build_messages(mine)
+            ]
+        )
+
+
+def build_messages(records: Iterable[RunRecord]) -> Iterable[tuple[str, bytes]]:
+    """Give (message id, JSON array) pairs; the same records make the same messages."""
+    batch: list[tuple[str, bytes]] = []
+    batch_bytes = 2
+    for record in records:
+        data = encode_record(record)
+        is_full = len(batch) == RECORDS_MAX or batch_bytes + len(data) + 1 > MESSAGE_BYTES_MAX
+        if batch and is_full:
+            yield _message(batch)
+            batch, batch_bytes = [], 2
+        batch.append((record.result.run_id, data))
+        batch_bytes += len(data) + 1
+    if batch:
+        yield _message(batch)
+
+
+def record_document(record: RunRecord) -> dict[str, Any]:
+    """Give a record's document: the result's fields, and where the run came from."""
+    return {
+        "tenant": record.tenant,
+        "event_type": record.event_type,
+        "trigger": record.trigger,
+        "parent_run_id": record.parent_run_id,
+        "path": list(record.path),
+        **record.result.as_mapping(),
+    }
+
+
+def encode_record(record: RunRecord) -> bytes:
+    """Write one record in at most `RECORD_BYTES_MAX` bytes, cut and marked if it must be."""
+    document = record_document(record)
+    try:
+        data = encode_json(document, "record")
+    except InvalidEventError as error:
+        document["output"] = {"truncated": True, "reason": str(error)[:TEXT_CHARS_KEPT]}
+        data = encode_json(document, "record")
+    if len(data) <= RECORD_BYTES_MAX:
+        return data
+    document["output"] = _cut_output(document["output"])
+    data = encode_json(document, "record")
+    if len(data) <= RECORD_BYTES_MAX:
+        return data
+    return encode_json(_cut_everything(document), "record")
+
+
+def _cut_output(output: Any) -> dict[str, Any]:
+    whole = encode_json(output, "output")
+    preview = whole[:PREVIEW_CHARS_MAX].decode(errors="replace")
+    return {"truncated": True, "bytes": len(whole), "preview": preview}
+
+
+def _cut_everything(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Cut every text and the path: ids and names are short, so the rest is certain to fit."""
+    cut = {name: _cut_text(value) for name, value in document.items()}
+    cut["path"] = [_cut_text(step) for step in document["path"][:PATH_STEPS_KEPT]]
+    cut["path_truncated"] = len(document["path"]) > PATH_STEPS_KEPT
+    error = document["error"]
+    if error is not None:
+        cut["error"] = {name: _cut_text(value) for name, value in error.items()}
+    cut["path"] = [step[: TEXT_CHARS_KEPT // 4] for step in cut["path"]]
+    return cut
+
+
+def _cut_text(value: Any) -> Any:
+    return value[:TEXT_CHARS_KEPT] if isinstance(value, str) else value
+
+
+def _message(batch: Sequence[tuple[str, bytes]]) -> tuple[str, bytes]:
+    digest = hashlib.blake2b("\0".join(run_id for run_id, _ in batch).encode(), digest_size=15)
+    return f"records:{digest.hexdigest()}", b"[%b]" % b",".join(data for _, data in batch)
