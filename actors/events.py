@@ -5,7 +5,7 @@ any document that breaks a rule of SPEC 1 with the field's name. Bytes are the b
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
@@ -109,18 +109,20 @@ def is_reserved(event_type: str) -> bool:
 
 def json_depth_exceeds(value: object, depth_max: int = JSON_DEPTH_MAX) -> bool:
     """Tell whether a JSON value nests containers deeper than ``depth_max``; never recurses."""
-    level: list[object] = [value]
-    for _ in range(depth_max + 1):
-        level = [child for item in level for child in _children(item)]
+    level = _containers([value])
+    for _ in range(depth_max):
+        level = _containers(child for item in level for child in _children(item))
         if not level:
             return False
     return True
 
 
-def _children(item: object) -> list[object]:
-    if isinstance(item, dict):
-        return list(item.values())
-    return item if isinstance(item, list) else []
+def _containers(items: Iterable[object]) -> list[object]:
+    return [item for item in items if isinstance(item, dict | list)]
+
+
+def _children(item: object) -> Iterable[object]:
+    return item.values() if isinstance(item, dict) else item if isinstance(item, list) else ()
 
 
 def _event_id(document: dict[str, Any]) -> str:

@@ -40,9 +40,12 @@ def tick_id(flow: str, trigger_number: int, scheduled_ms: int) -> str:
     return "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
 
 
-def delivery_message_id(provider: str, delivery_id: str) -> str:
-    """Name a provider's delivery for the stream's duplicate window (DESIGN 3, Deduplication)."""
-    return _digest("delivery", provider, delivery_id)
+def delivery_message_id(provider: str, event_type: str, delivery_id: str) -> str:
+    """Name a provider's delivery for the stream's duplicate window (DESIGN 3, Deduplication).
+
+    The event type is part of it: a sender may post one delivery to the routes of several types.
+    """
+    return _digest("delivery", provider, event_type, delivery_id)
 
 
 def step_id(frame_path: str, node_id: str) -> str:

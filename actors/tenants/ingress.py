@@ -85,7 +85,9 @@ class IngressActor(Actor[Accept]):
         )
         if normalized.delivery_id is None:
             return event, message.event_id
-        return event, delivery_message_id(message.provider, normalized.delivery_id)
+        return event, delivery_message_id(
+            message.provider, event.event_type, normalized.delivery_id
+        )
 
     def _answer(self, message: Accept, event: Event, acked: "asyncio.Future[PublishAck]") -> None:
         if acked.cancelled():
