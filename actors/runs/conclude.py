@@ -91,11 +91,12 @@ class Concluder:
 
     def give_back_rest(self) -> None:
         """Nak what is not settled yet: another worker repeats it."""
-        rest, self._in_hand = self._in_hand, []
+        rest = [*self._in_hand, *self._mailbox.take_nowait(WAITING_MAX)]
+        self._in_hand = []
         while rest:
             for finished in rest:
                 finished.run.request.share.settle_one(Settlement.NAK)
-            rest = self._mailbox.take_nowait(WAITING_MAX)
+            rest = self._mailbox.take_nowait(WAITING_MAX)  # of those who waited for room
 
     # ── One batch ────────────────────────────────────────────────────────────────────────────
 
