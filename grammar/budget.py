@@ -124,7 +124,7 @@ class Budget:
         self._check_clock()
 
     def emit(self, text: str, channel: str = "print") -> None:
-        """Collect one text that `print` or `debug` wrote. Raises BudgetExceededError: limit_output."""
+        """Collect what `print` or `debug` wrote. Raises BudgetExceededError: limit_output."""
         self.count_output(text)
         if self.output is None:
             self.output = []

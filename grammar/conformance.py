@@ -119,21 +119,23 @@ def decode(value: Any) -> Any:
 
 def encode(value: Any, depth: int = _DEPTH_MAX) -> Any:
     """Write a value as case files do."""
+    if isinstance(value, list | dict):
+        return _encode_container(value, depth)
     if isinstance(value, Char):
         return str(value)
     if isinstance(value, float) and not math.isfinite(value):
         return {"$float": "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"}
     if isinstance(value, Range):
         return {"$range": [value.first, value.last, value.is_inclusive]}
-    if isinstance(value, Function):
-        return {"$fnptr": value.name}
+    return {"$fnptr": value.name} if isinstance(value, Function) else value
+
+
+def _encode_container(value: Any, depth: int) -> Any:
     if depth <= 0:
         return {"$deep": True}
     if isinstance(value, list):
         return [encode(item, depth - 1) for item in value]
-    if isinstance(value, dict):
-        return {key: encode(item, depth - 1) for key, item in value.items()}
-    return value
+    return {key: encode(item, depth - 1) for key, item in value.items()}
 
 
 def _type(value: Any) -> str:
@@ -159,7 +161,7 @@ def _matches(got: Mapping[str, Any], expected: Mapping[str, Any], case: Mapping[
         return got.get("compiles") is True
     if "error" in expected:
         kind = expected["inner"] if expected["error"] == "in_function" else expected["error"]
-        return got.get("error") == kind
+        return bool(got.get("error") == kind)
     if "value" not in got or not _same(got["value"], expected["value"]):
         return False
     if "type" in expected and got["type"] != expected["type"]:

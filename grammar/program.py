@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from grammar.budget import DEFAULT_LIMITS, Budget, Limits
 from grammar.compiler.code import CompiledText, compile_tree
@@ -70,7 +70,8 @@ class Program:
     """A compiled script or condition. Immutable, and safe to run from many tasks at once."""
 
     __slots__ = (
-        "_cost", "_entry", "_is_condition", "_is_light", "_is_plain", "_limits", "_unit", "name", "names", "source",
+        "_cost", "_entry", "_is_condition", "_is_light", "_is_plain", "_limits", "_unit", "name",
+        "names", "source",
     )  # fmt: skip
 
     def __init__(
@@ -104,8 +105,10 @@ class Program:
         except ExitRun as ending:
             self_budget = budget or Budget(self._limits)
             value = ending.value
-            return self._result(value if self._is_condition else detach(self_budget, value), self_budget)
-        except Exception as error:
+            return self._result(
+                value if self._is_condition else detach(self_budget, value), self_budget
+            )
+        except Exception as error:  # noqa: BLE001 - the edge of a run
             raise self._explain(error) from None
 
     def evaluate(self, scope: Mapping[str, Any], budget: Budget) -> Any:
@@ -116,7 +119,7 @@ class Program:
             return self._entry(budget, scope)
         except ExitRun as ending:
             return ending.value
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the edge of a run
             raise self._explain(error) from None
 
     def _result(self, value: Any, budget: Budget) -> Any:

@@ -158,9 +158,11 @@ def _last(k: FrameState, statements: Sequence[Any], *, is_main: bool) -> ast.exp
 
 
 def _prologue(k: FrameState, amount: ast.Constant, *, is_main: bool) -> list[ast.stmt]:
-    if is_main and not k.uses_budget:
-        return []
     with k.block() as body:
+        if is_main and k.frame.uses_this:
+            k.add(emit.store("t", emit.constant(None)))
+        if is_main and not k.uses_budget:
+            return body
         k.add(emit.spend(amount))
         low = emit.is_spent()
         if is_main:

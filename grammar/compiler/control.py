@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 from grammar.compiler import emit
 from grammar.compiler.access import bind_variable
@@ -54,8 +54,8 @@ def block_effect(k: FrameState, node: Block) -> None:
 
 
 def branch(
-    k: FrameState, result: str | None, node: Any, own: bool
-) -> tuple[list[ast.stmt], str | None]:  # noqa: FBT001, E501
+    k: FrameState, result: str | None, node: Any, *, own: bool
+) -> tuple[list[ast.stmt], str | None]:
     """Compile one branch into a block; its value goes into `result`."""
     with k.block() as body:
         if result is None:
@@ -96,7 +96,7 @@ def _if(k: FrameState, node: If, result: str | None, own: bool) -> str | None:  
     for test_node, block in node.branches:
         test = condition(k, test_node)
         before = k.cost
-        body, kind = branch(k, result, block, own)
+        body, kind = branch(k, result, block, own=own)
         kinds.append(kind)
         dearest, k.cost = max(dearest, k.cost - before), before
         otherwise: list[ast.stmt] = []
@@ -104,7 +104,7 @@ def _if(k: FrameState, node: If, result: str | None, own: bool) -> str | None:  
         k.body = otherwise
     before = k.cost
     if node.otherwise is not None:
-        body, kind = branch(k, result, node.otherwise, own)
+        body, kind = branch(k, result, node.otherwise, own=own)
         k.body.extend(body)
         kinds.append(kind)
     elif result is not None:
@@ -208,7 +208,7 @@ class _Turn:
         self._k = k
         self.body: list[ast.stmt] = []
 
-    def __enter__(self) -> _Turn:
+    def __enter__(self) -> Self:
         k = self._k
         k.budget()
         self._outer, self._reads, self._cost = k.body, k.scope_reads, k.cost
@@ -263,7 +263,7 @@ def _throw(k: FrameState, node: Jump) -> None:
 def try_value(k: FrameState, node: Try, own: bool) -> Operand:  # noqa: FBT001
     """Compile `try`: limit errors pass, every other error of a script is caught."""
     result = k.temp()
-    body, kind = branch(k, result, node.body, own)
+    body, kind = branch(k, result, node.body, own=own)
     held = k.temp()
     with k.block() as caught:
         k.add(emit.store(held, k.run("caught", emit.name("e"), emit.name("U"), node=node)))
@@ -274,7 +274,7 @@ def try_value(k: FrameState, node: Try, own: bool) -> Operand:  # noqa: FBT001
                 value = emit.call("copy_value", k.budget(), value)
             bind_variable(k, variable, value)
         k.errors.append(held)
-        handled, handler_kind = branch(k, result, node.handler, own)
+        handled, handler_kind = branch(k, result, node.handler, own=own)
         k.errors.pop()
         k.body.extend(handled)
     k.add(emit.attempt(body, [

@@ -26,7 +26,6 @@ class _Constant(ast.Constant):
 class _Call(ast.Call):
     lineno = end_lineno = 1
     col_offset = end_col_offset = 0
-    keywords: list[ast.keyword] = []  # noqa: RUF012 - shared and never changed
 
 
 class _Compare(ast.Compare):
@@ -178,7 +177,7 @@ def constant(value: Any) -> ast.Constant:
 
 def call(function: str, *arguments: ast.expr, line: int = 1) -> ast.Call:
     """Call a global function of the compiler's."""
-    node = _Call(_Name(function, _LOAD), list(arguments))
+    node = _Call(_Name(function, _LOAD), list(arguments), [])
     node.lineno = node.end_lineno = line
     return node
 

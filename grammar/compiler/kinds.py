@@ -5,6 +5,7 @@ The kinds are those of `grammar.compiler.state.Operand`. Refuses nothing; None m
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from grammar.compiler.state import NUMBERS, OWNED, SCALARS, FrameState, Unit, literal_kind
@@ -19,48 +20,58 @@ def operator_kind(operator: str, left: str | None, right: str | None) -> str | N
     """Give the kind of a result, provided that there is one."""
     if operator in _BOOLEAN:
         return "bool"
-    if operator in _NUMERIC or (left in NUMBERS and right in NUMBERS):
-        if left == right == "int":
-            return "int"
-        return "float" if "float" in (left, right) else "num"
-    if operator == "+":
-        if "str" in (left, right):
-            return "str"
-        if left in SCALARS or right in SCALARS:
-            return "scalar"
-        return OWNED if OWNED in (left, right) else None
-    if operator == "-" and (left in NUMBERS or right in NUMBERS):
-        return "float" if "float" in (left, right) else "num"
-    return "scalar"
+    has_number = left in NUMBERS or right in NUMBERS
+    if (
+        operator in _NUMERIC
+        or (left in NUMBERS and right in NUMBERS)
+        or (operator == "-" and has_number)
+    ):
+        return _number_kind(left, right)
+    return _sum_kind(left, right) if operator == "+" else "scalar"
+
+
+def _number_kind(left: str | None, right: str | None) -> str:
+    if left == right == "int":
+        return "int"
+    return "float" if "float" in (left, right) else "num"
+
+
+def _sum_kind(left: str | None, right: str | None) -> str | None:
+    if "str" in (left, right):
+        return "str"
+    if left in SCALARS or right in SCALARS:
+        return "scalar"
+    return OWNED if OWNED in (left, right) else None
 
 
 def node_kind(unit: Unit, node: Any) -> str | None:
     """Give the kind of an expression without compiling it."""
-    match node:
-        case Literal(value=value):
-            return literal_kind(value)
-        case Group(inner=inner):
-            return node_kind(unit, inner)
-        case Template():
-            return "str"
-        case Name() if node in unit.found.uses:
-            return variable_kind_in(unit, unit.found.uses[node])
-        case Unary(operator="!"):
-            return "bool"
-        case Unary(operand=inner):
-            kind = node_kind(unit, inner)
-            return kind if kind in NUMBERS else "num"
-        case If(branches=branches, otherwise=Block() as last):
-            return _common([*(_block_kind(unit, body) for _, body in branches),
-                            _block_kind(unit, last)])
-        case Block():
-            return _block_kind(unit, node)
-        case Logical(operator=operator) if operator != "??":
-            return "bool"
-        case Binary(operator=operator, left=left, right=right):
-            return operator_kind(operator, node_kind(unit, left), node_kind(unit, right))
-        case _:
-            return None
+    reader = _READERS.get(type(node))
+    return None if reader is None else reader(unit, node)
+
+
+def _name_kind(unit: Unit, node: Name) -> str | None:
+    variable = unit.found.uses.get(node)
+    return None if variable is None else variable_kind_in(unit, variable)
+
+
+def _unary_kind(unit: Unit, node: Unary) -> str | None:
+    if node.operator == "!":
+        return "bool"
+    kind = node_kind(unit, node.operand)
+    return kind if kind in NUMBERS else "num"
+
+
+def _if_kind(unit: Unit, node: If) -> str | None:
+    if node.otherwise is None:
+        return None
+    blocks = [body for _, body in node.branches] + [node.otherwise]
+    return _common([_block_kind(unit, block) for block in blocks])
+
+
+def _binary_kind(unit: Unit, node: Binary) -> str | None:
+    left, right = node_kind(unit, node.left), node_kind(unit, node.right)
+    return operator_kind(node.operator, left, right)
 
 
 def _block_kind(unit: Unit, block: Block) -> str | None:
@@ -127,3 +138,16 @@ def _settled(unit: Unit, variable: Variable, kind: str | None) -> str | None:
             if kind is not None and again != kind:
                 kind = _wider(kind, again)
     return kind
+
+
+_READERS: Final[dict[type, Callable[[Unit, Any], str | None]]] = {
+    Literal: lambda _, node: literal_kind(node.value),
+    Group: lambda unit, node: node_kind(unit, node.inner),
+    Template: lambda _unit, _node: "str",
+    Name: _name_kind,
+    Unary: _unary_kind,
+    If: _if_kind,
+    Block: _block_kind,
+    Logical: lambda _, node: None if node.operator == "??" else "bool",
+    Binary: _binary_kind,
+}

@@ -13,8 +13,8 @@ from grammar.compiler import emit
 from grammar.compiler.kinds import operator_kind
 from grammar.compiler.state import NUMBERS, FrameState, Operand
 from grammar.runtime.comparison import near
-from grammar.values import INT_MAX, INT_MIN
 from grammar.syntax import Binary, Group, Literal, Logical, RangeOf, Unary
+from grammar.values import INT_MAX, INT_MIN
 
 _RUNTIME: Final = {
     "+": "add", "-": "subtract", "*": "multiply", "/": "divide", "%": "remainder", "**": "power",

@@ -18,8 +18,20 @@ from grammar.dialect import Dialect
 from grammar.resolver.model import Frame, Resolution, Variable
 from grammar.span import Span
 from grammar.syntax import (
-    ArrayLiteral, Binary, Call, Closure, Group, Index, Literal, Logical, MapLiteral, MethodCall,
-    Name, Property, RangeOf, Template, This, Unary,
+    ArrayLiteral,
+    Binary,
+    Closure,
+    Group,
+    Index,
+    Literal,
+    Logical,
+    MapLiteral,
+    Name,
+    Property,
+    RangeOf,
+    Template,
+    This,
+    Unary,
 )  # fmt: skip
 from grammar.values import Char
 
@@ -119,7 +131,7 @@ class FrameState:
         return Operand(emit.name(identifier), kind)
 
     def line(self, node: Any) -> int:
-        """Number the place of a node."""
+        """Give the place of a node its number."""
         return self.unit.line(node.span)
 
     def budget(self) -> ast.Name:
@@ -217,20 +229,28 @@ def is_quiet(node: Any) -> bool:
             return True
         case Group(inner=inner) | Unary(operand=inner) | Property(target=inner):
             return is_quiet(inner)
-        case Binary(left=left, right=right) | Logical(left=left, right=right):
+        case Binary(left=left, right=right) | Index(target=left, index=right):
             return is_quiet(left) and is_quiet(right)
-        case Index(target=left, index=right):
-            return is_quiet(left) and is_quiet(right)
-        case ArrayLiteral(items=items):
-            return all(map(is_quiet, items))
-        case MapLiteral(entries=entries):
-            return all(is_quiet(value) for _, value in entries)
-        case Template(parts=parts, is_format=True):
-            return all(isinstance(part, str) or is_quiet(part) for part in parts)
-        case RangeOf(first=first, last=last):
-            return all(end is None or is_quiet(end) for end in (first, last))
         case _:
-            return isinstance(node, Call | MethodCall) and False
+            parts = _parts(node)
+            return parts is not None and all(map(is_quiet, parts))
+
+
+def _parts(node: Any) -> Sequence[Any] | None:
+    """Give the operands of a node; None: it may change something."""
+    match node:
+        case ArrayLiteral(items=items):
+            return items
+        case MapLiteral(entries=entries):
+            return [value for _, value in entries]
+        case Logical(left=left, right=right):
+            return (left, right)
+        case RangeOf(first=first, last=last):
+            return [end for end in (first, last) if end is not None]
+        case Template(parts=parts, is_format=True):
+            return [part for part in parts if not isinstance(part, str)]
+        case _:
+            return None
 
 
 def literal_kind(value: Any) -> str:

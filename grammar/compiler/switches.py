@@ -31,7 +31,7 @@ def switch_effect(k: FrameState, node: Switch) -> None:
     _switch(k, node, None, own=False)
 
 
-def _switch(k: FrameState, node: Switch, result: str | None, own: bool) -> str | None:  # noqa: FBT001, E501
+def _switch(k: FrameState, node: Switch, result: str | None, own: bool) -> str | None:  # noqa: FBT001
     subject = k.value(node.subject)
     if not isinstance(subject.expr, ast.Constant):
         subject = k.set_temp(subject.expr, subject.kind)
@@ -44,7 +44,7 @@ def _switch(k: FrameState, node: Switch, result: str | None, own: bool) -> str |
             kinds.append("unit")
     before, dearest = k.cost, 0
     for number, arm in enumerate(node.arms, start=1):
-        body, kind = branch(k, result, arm.body, own)
+        body, kind = branch(k, result, arm.body, own=own)
         dearest, k.cost = max(dearest, k.cost - before), before
         kinds.append(kind)
         k.add(emit.when(emit.compare(emit.name(chosen), "==", emit.constant(number)), body))

@@ -189,7 +189,8 @@ def _change(name: str, parameters: tuple[Any, ...], function: Any) -> Entry:
 ENTRIES: Final = (
     Entry("map", (ARRAY, FUNCTION), map_items), Entry("filter", (ARRAY, FUNCTION), filter_items),
     _change("for_each", (ARRAY, FUNCTION), for_each), Entry("reduce", (ARRAY, FUNCTION), reduce),
-    Entry("reduce", (ARRAY, FUNCTION, ANY), reduce), Entry("reduce_rev", (ARRAY, FUNCTION), reduce_rev),
+    Entry("reduce", (ARRAY, FUNCTION, ANY), reduce),
+    Entry("reduce_rev", (ARRAY, FUNCTION), reduce_rev),
     Entry("reduce_rev", (ARRAY, FUNCTION, ANY), reduce_rev), Entry("some", (ARRAY, FUNCTION), some),
     Entry("all", (ARRAY, FUNCTION), all_items), Entry("find", (ARRAY, FUNCTION), find),
     Entry("find", (ARRAY, FUNCTION, INT), find), Entry("find_map", (ARRAY, FUNCTION), find_map),

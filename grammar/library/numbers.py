@@ -30,7 +30,7 @@ def sign(_c: Budget, _d: int, x: Any) -> int:
     """`sign(x) -> int`: -1, 0 or 1. Raises arithmetic for NaN."""
     if x != x:  # noqa: PLR0124 - NaN
         raise arithmetic("Sign of NaN is undefined")
-    return (x > 0) - (x < 0)
+    return int(x > 0) - int(x < 0)
 
 
 def minimum(_c: Budget, _d: int, a: Any, b: Any) -> Any:
@@ -45,7 +45,7 @@ def maximum(_c: Budget, _d: int, a: Any, b: Any) -> Any:
     return result if type(a) is type(b) else float(result)
 
 
-def to_int(_c: Budget, _d: int, x: Any) -> int:
+def to_int(_c: Budget, _d: int, x: float) -> int:
     """`to_int(x) -> int`. Truncates; NaN gives 0. Raises arithmetic outside 64 bits."""
     if type(x) is int:
         return x
@@ -157,7 +157,10 @@ ENTRIES: Final = (
     ),
     *(
         _property(name, (FLOAT,), float)
-        for name in "is_zero floor ceiling round int fraction is_nan is_finite is_infinite".split()
+        for name in (
+            "is_zero", "floor", "ceiling", "round", "int", "fraction", "is_nan", "is_finite",
+            "is_infinite",
+        )
     ),
     *(_property(name, (INT,), int) for name in ("is_zero", "is_odd", "is_even")),
     *(

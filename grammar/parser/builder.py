@@ -45,7 +45,6 @@ from grammar.syntax import (
     Unary,
     While,
 )
-from grammar.values import Char
 
 _EMPTY: Final = Span(0, 0, 1, 1)
 
@@ -300,6 +299,7 @@ def _check_target(target: Statement) -> None:
 
 
 def _check_index(target: Expression, index: Expression) -> None:
+    """Refuse a literal index that no value of the target's type takes."""
     if isinstance(index, Logical | Closure | MapLiteral | ArrayLiteral):
         raise _refuse("Invalid index", index.span)
     if not isinstance(index, Literal):
@@ -309,8 +309,6 @@ def _check_index(target: Expression, index: Expression) -> None:
         raise _refuse("Array, string or map expects another kind of index", index.span)
     if isinstance(target, MapLiteral) and not isinstance(value, str):
         raise _refuse("Object map expects string index", index.span)
-    if isinstance(target, ArrayLiteral) and not isinstance(value, int):
-        raise _refuse("Array expects numeric index", index.span)
-    is_text = isinstance(target, Literal) and isinstance(target.value, str)
-    if is_text and not isinstance(target.value, Char) and not isinstance(value, int):
-        raise _refuse("String expects numeric index", index.span)
+    is_text = isinstance(target, Literal) and type(target.value) is str
+    if (is_text or isinstance(target, ArrayLiteral)) and not isinstance(value, int):
+        raise _refuse("Array or string expects numeric index", index.span)

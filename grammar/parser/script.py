@@ -35,7 +35,7 @@ def parse_script(source: SourceText, dialect: Dialect) -> Script:
     """Parse a script or a condition. Raises FlowSyntaxError with the span of the first fault."""
     tokens = ScriptLexer(source, dialect).tokens()
     try:
-        tree: Script = _parser().parse(tokens)  # type: ignore[arg-type, assignment]
+        tree: Script = _parser().parse(tokens)  # type: ignore[assignment]
     except UnexpectedToken as fault:
         raise _explain(fault, source) from None
     except FlowSyntaxError as fault:

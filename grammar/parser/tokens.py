@@ -19,6 +19,11 @@ from grammar.values import Char
 BRACKETS_MAX: Final = 512
 """Open brackets at once. Beyond any legal nesting; keeps hostile texts from growing a stack."""
 
+
+def _words(*texts: str) -> tuple[str, ...]:
+    return tuple(word for text in texts for word in text.split())
+
+
 KEYWORDS: Final = {
     "let": "LET", "const": "CONST", "if": "IF", "else": "_ELSE", "switch": "SWITCH",
     "while": "WHILE", "loop": "LOOP", "do": "DO", "until": "UNTIL", "for": "FOR", "in": "IN",
@@ -26,12 +31,12 @@ KEYWORDS: Final = {
     "catch": "_CATCH", "break": "BREAK", "continue": "CONTINUE", "true": "TRUE",
     "false": "FALSE", "this": "THIS", "_": "UNDERSCORE",
 }  # fmt: skip
-RESERVED: Final = frozenset(
-    "import export as var static public protected super new use module package with is goto match "
-    "case default void null nil spawn thread go sync async await yield shared".split()
-)
+RESERVED: Final = frozenset(_words(
+    "import export as var static public protected super new use module package with is goto match",
+    "case default void null nil spawn thread go sync async await yield shared",
+))  # fmt: skip
 CALLABLES: Final = frozenset(
-    "print debug type_of eval Fn call curry is_def_var is_def_fn is_shared".split()
+    _words("print debug type_of eval Fn call curry is_def_var is_def_fn is_shared")
 )
 _DOT_CALLABLES: Final = frozenset(("call", "curry", "type_of"))
 _SYMBOLS: Final = {
@@ -39,14 +44,12 @@ _SYMBOLS: Final = {
     "#{": "HASHLBRACE", ",": "_COMMA", ";": "_SEMI", ":": "_COLON", "=>": "_ARROW", ".": "DOT",
     "?.": "QDOT", "?[": "QLSQB", "..": "RANGE", "..=": "RANGE", "=": "ASSIGN", "|": "BAR",
     "||": "OROR", "??": "QQ", "+": "SIGN", "-": "SIGN", "!": "NOT",
-    **dict.fromkeys("* / % ** == != < <= > >= && & ^ << >>".split(), "OP"),
-    **dict.fromkeys("+= -= *= /= %= **= <<= >>= &= |= ^=".split(), "ASSIGN_OP"),
+    **dict.fromkeys(_words("* / % ** == != < <= > >= && & ^ << >>"), "OP"),
+    **dict.fromkeys(_words("+= -= *= /= %= **= <<= >>= &= |= ^="), "ASSIGN_OP"),
 }  # fmt: skip
-_RESERVED_SYMBOLS: Final = tuple(
-    "=== !== ++ -- -> <- := :: ... !. <| |> (* *) #! # @ $ ~ ?".split()
-)
+_RESERVED_SYMBOLS: Final = _words("=== !== ++ -- -> <- := :: ... !. <| |> (* *) #! # @ $ ~ ?")
 _OPERAND_ENDS: Final = frozenset(
-    "IDENT CALLABLE INT FLOAT STRING CHAR TRUE FALSE UNIT THIS _RPAR RSQB RBRACE _TICKEND".split()
+    _words("IDENT CALLABLE INT FLOAT STRING CHAR TRUE FALSE UNIT THIS _RPAR RSQB RBRACE _TICKEND")
 )
 _OPENERS: Final = frozenset(("LPAR", "LSQB", "QLSQB", "LBRACE", "HASHLBRACE"))
 _CLOSERS: Final = frozenset(("_RPAR", "RSQB", "RBRACE"))
@@ -182,25 +185,32 @@ class ScriptLexer:
 
     def _word(self, found: re.Match[str]) -> ScriptToken:
         word, start, end = found.group(), found.start(), found.end()
-        last = self._last
-        after_dot = last in ("DOT", "QDOT")
         kind = KEYWORDS.get(word)
-        if kind is not None:
-            return self._make(kind, word, start, end)
-        if word in RESERVED:
-            raise self._fault(f"'{word}' is a reserved keyword", start, end, "choose another name")
-        if word in CALLABLES and not (after_dot and word in _DOT_CALLABLES):
-            if after_dot:
-                raise self._fault(f"'{word}' is a reserved keyword", start, end)
-            return self._make("CALLABLE", word, start, end)
-        if self._dialect is not Dialect.RHAI:
-            if word == "contains" and last in _OPERAND_ENDS and not after_dot:
-                return self._make("OP", word, start, end)
-            if word == "format" and not after_dot and _FORMAT_CALL.match(self._text, end):
-                return self._make("FORMAT", word, start, end + 1)
-        elif word[0] == "_":
-            raise self._fault(f"Variable name is not proper: '{word}'", start, end)
-        return self._make("IDENT", word, start, end)
+        if kind is None:
+            after_dot = self._last in ("DOT", "QDOT")
+            if word in RESERVED or (word in CALLABLES and after_dot):
+                if word not in _DOT_CALLABLES:
+                    hint = None if after_dot else "choose another name"
+                    raise self._fault(f"'{word}' is a reserved keyword", start, end, hint)
+                kind = "IDENT"
+            elif word in CALLABLES:
+                kind = "CALLABLE"
+            elif self._dialect is Dialect.RHAI:
+                if word[0] == "_":
+                    raise self._fault(f"Variable name is not proper: '{word}'", start, end)
+                kind = "IDENT"
+            else:
+                kind = "IDENT" if after_dot else self._contextual(word, end)
+        end += kind == "FORMAT"
+        return self._make(kind, word, start, end)
+
+    def _contextual(self, word: str, end: int) -> str:
+        """Name the kind of a word that only the dialect knows, and only in some places."""
+        if word == "contains" and self._last in _OPERAND_ENDS:
+            return "OP"
+        if word == "format" and _FORMAT_CALL.match(self._text, end):
+            return "FORMAT"
+        return "IDENT"
 
     def _number(self, found: re.Match[str]) -> ScriptToken:
         start, end = found.start(), found.end()
@@ -216,29 +226,27 @@ class ScriptLexer:
         if kind is None:
             raise self._fault(f"'{symbol}' is a reserved symbol", start, end)
         if kind in _OPENERS:
-            if (
-                symbol == "("
-                and self._last not in _OPERAND_ENDS
-                and self._text[end : end + 1] == ")"
-            ):
-                return self._make("UNIT", None, start, end + 1)
-            return self._push(kind, start, end, opens=symbol)
+            return self._opener(symbol, kind, start)
         if kind in _CLOSERS:
             opened = self._open.pop() if self._open else ""
-            if symbol == "}" and opened == "${":
-                return self._make("_INTERPEND", symbol, start, end)
-            return self._make(kind, symbol, start, end)
-        if symbol == "-" and self._last not in _OPERAND_ENDS:
-            number = _NUMBER_ONLY.match(self._text, end)
-            if number is not None:
-                value = number_value(f"-{number.group()}")
-                kind = "INT" if type(value) is int else "FLOAT"
-                return self._make(kind, value, start, number.end())
-        if symbol == "!" and self._last in _OPERAND_ENDS:
-            word = _NOT_IN.match(self._text, end)
-            if word is not None:
-                return self._make("OP", "!in", start, word.end())
+            closes_part = symbol == "}" and opened == "${"
+            return self._make("_INTERPEND" if closes_part else kind, symbol, start, end)
+        after_operand = self._last in _OPERAND_ENDS
+        number = _NUMBER_ONLY.match(self._text, end) if symbol == "-" else None
+        if number is not None and not after_operand:
+            value = number_value(f"-{number.group()}")
+            return self._make("INT" if type(value) is int else "FLOAT", value, start, number.end())
+        word = _NOT_IN.match(self._text, end) if symbol == "!" else None
+        if word is not None and after_operand:
+            return self._make("OP", "!in", start, word.end())
         return self._make(kind, symbol, start, end)
+
+    def _opener(self, symbol: str, kind: str, start: int) -> ScriptToken:
+        end = start + len(symbol)
+        is_unit = symbol == "(" and self._text[end : end + 1] == ")"
+        if is_unit and self._last not in _OPERAND_ENDS:
+            return self._make("UNIT", None, start, end + 1)
+        return self._push(kind, start, end, opens=symbol)
 
     def _quote(self, found: re.Match[str]) -> ScriptToken:
         start = found.start()

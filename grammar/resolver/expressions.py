@@ -5,7 +5,7 @@ Refuses nothing by itself; the walk is as deep as the tree, which is limited bef
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from grammar.errors import Diagnostic
@@ -49,27 +49,32 @@ def _check(node: Any) -> Iterator[Diagnostic]:
 
 
 def _children(node: Any) -> Iterator[Diagnostic]:
-    if isinstance(node, If):
-        for condition, block in node.branches:
-            yield from _check(condition)
-            yield from _single(block)
-        if node.otherwise is not None:
-            yield from _single(node.otherwise)
-    elif isinstance(node, Switch):
-        yield from _check(node.subject)
-        for arm in node.arms:
-            yield from _check(arm.guard)
-            yield from _check(arm.body)
-    elif isinstance(node, Closure):
-        yield from _single(node.body) if isinstance(node.body, Block) else _check(node.body)
-    elif isinstance(node, Template):
-        for part in node.parts:
-            yield from _single(part) if isinstance(part, Block) else _check(part)
-    else:
-        for name in getattr(node, "__slots__", ()):
-            value = getattr(node, name)
-            for item in value if isinstance(value, tuple) else (value,):
-                yield from _check(item[1] if isinstance(item, tuple) else item)
+    match node:
+        case If(branches=branches, otherwise=otherwise):
+            yield from _all(condition for condition, _ in branches)
+            yield from _singles(block for _, block in branches)
+            yield from _singles(() if otherwise is None else (otherwise,))
+        case Switch(subject=subject, arms=arms):
+            yield from _all((subject, *(arm.guard for arm in arms), *(arm.body for arm in arms)))
+        case Closure(body=body):
+            yield from _singles((body,))
+        case Template(parts=parts):
+            yield from _singles(part for part in parts if not isinstance(part, str))
+        case _:
+            for name in getattr(node, "__slots__", ()):
+                value = getattr(node, name)
+                items = value if isinstance(value, tuple) else (value,)
+                yield from _all(item[1] if isinstance(item, tuple) else item for item in items)
+
+
+def _all(nodes: Iterable[Any]) -> Iterator[Diagnostic]:
+    for node in nodes:
+        yield from _check(node)
+
+
+def _singles(nodes: Iterable[Any]) -> Iterator[Diagnostic]:
+    for node in nodes:
+        yield from _single(node) if isinstance(node, Block) else _check(node)
 
 
 def _single(block: Block) -> Iterator[Diagnostic]:

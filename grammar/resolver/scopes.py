@@ -355,7 +355,7 @@ class ScopeWalker:
         iterable = node.iterable
         while isinstance(iterable, Group):
             iterable = iterable.inner
-        is_literal = isinstance(iterable, Literal) and not type(iterable.value) is str
+        is_literal = isinstance(iterable, Literal) and type(iterable.value) is not str
         if is_literal or isinstance(iterable, MapLiteral):
             self._report("Expecting an iterable value", iterable.span, hint="a map has `keys()`")
         self._visit(node.iterable)

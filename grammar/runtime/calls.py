@@ -164,7 +164,7 @@ def _library_call(u: RuntimeUnit, name: str) -> Callable[..., Any]:
     return run
 
 
-def _call_method(c: Budget, d: int, u: RuntimeUnit, cell: list[Any], arguments: Arguments) -> Any:
+def _call_method(c: Budget, d: int, _u: RuntimeUnit, cell: list[Any], arguments: Arguments) -> Any:
     value = cell[0]
     if isinstance(value, Function):
         return call_function(c, d, value, arguments)

@@ -37,12 +37,10 @@ def unequal(c: Budget, a: Any, b: Any) -> bool:
 def _equal(c: Budget, a: Any, b: Any, depth: int, operator: str) -> bool:
     if isinstance(a, str):
         return isinstance(b, str) and a == b
-    if isinstance(a, bool) or isinstance(b, bool):
+    if a is None or b is None or isinstance(a, bool) or isinstance(b, bool):
         return a is b
     if isinstance(a, int | float):
         return _numbers(a, b)
-    if a is None or b is None:
-        return a is b
     if isinstance(a, list) and isinstance(b, list):
         return _arrays(c, a, b, depth, operator)
     if isinstance(a, dict) and isinstance(b, dict):
@@ -114,11 +112,11 @@ def _order(operator: str, a: Any, b: Any) -> int | None:
 
 def _number_order(a: Any, b: Any) -> int | None:
     if type(a) is int and type(b) is int:
-        return (a > b) - (a < b)
+        return int(a > b) - int(a < b)
     try:
         x, y = float(a), float(b)
     except OverflowError:
-        return (a > b) - (a < b)
+        return int(a > b) - int(a < b)
     if math.isnan(x) or math.isnan(y):
         return None
     return 0 if near(x, y) else (x > y) - (x < y)

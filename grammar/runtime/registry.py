@@ -64,7 +64,8 @@ class LibraryTable:
         rows = self._table.get((name, len(arguments)))
         if rows is not None:
             kind = class_of(arguments[0]) if arguments else None
-            for entry in (*rows.get(kind, ()), *(rows.get(None, ()) if kind else ())):
+            entries: list[Entry] = [*rows.get(kind, ()), *(rows.get(None, ()) if kind else ())]
+            for entry in entries:
                 if _fits(entry, arguments):
                     return entry
         raise no_function(name, arguments, self.names)
