@@ -84,8 +84,9 @@ def record_document(record: RunRecord) -> dict[str, Any]:
 def encode_record(record: RunRecord) -> bytes:
     """Write one record in at most `RECORD_BYTES_MAX` bytes, cut and marked if it must be."""
     document = record_document(record)
+    nulls = sum(value is None for value in document.values())
     try:
-        data = encode_json(document, "record")
+        data = encode_json(document, "record", nulls=nulls)
     except InvalidEventError as error:
         document["output"] = {"truncated": True, "reason": str(error)[:TEXT_CHARS_KEPT]}
         data = encode_json(document, "record")

@@ -48,7 +48,8 @@ class JetStreamResults:
 def encode_result(result: RunResult) -> bytes:
     """Write a result's public document, or the failure to write it."""
     try:
-        data = encode_json(result.as_mapping(), "output")
+        nulls = (result.error is None) + (result.output is None)
+        data = encode_json(result.as_mapping(), "output", nulls=nulls)
     except InvalidEventError as error:
         return _encode_failure(result, "invalid_output", str(error))
     if len(data) > OUTPUT_BYTES_MAX:
