@@ -5,11 +5,10 @@ after a crash must come out under the same name, since that name is what makes r
 (DESIGN 4). Fresh identities (ULIDs) come through the `Ids` port.
 """
 
-import base64
 import hashlib
 
 _DIGEST_BYTES = 15
-"""120 bits: 24 base32 characters, no padding; a collision needs about 2^60 runs."""
+"""120 bits, 30 characters: a collision needs about 2^60 runs."""
 
 _SEPARATOR = b"\x00"
 """Cannot occur in a part, so ("a", "bc") and ("ab", "c") never meet."""
@@ -60,5 +59,4 @@ def effect_key(run: str, step: str, iteration: int) -> str:
 
 def _digest(*parts: str) -> str:
     joined = _SEPARATOR.join(part.encode("utf-8", "surrogatepass") for part in parts)
-    digest = hashlib.blake2b(joined, digest_size=_DIGEST_BYTES).digest()
-    return base64.b32encode(digest).decode().lower()
+    return hashlib.blake2b(joined, digest_size=_DIGEST_BYTES).hexdigest()

@@ -35,6 +35,7 @@ from app.http.server import HttpServer
 from app.observability.metrics import Metrics
 from app.observability.observer import ReportingObserver
 from app.stores.ticks import LastTicks
+from app.system import spare_the_collector
 
 CONNECT_SECONDS_MAX: Final = 30.0
 SILENT_SECONDS_MAX: Final = 75.0
@@ -96,6 +97,7 @@ class Program:
         await self._deploy(await self._deployer.read())
         await self._start_http()
         self._watch()
+        spare_the_collector()
 
     async def _start_server(self) -> BusSettings:
         server = EmbeddedServer(

@@ -16,6 +16,7 @@ from actors.tenants.tree import Roles, TreePorts
 from app.bus.connection import Bus
 from app.control.names import events_stream
 from app.stores.ticks import LastTicks
+from app.system import spare_the_collector
 from tests.benchmarks.flow_setup import prepare, settings
 
 
@@ -52,6 +53,7 @@ async def main(where: str, env: str, events: int) -> float:
     profile = cProfile.Profile() if os.environ.get("BENCH_PROFILE") else None
     if profile is not None:
         profile.enable()
+    spare_the_collector()
     began = time.perf_counter()
     await host.reconcile([deployment])
     await counter.done.wait()
