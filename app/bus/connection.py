@@ -35,6 +35,10 @@ OUTBOX_BYTES_MAX: Final = 64 * 1024 * 1024
 
 _ENDLESS: Final = -1
 
+_WRITE_ERRORS: Final = (nats.errors.Error, OSError, RuntimeError, AttributeError, AssertionError)
+"""What writing raises when the library loses its socket under our hands. What was lost is sent
+again by who waits for an acknowledgement; the writer itself must live on."""
+
 
 @dataclass(frozen=True, slots=True)
 class BusSettings:
@@ -86,6 +90,7 @@ class Bus:
         self._client = Client()
         self._connected = asyncio.Event()
         self._is_closing = False
+        self._is_replacing = False
         self._subscriptions: list[Subscription] = []
         self._reconnected: list[Callable[[], None]] = []
         self._outbox: list[bytes] = []
@@ -107,6 +112,7 @@ class Bus:
                 await bus._open_client()
         except TimeoutError:
             reason = str(bus._client.last_error or "no answer")
+            bus._is_closing = True
             await bus._client.close()
             raise UnavailableError(f"NATS is not reachable: {reason}") from None
         bus._spawn(bus._write_outbox())
@@ -249,18 +255,33 @@ class Bus:
         self._announce_reconnect()
 
     async def _on_client_closed(self) -> None:
-        if not self._is_closing:
-            self._connected.clear()
+        self._connected.clear()
+        if not self._is_closing and not self._is_replacing:
             self._spawn(self._replace_client())
 
     async def _replace_client(self) -> None:
         """Put a new client in the place of one that the library closed for good."""
+        self._is_replacing = True
+        try:
+            while not await self._is_replaced():
+                pass
+        finally:
+            self._is_replacing = False
+        self._announce_reconnect()
+
+    async def _is_replaced(self) -> bool:
+        """Try once, after a pause."""
         await asyncio.sleep(self._jitter.uniform(BACKOFF_FIRST_SECONDS, BACKOFF_MAX_SECONDS))
         self._client = Client()
-        await self._open_client()
-        for subscription in self._subscriptions:
-            await subscription.attach(self._client)
-        self._announce_reconnect()
+        try:
+            await self._open_client()
+            for subscription in self._subscriptions:
+                await subscription.attach(self._client)
+        except (nats.errors.Error, OSError) as error:
+            await self._on_error(error)
+            await self._client.close()
+            return False
+        return True
 
     def _announce_reconnect(self) -> None:
         self._connected.set()
@@ -279,11 +300,13 @@ class Bus:
             frames, self._outbox = self._outbox, []
             self._outbox_bytes = 0
             self._outbox_filled.clear()
-            with contextlib.suppress(nats.errors.Error, OSError):
+            try:
                 # The library's own door for finished commands; its public `publish` would build
                 # each message again, in a coroutine of its own.
                 await self._client._send_command(b"".join(frames))  # noqa: SLF001
                 await self._client._flush_pending()  # noqa: SLF001
+            except _WRITE_ERRORS as error:
+                await self._on_error(error)
             if not self._outbox:
                 self._outbox_empty.set()
 

@@ -4,8 +4,9 @@ In: the messages of the tenant's event consumer and of its continuations. Out: d
 and checked, that know how to settle themselves. Results are acked unseen. What is no event, or lies
 on a subject that is not its own, goes to the dead letters and is terminated.
 
-Back-pressure: what is buffered here and what the server may still send is never more than the last
-`pull` asked for. Nothing is asked of the server unless somebody pulls.
+Back-pressure: what is buffered here and what the server may still send is never more than a `pull`
+asked for, but that each consumer may always send one: the other's unused share must not silence
+it. Nothing is asked of the server unless somebody pulls.
 """
 
 import asyncio
@@ -165,18 +166,24 @@ class TenantDeliveries:
 
     def _ask(self, messages_max: int) -> None:
         """Ask for what is missing, once half is, so that requests stay few and large."""
-        work_max = 0 if self._work is None else max(1, messages_max // WORK_SHARE)
-        events_max = max(1, messages_max - work_max)
         room = messages_max - len(self._buffered)
-        if self._work is not None:
-            self._ask_one(self._work, work_max, room)
-        self._ask_one(self._events, events_max, room)
+        if room < 1:
+            return
+        room -= sum(pull.credit for pull, _ in self._shares(messages_max))
+        for pull, share in self._shares(messages_max):
+            missing = min(share - pull.credit, room)
+            if not pull.credit:
+                missing = max(1, missing)
+            if missing > 0 and (not pull.credit or 2 * missing >= share):
+                pull.request(missing)
+                room -= missing
 
-    @staticmethod
-    def _ask_one(pull: Pull, share: int, room: int) -> None:
-        missing = min(share, room) - pull.credit
-        if missing > 0 and 2 * missing >= share:
-            pull.request(missing)
+    def _shares(self, messages_max: int) -> Sequence[tuple[Pull, int]]:
+        """Give each consumer its share of what is asked for, at least one message."""
+        if self._work is None:
+            return ((self._events, messages_max),)
+        work = max(1, messages_max // WORK_SHARE)
+        return ((self._work, work), (self._events, max(1, messages_max - work)))
 
     # ── Arrivals ─────────────────────────────────────────────────────────────────────────────
 

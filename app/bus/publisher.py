@@ -30,6 +30,8 @@ from app.bus.headers import (
 from app.bus.wire import build_headers
 
 LOOKUP_TIMEOUT_SECONDS: Final = 2.0
+LOOKUPS_MAX: Final = 1024
+"""Duplicates whose first event is being looked up; more of them are told to come again."""
 _NOT_FOUND: Final = "404"
 
 
@@ -66,6 +68,12 @@ class JetStreamEventPublisher:
             return
         if not isinstance(outcome, PubAck):
             future.set_exception(as_unavailable(outcome))
+        elif outcome.duplicate and len(self._lookups) >= LOOKUPS_MAX:
+            future.set_exception(
+                UnavailableError(
+                    "too many duplicates at once", retry_after_seconds=RETRY_AFTER_SECONDS
+                )
+            )
         elif outcome.duplicate:
             task = self._loop.create_task(self._settle_duplicate(future, envelope, outcome))
             self._lookups.add(task)

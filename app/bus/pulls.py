@@ -101,7 +101,9 @@ class PullHub:
         self._opened = 0
         self._inbox = ""
         self._subscription: Subscription | None = None
-        self._turning = asyncio.Lock()
+        self._moving = asyncio.Lock()
+        self._releases = 0
+        self._releases_done = 0
         self._upkeep: asyncio.Task[None] | None = None
 
     @classmethod
@@ -151,8 +153,13 @@ class PullHub:
         for pull in pulls:
             self._pulls.pop((pull.consumer.stream, pull.consumer.durable), None)
             self._by_token.pop(pull.token, None)
-        async with self._turning:
-            await self._move_inbox()
+        self._releases += 1
+        mine = self._releases
+        async with self._moving:
+            if self._releases_done < mine:  # else a move begun after our release did it for us
+                covered = self._releases
+                await self._move_inbox()
+                self._releases_done = covered
 
     async def close(self) -> None:
         """Stop pulling altogether."""
