@@ -18,6 +18,8 @@ class Deployment:
     flows: Mapping[str, CompiledFlow]
     activated: Mapping[str, int] = field(default_factory=dict)
     """Trigger key to the stream sequence at which it came into force; older events are not its."""
+    has_timers: bool = True
+    """False where the timer provider is off: then no timer fires."""
 
     def patterns(self) -> dict[str, str]:
         """Give each trigger's event type pattern by its key; a `default` trigger wants all."""

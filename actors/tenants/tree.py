@@ -138,6 +138,9 @@ class TenantTree:
     async def _restart_scheduler(self, deployment: Deployment) -> None:
         if self._scheduler_name is not None:
             await self._supervisor.remove(self._scheduler_name, drain=False)
+            self._scheduler_name = None
+        if not deployment.has_timers:
+            return
         self._scheduler_name = f"scheduler:{deployment.revision[:12]}"
         await self._supervisor.spawn(self._scheduler(self._scheduler_name, deployment))
 

@@ -6,7 +6,7 @@ cannot be read changes nothing: what runs goes on running, and the problems are 
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -73,8 +73,7 @@ class Deployer:
                 [TenantSubscriptions(plan.tenant, plan.patterns()) for plan in plans]
             )
             await self.host.reconcile(
-                Deployment(plan.tenant, plan.revision, plan.flows, activated[plan.tenant])
-                for plan in plans
+                replace(plan, activated=activated[plan.tenant]) for plan in plans
             )
 
     def _control(self, bundle: Bundle) -> Control:
@@ -87,4 +86,5 @@ class Deployer:
 
 
 def _plan(bundle: Bundle, tenant: str) -> Deployment:
-    return Deployment(tenant, bundle.revision, bundle.tenants[tenant].flows)
+    flows = bundle.tenants[tenant].flows
+    return Deployment(tenant, bundle.revision, flows, has_timers=bundle.timer is not None)

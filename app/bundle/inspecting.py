@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from actors.flows.compiled import CompiledFlow
 from app.bundle.collecting import FLOW_SUFFIX, collect_loose
 from app.bundle.document import Document
 from app.bundle.files import BundleFiles
@@ -31,6 +32,41 @@ def inspect_path(path: Path, *, environment: Mapping[str, str] | None = None) ->
         if inspection.files:
             return inspection
     return _inspect_loose(path)
+
+
+def compiled_flows(
+    path: Path, *, environment: Mapping[str, str] | None = None
+) -> Mapping[str, CompiledFlow]:
+    """Compile the flows that a path names, by name; those of all tenants for a bundle.
+
+    A flow file inside a bundle sees its neighbours' scripts and templates. Raises BundleError when
+    nothing that was named can be compiled.
+    """
+    inspection = inspect_path(path, environment=environment)
+    root = find_bundle_root(path.parent if path.is_file() else path)
+    if root is None:
+        flows = load_flows(_loose_sources(path)[0]).flows if path.exists() else {}
+    else:
+        flows = _bundled_flows(root, path, environment)
+    if not flows:
+        raise bundle_error(inspection.problems)
+    return flows
+
+
+def _bundled_flows(
+    root: Path, path: Path, environment: Mapping[str, str] | None
+) -> Mapping[str, CompiledFlow]:
+    bundle = inspect_bundle(root, environment=environment).bundle
+    if bundle is None:
+        return {}
+    flows: dict[str, CompiledFlow] = {}
+    for tenant in bundle.tenants.values():
+        flows = {**tenant.flows, **flows}
+    if path.is_dir():
+        return flows
+    documents = [document.data for document in flow_documents(path)]
+    names = {data.get("name") for data in documents if isinstance(data, dict)}
+    return {name: flow for name, flow in flows.items() if name in names}
 
 
 def flow_documents(path: Path) -> list[Document]:

@@ -19,6 +19,7 @@ from app.bundle.problems import Problem, errors_of
 from app.bundle.reading import Inspection
 from app.bundle.report import as_document, as_text, as_workflow_command, summary_of
 from app.cli.exit_codes import FAILED
+from app.cli.flow_run import flow_run
 from app.cli.graphs import FlowGraph, as_dot, as_mermaid, build_graph
 from app.cli.output import print_json, say
 from app.errors import CommandError
@@ -49,6 +50,7 @@ def flow_app() -> typer.Typer:
     app.command("doctor")(doctor)
     app.command("validate", help="The same as doctor.", hidden=True)(doctor)
     app.command("graph")(graph)
+    app.command("run")(flow_run)
     return app
 
 
