@@ -168,6 +168,8 @@ def _steps(k: FrameState, held: Operand | None, base: Any, steps: list[Any]) -> 
 
 
 def _optional(k: FrameState, target: Operand, steps: list[Any]) -> Operand:
+    if isinstance(target.expr, ast.Constant):
+        target = k.set_temp(target.expr, target.kind)
     result = k.temp()
     k.add(emit.store(result, emit.constant(None)))
     with k.block() as body:

@@ -67,6 +67,9 @@ _TABLE: Final = Table(
 )  # fmt: skip
 
 
+_JSON_KINDS: Final = frozenset(("int", "float", "num", "bool", "str", "unit"))
+
+
 @dataclass(frozen=True, slots=True)
 class CompiledText:
     """A code object that defines `f0` (the script) and one function for each other frame."""
@@ -107,7 +110,10 @@ def compile_tree(tree: Script, source: SourceText, unit: Unit) -> CompiledText:
         code=code,
         spans=tuple(unit.spans),
         constants=unit.constants,
-        functions={key: f"f{found.frames[node].number}" for key, node in found.functions.items()},
+        functions={
+            key: f"{_prefix(found.frames[node])}{found.frames[node].number}"
+            for key, node in found.functions.items()
+        },
         function_names=shown,
         names=frozenset(found.names),
         cost=main.cost,
@@ -127,7 +133,10 @@ def _frame(unit: Unit, frame: Frame, statements: Sequence[Any]) -> FrameState:
     parameters = [] if is_main else list(frame.node.parameters)
     for parameter in parameters:
         _parameter(k, parameter)
-    k.add(emit.give(_last(k, statements, is_main=is_main)))
+    if is_main:
+        k.add(emit.give(_result(k, statements)))
+    else:
+        control.sequence_tail(k, statements)
     prologue = _prologue(k, amount, is_main=is_main)
     amount.value = k.cost
     if is_main:
@@ -137,8 +146,23 @@ def _frame(unit: Unit, frame: Frame, statements: Sequence[Any]) -> FrameState:
         names += [variable.code_name for variable in frame.captures]
         names += [unit.found.uses[item].code_name for item in parameters]
     number = "f0" if is_main else f"f{frame.number}"
+    if not is_main and _prefix(frame) == "m":
+        unit.functions.append(_with_this(frame, names))
+        names.remove("t")
     unit.functions.append(emit.function(number, names, [*prologue, *k.body]))
     return k
+
+
+def _prefix(frame: Frame) -> str:
+    """Name a function as callers find it that do not know whether it uses `this`."""
+    return "m" if frame.is_function and not frame.uses_this else "f"
+
+
+def _with_this(frame: Frame, names: Sequence[str]) -> ast.FunctionDef:
+    """Define the form that takes `this` and drops it; direct calls do not need it."""
+    given = [emit.name(item) for item in names if item != "t"]
+    call = emit.call(f"f{frame.number}", *given)
+    return emit.function(f"m{frame.number}", names, [emit.give(call)])
 
 
 def _parameter(k: FrameState, parameter: Name) -> None:
@@ -151,10 +175,10 @@ def _parameter(k: FrameState, parameter: Name) -> None:
         access.bind_variable(k, variable, value)
 
 
-def _last(k: FrameState, statements: Sequence[Any], *, is_main: bool) -> ast.expr:
+def _result(k: FrameState, statements: Sequence[Any]) -> ast.expr:
     value = control.sequence_value(k, statements, own=False)
-    k.is_plain = value.is_plain or value.kind in ("int", "float", "num", "bool", "str", "unit")
-    return (value if is_main else k.share(value)).expr
+    k.is_plain = value.is_plain or value.kind in _JSON_KINDS
+    return value.expr
 
 
 def _prologue(k: FrameState, amount: ast.Constant, *, is_main: bool) -> list[ast.stmt]:
@@ -163,15 +187,8 @@ def _prologue(k: FrameState, amount: ast.Constant, *, is_main: bool) -> list[ast
             k.add(emit.store("t", emit.constant(None)))
         if is_main and not k.uses_budget:
             return body
-        k.add(emit.spend(amount))
-        low = emit.is_spent()
-        if is_main:
-            k.add(emit.when(low, [emit.effect(emit.call("refill", emit.name("c")))]))
-            if k.uses_calls:
-                levels = emit.attribute(emit.attribute(emit.name("c"), "limits"), "call_levels")
-                k.add(emit.store("d", levels))
-        else:
-            deep = emit.compare(emit.name("d"), "<", emit.constant(0))
-            call = emit.call("enter", emit.name("c"), emit.name("d"))
-            k.add(emit.when(emit.any_of(low, deep), [emit.effect(call)]))
+        control.pay_up(k, amount)
+        if is_main and k.uses_calls:
+            levels = emit.attribute(emit.attribute(emit.name("c"), "limits"), "call_levels")
+            k.add(emit.store("d", levels))
     return body

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from grammar.compiler import emit
 from grammar.compiler.access import bind_variable
@@ -16,7 +16,8 @@ from grammar.compiler.operators import condition, joined_kind
 from grammar.compiler.state import FRESH, OWNED, FrameState, Operand
 from grammar.syntax import Block, Do, For, If, Jump, Let, Try, While
 
-_UNIT = None
+_TAIL: Final = "return"
+"""In place of the name of a result: each branch gives its value back at once."""
 
 
 def unit() -> Operand:
@@ -35,6 +36,21 @@ def sequence_effect(k: FrameState, statements: Sequence[Any]) -> None:
     """Compile statements for their effects."""
     for statement in statements:
         k.effect(statement)
+
+
+def sequence_tail(k: FrameState, statements: Sequence[Any]) -> None:
+    """Compile statements for the value of the last one, which the function gives back."""
+    for statement in statements[:-1]:
+        k.effect(statement)
+    last = statements[-1] if statements else None
+    if isinstance(last, If):
+        k.cost += 1
+        _if(k, last, _TAIL, own=False)
+    elif isinstance(last, Block):
+        sequence_tail(k, last.statements)
+    else:
+        value = unit() if last is None else k.shared(last)
+        k.add(emit.give(value.expr))
 
 
 def effect_value(k: FrameState, node: Any, _own: bool) -> Operand:  # noqa: FBT001
@@ -60,6 +76,9 @@ def branch(
     with k.block() as body:
         if result is None:
             k.effect(node)
+            return body, None
+        if result is _TAIL:
+            sequence_tail(k, (node,))
             return body, None
         value = k.owned(node) if own else k.shared(node)
         k.add(emit.store(result, value.expr))
@@ -107,6 +126,8 @@ def _if(k: FrameState, node: If, result: str | None, own: bool) -> str | None:  
         body, kind = branch(k, result, node.otherwise, own=own)
         k.body.extend(body)
         kinds.append(kind)
+    elif result is _TAIL:
+        k.add(emit.give(emit.constant(None)))
     elif result is not None:
         k.add(emit.store(result, emit.constant(None)))
         kinds.append("unit")

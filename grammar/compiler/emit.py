@@ -84,6 +84,11 @@ class _Assign(ast.Assign):
     type_comment = None
 
 
+class _AugAssign(ast.AugAssign):
+    lineno = end_lineno = 1
+    col_offset = end_col_offset = 0
+
+
 class _Expr(ast.Expr):
     lineno = end_lineno = 1
     col_offset = end_col_offset = 0
@@ -187,11 +192,6 @@ def compare(left: ast.expr, operator: str, right: ast.expr) -> ast.Compare:
     return _Compare(left, [COMPARISONS[operator]], [right])
 
 
-def between(low: ast.expr, value: ast.expr, high: ast.expr) -> ast.Compare:
-    """Compare `low <= value <= high`."""
-    return _Compare(low, [COMPARISONS["<="], COMPARISONS["<="]], [value, high])
-
-
 def binary(left: ast.expr, operator: str, right: ast.expr, line: int = 1) -> ast.BinOp:
     """Apply an arithmetic operator."""
     node = _BinOp(left, OPERATORS[operator], right)
@@ -258,15 +258,14 @@ def store_item(target: ast.expr, key: ast.expr, value: ast.expr) -> ast.Assign:
     return _Assign([_Subscript(target, key, _STORE)], value)
 
 
-def spend(amount: ast.Constant) -> ast.Assign:
-    """Subtract from the budget's slice; the rest is also in the local `l`."""
-    rest = binary(attribute(name("c"), "left"), "-", amount)
-    return _Assign([_Attribute(name("c"), "left", _STORE), _Name("l", _STORE)], rest)
+def spend(amount: ast.Constant) -> ast.AugAssign:
+    """Subtract from the budget's slice."""
+    return _AugAssign(_Attribute(name("c"), "left", _STORE), OPERATORS["-"], amount)
 
 
 def is_spent() -> ast.Compare:
     """Test whether the slice is used up."""
-    return compare(name("l"), "<", constant(0))
+    return compare(attribute(name("c"), "left"), "<", constant(0))
 
 
 def effect(value: ast.expr) -> ast.Expr:

@@ -14,7 +14,6 @@ from grammar.compiler.kinds import operator_kind
 from grammar.compiler.state import NUMBERS, FrameState, Operand
 from grammar.runtime.comparison import near
 from grammar.syntax import Binary, Group, Literal, Logical, RangeOf, Unary
-from grammar.values import INT_MAX, INT_MIN
 
 _RUNTIME: Final = {
     "+": "add", "-": "subtract", "*": "multiply", "/": "divide", "%": "remainder", "**": "power",
@@ -22,8 +21,11 @@ _RUNTIME: Final = {
     "==": "equal", "!=": "unequal",
 }  # fmt: skip
 _ORDER: Final = {"<": "less", "<=": "less_equal", ">": "greater", ">=": "greater_equal"}
+_TESTS: Final = frozenset(("==", "!=", *_ORDER))
 _UNARY: Final = {"-": "negate", "+": "plus", "!": "invert"}
 _EXACT_MAX: Final = 2**53
+_SMALL_MAX: Final = 2**30 - 1
+"""One digit of a CPython integer. Beyond it the runtime checks the result against 64 bits."""
 _NEIGHBOURS_MAX: Final = 8
 _INLINE: Final = frozenset("+-*")
 
@@ -43,10 +45,8 @@ def apply_binary(k: FrameState, operator: str, a: Operand, b: Operand, node: Any
         function = "has" if operator == "contains" else "is_in"
         found = k.run(function, a.expr, b.expr, node=node)
         return k.set_temp(emit.negation(found) if operator == "!in" else found, "bool")
-    if operator in ("==", "!="):
-        return _equality(k, operator, a, b, node)
-    if operator in _ORDER:
-        return _comparison(k, operator, a, b, node)
+    if operator in _TESTS:
+        return k.set_temp(_test(k, operator, a, b, node), "bool")
     if operator in _INLINE or (operator == "/" and _is_nonzero_float(b)):
         return _arithmetic(k, operator, a, b, node)
     kind = operator_kind(operator, a.kind, b.kind)
@@ -75,13 +75,26 @@ def _arithmetic(k: FrameState, operator: str, a: Operand, b: Operand, node: Any)
     slow = emit.store(result, emit.call(_RUNTIME[operator], k.budget(), a.expr, b.expr, line=line))
     fast: list[ast.stmt] = [emit.store(result, emit.binary(a.expr, operator, b.expr, line=line))]
     if "float" not in (a.kind, b.kind):
-        inside = emit.between(emit.constant(INT_MIN), emit.name(result), emit.constant(INT_MAX))
-        fast.append(emit.when(emit.negation(inside), [slow]))
+        fast.append(emit.when(_is_large(emit.name(result), operator, b), [slow]))
     if tests:
         k.add(emit.when(emit.all_of(*tests), fast, [slow]))
     else:
         k.body.extend(fast)
     return Operand(emit.name(result), kind)
+
+
+def _is_large(value: ast.expr, operator: str, b: Operand) -> ast.expr:
+    """Test whether a result leaves the range in which CPython compares fastest.
+
+    Adding or subtracting a small constant can only leave it on one side. (A host's integer beyond
+    64 bits may so stay beyond; every other operation refuses it.)
+    """
+    below = emit.compare(value, "<", emit.constant(-_SMALL_MAX))
+    above = emit.compare(value, ">", emit.constant(_SMALL_MAX))
+    step = _constant_of(b)
+    if type(step) is int and operator in ("+", "-"):
+        return above if (operator == "+") == (step >= 0) else below
+    return emit.any_of(below, above)
 
 
 def _constant_of(operand: Operand) -> Any:
@@ -92,38 +105,43 @@ def _is_exact(value: Any) -> bool:
     return type(value) in (int, float) and abs(value) < _EXACT_MAX
 
 
-def _equality(k: FrameState, operator: str, a: Operand, b: Operand, node: Any) -> Operand:
+def _test(k: FrameState, operator: str, a: Operand, b: Operand, node: Any) -> ast.expr:
+    compiler = _comparison if operator in _ORDER else _equality
+    return compiler(k, operator, a, b, node)
+
+
+def _equality(k: FrameState, operator: str, a: Operand, b: Operand, node: Any) -> ast.expr:
     for one, other in ((a, b), (b, a)):
         value = _constant_of(other)
         if value is None or type(value) is bool:
             return _identity(k, operator, one, other)
         if type(value) is str:
-            return k.set_temp(emit.compare(one.expr, operator, other.expr), "bool")
+            return emit.compare(one.expr, operator, other.expr)
     direct = emit.compare(a.expr, operator, b.expr)
     if (a.kind == b.kind and a.kind in ("int", "str", "bool")) or "str" in (a.kind, b.kind):
-        return k.set_temp(direct, "bool")
+        return direct
     slow = k.run(_RUNTIME[operator], a.expr, b.expr, node=node)
     for one, other in ((a, b), (b, a)):
         if type(_constant_of(other)) is int:
             is_int = emit.compare(k.type_of(one.expr), "is", emit.name("int"))
-            return k.set_temp(emit.choose(is_int, direct, slow), "bool")
+            return emit.choose(is_int, direct, slow)
     is_text = emit.compare(k.type_of(a.expr), "is", emit.name("str"))
-    return k.set_temp(emit.choose(is_text, direct, slow), "bool")
+    return emit.choose(is_text, direct, slow)
 
 
-def _identity(k: FrameState, operator: str, one: Operand, other: Operand) -> Operand:
+def _identity(k: FrameState, operator: str, one: Operand, other: Operand) -> ast.expr:
     """Compare with unit, true or false: each is one object."""
     if isinstance(one.expr, ast.Constant):
         one = k.set_temp(one.expr, one.kind)
     sign = "is" if operator == "==" else "is not"
-    return k.set_temp(emit.compare(one.expr, sign, other.expr), "bool")
+    return emit.compare(one.expr, sign, other.expr)
 
 
-def _comparison(k: FrameState, operator: str, a: Operand, b: Operand, node: Any) -> Operand:
+def _comparison(k: FrameState, operator: str, a: Operand, b: Operand, node: Any) -> ast.expr:
     """Compare integers inline, and numbers with a constant; floats go by `near`."""
     direct = emit.compare(a.expr, operator, b.expr)
     if a.kind == b.kind == "int":
-        return k.set_temp(direct, "bool")
+        return direct
     slow = emit.call(_ORDER[operator], a.expr, b.expr, line=k.line(node))
     value = _constant_of(b)
     if _is_exact(value):
@@ -133,24 +151,24 @@ def _comparison(k: FrameState, operator: str, a: Operand, b: Operand, node: Any)
         emit.compare(first, "is", emit.name("int")),
         emit.compare(k.type_of(b.expr), "is", emit.name("int")),
     )
-    return k.set_temp(emit.choose(same, direct, slow), "bool")
+    return emit.choose(same, direct, slow)
 
 
 def _with_constant(
     k: FrameState, operator: str, a: Operand, other: tuple[int | float, ast.expr]
-) -> Operand:
+) -> ast.expr:
     value, slow = other
     direct = emit.compare(a.expr, operator, emit.constant(value))
     edge = emit.compare(a.expr, operator, emit.constant(threshold(operator, value)))
     if a.kind == "float":
-        return k.set_temp(edge, "bool")
+        return edge
     if a.kind == "int":
-        return k.set_temp(direct if type(value) is int else edge, "bool")
+        return direct if type(value) is int else edge
     kind = k.type_of(a.expr)
     rest = emit.choose(emit.compare(kind, "is", emit.name("float")), edge, slow)
     is_int = emit.compare(kind, "is", emit.name("int"))
     exact = direct if type(value) is int else edge
-    return k.set_temp(emit.choose(is_int, exact, rest), "bool")
+    return emit.choose(is_int, exact, rest)
 
 
 def threshold(operator: str, value: float) -> float:
@@ -176,9 +194,14 @@ def unary_value(k: FrameState, node: Unary, _own: bool) -> Operand:  # noqa: FBT
 
 
 def condition(k: FrameState, node: Any) -> ast.expr:
-    """Compile a node that must be a boolean."""
-    operand = k.value(node)
-    return truth(k, operand, node)
+    """Compile a node that must be a boolean, for a test that follows at once."""
+    while isinstance(node, Group):
+        node = node.inner
+    if isinstance(node, Binary) and node.operator in _TESTS:
+        k.cost += 1
+        a, b = k.operands((node.left, node.right), keep=False)
+        return _test(k, node.operator, a, b, node)
+    return truth(k, k.value(node), node)
 
 
 def truth(k: FrameState, operand: Operand, node: Any) -> ast.expr:

@@ -144,6 +144,17 @@ class FrameState:
         self.uses_budget = self.uses_calls = True
         return emit.name("d")
 
+    def calls_below(self) -> ast.Name:
+        """Read the call levels that are left to a function called from here."""
+        known = self.types.get("d")
+        if known is None:
+            known = self.types["d"] = self.temp()
+            self.body.append(emit.store(known, emit.binary(self.calls(), "-", emit.constant(1))))
+            deep = emit.compare(emit.name(known), "<", emit.constant(0))
+            call = emit.call("enter", emit.name("c"), emit.name(known))
+            self.body.append(emit.when(deep, [emit.effect(call)]))
+        return emit.name(known)
+
     def run(self, function: str, *arguments: ast.expr, node: Any) -> ast.Call:
         """Call a function of the runtime that takes the budget, at the place of a node."""
         return emit.call(function, self.budget(), *arguments, line=self.line(node))
@@ -216,7 +227,7 @@ class FrameState:
             operand = self.shared(node) if keep else self.value(node)
             if not all(quiet[at + 1 :]):
                 operand = self.share(operand)
-                if not isinstance(operand.expr, ast.Constant):
+                if isinstance(operand.expr, ast.Name) and operand.expr.id in self.unit.assigned:
                     operand = self.set_temp(operand.expr, operand.kind)
             result.append(operand)
         return result

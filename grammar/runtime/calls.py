@@ -30,11 +30,11 @@ Arguments = tuple[Any, ...]
 _CALL_COST: Final = 2
 
 
-def enter(c: Budget, d: int) -> None:
-    """Begin a function whose slice or levels ran out. Raises limit errors."""
+def enter(c: Budget, d: int) -> int:
+    """Go one call level down: check the levels that are left below. Raises limit_call_levels."""
     if d < 0:
         raise too_many_calls(c.limits.call_levels)
-    c.refill()
+    return d
 
 
 def call_function(
@@ -45,7 +45,7 @@ def call_function(
     code = function.variants.get(len(given))
     if code is None:
         raise no_function("" if function.is_closure else function.name, given)
-    return code(c, d - 1, this, *function.bound, *given)
+    return code(c, enter(c, d - 1), this, *function.bound, *given)
 
 
 def arity_of(function: Function) -> frozenset[int]:
@@ -58,7 +58,7 @@ def call_named(c: Budget, d: int, u: RuntimeUnit, name: str, arguments: Argument
     """Call `name(…)`."""
     code = u.functions.get((name, len(arguments)))
     if code is not None:
-        return code(c, d - 1, None, *arguments)
+        return code(c, enter(c, d - 1), None, *arguments)
     special = _SPECIAL.get(name)
     if special is not None:
         return special(c, d, u, arguments)
@@ -103,7 +103,7 @@ def method_cell(
             return call_function(c, d, held, arguments, cell)
     code = u.functions.get((name, len(arguments)))
     if code is not None:
-        return code(c, d - 1, cell, *arguments)
+        return code(c, enter(c, d - 1), cell, *arguments)
     if name in _METHODS:
         return _METHODS[name](c, d, u, cell, arguments)
     if name in _SPECIAL:
