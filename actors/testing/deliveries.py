@@ -147,15 +147,22 @@ class MemoryDeliveries:
     async def pull(self, messages_max: int) -> Sequence[MemoryDelivery]:
         """Wait for at least one delivery; empty once closed."""
         while not self.is_closed:
-            if not self._stream.is_available:
-                raise UnavailableError("the bus is away")
-            taken = self._stream.take(messages_max)
+            await asyncio.sleep(0)  # like a network's, no answer comes in the same turn
+            taken = self._take(messages_max)
             if taken:
                 return taken
-            await self._stream.wait_changed()
+            if not self.is_closed:
+                await self._stream.wait_changed()
         return ()
 
     async def close(self) -> None:
         """Stop pulling."""
         self.is_closed = True
         self._stream.wake()
+
+    def _take(self, messages_max: int) -> Sequence[MemoryDelivery]:
+        if self.is_closed:
+            return ()
+        if not self._stream.is_available:
+            raise UnavailableError("the bus is away")
+        return self._stream.take(messages_max)

@@ -1,0 +1,249 @@
+"""Taking events in: no acknowledgement before the bus has one, and no request stops another."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from actors.errors import (
+    ActorStoppedError,
+    InvalidEventError,
+    MailboxFullError,
+    UnavailableError,
+)
+from actors.ids import delivery_message_id
+from actors.kernel.ports import KernelPorts
+from actors.kernel.specs import ChildSpec, SupervisorSpec
+from actors.kernel.supervisor import Supervisor
+from actors.observations import EventAccepted
+from actors.ports import Envelope, InboundRequest, NormalizedEvent, PublishAck
+from actors.tenants import ingress
+from actors.tenants.deployment import Deployment
+from actors.tenants.ingress import IngressActor, IngressDoor, IngressPorts
+from actors.tenants.router import Routes, RoutesInForce
+from actors.tenants.routing import RoutingTable
+from actors.testing.publisher import MemoryPublisher
+from tests.support.builders import REPLY_TO, Yard, a_flow, by_name
+
+REQUEST = InboundRequest("order.created", {"x-id": "d-1"}, {}, b'{"total": 7}')
+
+
+@dataclass
+class Provider:
+    """A provider that makes what a test says of any request."""
+
+    event_type: str = "order.created"
+    delivery_id: str | None = None
+    error: Exception | None = None
+
+    def normalize(self, request: InboundRequest) -> NormalizedEvent:
+        if self.error is not None:
+            raise self.error
+        return NormalizedEvent(
+            self.event_type, "webhook", {"body": request.body.decode()}, {"a": 1}, self.delivery_id
+        )
+
+
+@dataclass
+class SlowPublisher:
+    """Acknowledges when the test does."""
+
+    sent: list[Envelope] = field(default_factory=list)
+    acks: list["asyncio.Future[PublishAck]"] = field(default_factory=list)
+
+    def publish(self, envelope: Envelope) -> "asyncio.Future[PublishAck]":
+        self.sent.append(envelope)
+        self.acks.append(asyncio.get_running_loop().create_future())
+        return self.acks[-1]
+
+
+class Gatehouse:
+    """One tenant's ingress under supervision, and its door."""
+
+    def __init__(self, yard: Yard) -> None:
+        self.yard = yard
+        self.provider: Provider | None = Provider()
+        kernel = KernelPorts(yard.clock, lambda: 0.0, yard.observer.observe)
+        self.root = Supervisor(SupervisorSpec("root"), kernel)
+
+    async def open(self, publisher: Any = None, *, capacity: int = 64) -> IngressDoor:
+        yard = self.yard
+        find: Callable[[str], Provider | None] = lambda name: (  # noqa: E731
+            self.provider if name == "events-webhook" else None
+        )
+        ports = IngressPorts(publisher or yard.stage.publisher, find, yard.observer, yard.clock)
+        await self.root.start()
+        ref = await self.root.spawn(
+            ChildSpec("ingress", lambda _: IngressActor("demo", ports), mailbox_capacity=capacity)
+        )
+        flows = by_name(a_flow(can_answer=True))
+        table = RoutingTable(Deployment("demo", "r1", flows))
+        self.door = IngressDoor(ref, RoutesInForce(Routes(table, {})))
+        return self.door
+
+    def accept(self, event_id: str = "evt-1", **fields: Any) -> "asyncio.Task[PublishAck]":
+        provider = fields.get("provider", "events-webhook")
+        return asyncio.ensure_future(
+            self.door.accept(provider, REQUEST, event_id=event_id, reply_to=fields.get("reply_to"))
+        )
+
+
+@pytest_asyncio.fixture
+async def gatehouse(yard: Yard) -> AsyncIterator[Gatehouse]:
+    gatehouse = Gatehouse(yard)
+    yield gatehouse
+    stopping = asyncio.ensure_future(gatehouse.root.stop())
+    await yard.clock.advance(60)
+    await stopping
+
+
+async def test_an_accepted_request_is_stored_as_an_event(gatehouse: Gatehouse, yard: Yard) -> None:
+    await gatehouse.open()
+    ack = await gatehouse.accept(reply_to=REPLY_TO)
+    assert ack == PublishAck("evt-1", 1)
+    (envelope,) = yard.stage.publisher.stored
+    event = envelope.event
+    assert (envelope.tenant, envelope.message_id, envelope.reply_to) == ("demo", "evt-1", REPLY_TO)
+    assert (event.id, event.event_type, event.source) == ("evt-1", "order.created", "webhook")
+    assert (event.payload, event.metadata) == ({"body": '{"total": 7}'}, {"a": 1})
+    assert event.timestamp == yard.clock.now_ms()
+    assert yard.observer.of(EventAccepted) == [
+        EventAccepted("demo", "order.created", "evt-1", "webhook", is_duplicate=False)
+    ]
+
+
+async def test_nothing_is_acknowledged_before_the_bus_has_it(
+    gatehouse: Gatehouse, yard: Yard
+) -> None:
+    publisher = SlowPublisher()
+    await gatehouse.open(publisher)
+    first, second = gatehouse.accept("evt-1"), gatehouse.accept("evt-2")
+    await yard.clock.settle()
+    assert len(publisher.sent) == 2  # the second did not wait for the first
+    assert not first.done()
+    publisher.acks[1].set_result(PublishAck("evt-2", 9))
+    assert (await second).sequence == 9
+    publisher.acks[0].set_result(PublishAck("evt-1", 8))
+    assert (await first).sequence == 8
+
+
+async def test_a_repeated_delivery_is_answered_with_the_first_ones_id(
+    gatehouse: Gatehouse, yard: Yard
+) -> None:
+    await gatehouse.open()
+    gatehouse.provider = Provider(delivery_id="d-1")
+    await gatehouse.accept("evt-1")
+    again = await gatehouse.accept("evt-2")
+    assert (again.event_id, again.is_duplicate) == ("evt-1", True)
+    (envelope,) = yard.stage.publisher.stored
+    assert envelope.message_id == delivery_message_id("events-webhook", "order.created", "d-1")
+    assert [seen.is_duplicate for seen in yard.observer.of(EventAccepted)] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("provider", "error"),
+    [
+        (Provider(error=InvalidEventError("payload", "is no JSON")), InvalidEventError),
+        (Provider(event_type="Not.A.Type"), InvalidEventError),
+        (Provider(event_type="order.created.result"), InvalidEventError),
+        (Provider(error=ZeroDivisionError()), ZeroDivisionError),
+        (None, UnavailableError),
+    ],
+)
+async def test_a_request_that_is_no_event_fails_alone(
+    gatehouse: Gatehouse, yard: Yard, provider: Provider | None, error: type[Exception]
+) -> None:
+    await gatehouse.open()
+    gatehouse.provider = provider
+    refused = gatehouse.accept()
+    with pytest.raises(error):
+        await refused
+    gatehouse.provider = Provider()
+    assert await gatehouse.accept("evt-2") == PublishAck("evt-2", 1)
+    assert gatehouse.root.children()[0].restarts == 0
+
+
+async def test_a_provider_of_another_name_is_switched_off(gatehouse: Gatehouse) -> None:
+    await gatehouse.open()
+    with pytest.raises(UnavailableError, match="events-other was switched off"):
+        await gatehouse.accept(provider="events-other")
+
+
+async def test_a_bus_that_is_away_means_not_stored(gatehouse: Gatehouse, yard: Yard) -> None:
+    await gatehouse.open()
+    yard.stage.publisher.is_available = False
+    with pytest.raises(UnavailableError):
+        await gatehouse.accept()
+    assert yard.observer.of(EventAccepted) == []
+
+
+class RefusingPublisher(MemoryPublisher):
+    """Refuses at once, as a publisher does with an event that is too large."""
+
+    def publish(self, envelope: Envelope) -> "asyncio.Future[PublishAck]":
+        raise InvalidEventError("payload", "is too large")
+
+
+async def test_an_event_that_the_publisher_refuses_is_invalid(gatehouse: Gatehouse) -> None:
+    await gatehouse.open(RefusingPublisher())
+    with pytest.raises(InvalidEventError, match="too large"):
+        await gatehouse.accept()
+
+
+@pytest.mark.parametrize("ending", ["cancelled", "lost"])
+async def test_a_publish_that_is_given_up_means_not_stored(
+    gatehouse: Gatehouse, yard: Yard, ending: str
+) -> None:
+    publisher = SlowPublisher()
+    await gatehouse.open(publisher)
+    waiting = gatehouse.accept()
+    await yard.clock.settle()
+    if ending == "cancelled":
+        publisher.acks[0].cancel()
+    else:
+        publisher.acks[0].set_exception(_Gone())
+    with pytest.raises(UnavailableError):
+        await waiting
+
+
+class _Gone(BaseException):
+    """No Exception, as little as a cancellation is one."""
+
+
+async def test_whoever_waits_too_long_is_told_to_come_back(
+    gatehouse: Gatehouse, yard: Yard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingress, "ACCEPT_SECONDS_MAX", 0.001)
+    publisher = SlowPublisher()
+    await gatehouse.open(publisher)
+    with pytest.raises(UnavailableError, match="did not acknowledge in time"):
+        await gatehouse.accept()
+    publisher.acks[0].set_result(PublishAck("evt-1", 1))  # too late: nobody listens, nobody cares
+    await yard.clock.settle()
+    assert len(yard.observer.of(EventAccepted)) == 1
+
+
+async def test_a_full_mailbox_refuses_at_once(gatehouse: Gatehouse) -> None:
+    await gatehouse.open(SlowPublisher(), capacity=2)
+    waiting = [gatehouse.accept(f"evt-{n}") for n in range(3)]
+    await asyncio.wait({waiting[2]})
+    assert isinstance(waiting[2].exception(), MailboxFullError)
+    for one in waiting[:2]:
+        one.cancel()
+    await asyncio.wait(waiting)
+
+
+async def test_a_stopped_tenant_takes_nothing(gatehouse: Gatehouse) -> None:
+    await gatehouse.open()
+    await gatehouse.root.stop()
+    with pytest.raises(ActorStoppedError):
+        await gatehouse.accept()
+
+
+async def test_the_door_knows_how_many_flows_may_answer(gatehouse: Gatehouse) -> None:
+    door = await gatehouse.open()
+    assert door.answering_flows("order.created") == 1
+    assert door.answering_flows("user.created") == 0

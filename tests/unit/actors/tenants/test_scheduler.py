@@ -1,0 +1,276 @@
+"""Timers: one event per tick, however many schedulers there are and whatever they missed."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from actors.flows.compiled import CompiledFlow
+from actors.ids import tick_id
+from actors.kernel.ports import KernelPorts
+from actors.kernel.specs import ChildSpec, SupervisorSpec
+from actors.kernel.supervisor import Supervisor
+from actors.observations import TimerFired
+from actors.ports import Clock
+from actors.tenants.scheduler import (
+    CATCH_UP_TICKS_MAX,
+    ON_TIME_SECONDS,
+    SchedulerActor,
+    SchedulerPorts,
+    _timer,
+    choose_ticks,
+)
+from actors.testing.clock import VirtualClock
+from tests.support.builders import Yard, a_flow, a_timer, a_trigger
+
+MINUTE_MS = 60_000
+HOUR_MS = 60 * MINUTE_MS
+MIDNIGHT_MS = 1_700_006_400_000
+"""2023-11-15T00:00:00Z."""
+
+
+class PausableClock:
+    """A process that may stand still: its sleeps do not end while it is paused."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        self._clock = clock
+        self.going = asyncio.Event()
+        self.going.set()
+
+    def now_ms(self) -> int:
+        return self._clock.now_ms()
+
+    def monotonic(self) -> float:
+        return self._clock.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await self._clock.sleep(seconds)
+        await self.going.wait()
+
+
+class Belfry:
+    """Schedulers of one tenant, each a process of its own, before one bus."""
+
+    def __init__(self, yard: Yard) -> None:
+        self.yard = yard
+        yard.clock._epoch_ms = MIDNIGHT_MS + 30_000
+        kernel = KernelPorts(yard.clock, lambda: 0.0, yard.observer.observe)
+        self.root = Supervisor(SupervisorSpec("root"), kernel)
+
+    async def start(self, name: str, *flows: CompiledFlow, clock: Clock | None = None) -> None:
+        yard = self.yard
+        ports = SchedulerPorts(yard.stage.publisher, yard.ticks, yard.observer, clock or yard.clock)
+        if not self.root.children():
+            await self.root.start()
+        spec = ChildSpec(name, lambda _: SchedulerActor("demo", flows, ports))
+        await self.root.spawn(spec)
+
+    def ticks(self, event_type: str = "timer.orders.1") -> list[int]:
+        """Scheduled times, in seconds since midnight."""
+        stored = self.yard.stage.publisher.stored
+        return [
+            (envelope.event.payload["scheduled_ms"] - MIDNIGHT_MS) // 1000
+            for envelope in stored
+            if envelope.event.event_type == event_type
+        ]
+
+
+@pytest_asyncio.fixture
+async def belfry(yard: Yard) -> AsyncIterator[Belfry]:
+    belfry = Belfry(yard)
+    yield belfry
+    stopping = asyncio.ensure_future(belfry.root.stop())
+    await yard.clock.advance(60)
+    await stopping
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+def every_minute(**schedule: Any) -> CompiledFlow:
+    return a_flow(triggers=(a_timer("* * * * *", **schedule),))
+
+
+# ── Firing ───────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_timer_fires_at_its_time_and_never_before(belfry: Belfry, yard: Yard) -> None:
+    await belfry.start("one", every_minute())
+    await yard.clock.advance(29)
+    assert belfry.ticks() == []
+    await yard.clock.advance(1 + 120)
+    assert belfry.ticks() == [60, 120, 180]
+
+
+async def test_a_tick_is_an_event_that_says_what_it_is(belfry: Belfry, yard: Yard) -> None:
+    await belfry.start("one", every_minute())
+    await yard.clock.advance(30)
+    (envelope,) = yard.stage.publisher.stored
+    event, due_ms = envelope.event, MIDNIGHT_MS + MINUTE_MS
+    assert event.id == envelope.message_id == tick_id("orders", 1, due_ms)
+    assert (event.event_type, event.source, event.timestamp) == ("timer.orders.1", "timer", due_ms)
+    assert event.payload == {"scheduled_ms": due_ms, "flow": "orders", "cron": "* * * * *"}
+    assert yard.observer.of(TimerFired) == [
+        TimerFired("demo", "orders", "timer.orders.1", due_ms, 0, is_duplicate=False)
+    ]
+
+
+async def test_every_timer_of_every_flow_is_followed(belfry: Belfry, yard: Yard) -> None:
+    orders = a_flow(
+        triggers=(
+            a_trigger(), a_timer("*/2 * * * *", number=2), a_timer("*/3 * * * *", number=3),
+        )
+    )  # fmt: skip
+    daily = a_flow(name="daily", triggers=(a_timer("1 0 * * *", "daily"),))
+    await belfry.start("one", orders, daily)
+    await yard.clock.advance(360)
+    assert belfry.ticks("timer.orders.2") == [120, 240, 360]
+    assert belfry.ticks("timer.orders.3") == [180, 360]
+    assert belfry.ticks("timer.daily.1") == [60]
+
+
+async def test_a_time_that_never_comes_is_waited_for_by_nobody(belfry: Belfry, yard: Yard) -> None:
+    await belfry.start("one", a_flow(triggers=(a_timer("0 0 30 2 *"),)))
+    await yard.clock.advance(3600)
+    assert yard.clock.sleepers == 0
+    assert yard.stage.publisher.stored == []
+
+
+async def test_a_zone_decides_when_a_day_begins(belfry: Belfry, yard: Yard) -> None:
+    flow = a_flow(triggers=(a_timer("0 3 * * *", timezone="Europe/Riga"),))
+    await belfry.start("one", flow)
+    await yard.clock.advance(2 * 3600)
+    assert belfry.ticks() == [3600]
+
+
+# ── Several schedulers, pauses, outages ──────────────────────────────────────────────────────
+
+
+async def test_two_schedulers_make_one_event_per_tick(belfry: Belfry, yard: Yard) -> None:
+    await belfry.start("one", every_minute())
+    await belfry.start("two", every_minute())
+    await yard.clock.advance(300)
+    assert belfry.ticks() == [60, 120, 180, 240, 300]
+    fired = [seen.is_duplicate for seen in yard.observer.of(TimerFired)]
+    assert sorted(fired) == [False] * 5 + [True] * 5
+
+
+@pytest.mark.parametrize("misfire", ["skip", "last", "all"])
+async def test_a_scheduler_that_stood_still_repeats_no_tick_of_the_others(
+    belfry: Belfry, yard: Yard, misfire: str
+) -> None:
+    paused = PausableClock(yard.clock)
+    await belfry.start("one", every_minute(misfire=misfire))
+    await belfry.start("two", every_minute(misfire=misfire), clock=paused)
+    await yard.clock.advance(45)
+    paused.going.clear()
+    await yard.clock.advance(300)
+    paused.going.set()
+    await yard.clock.advance(120)
+    assert belfry.ticks() == [60, 120, 180, 240, 300, 360, 420, 480]
+
+
+@pytest.mark.parametrize(
+    ("misfire", "expected"),
+    [("skip", [60, 420]), ("last", [60, 360, 420]), ("all", [60, 120, 180, 240, 300, 360, 420])],
+)
+async def test_ticks_missed_by_all_are_judged_by_the_trigger(
+    belfry: Belfry, yard: Yard, misfire: str, expected: list[int]
+) -> None:
+    paused = PausableClock(yard.clock)
+    await belfry.start("one", every_minute(misfire=misfire), clock=paused)
+    await yard.clock.advance(45)
+    paused.going.clear()
+    await yard.clock.advance(300)
+    paused.going.set()
+    await yard.clock.advance(60)
+    assert belfry.ticks() == expected
+
+
+async def test_a_restarted_scheduler_goes_on_from_the_last_stored_tick(
+    belfry: Belfry, yard: Yard
+) -> None:
+    await belfry.start("one", every_minute(misfire="all"))
+    await yard.clock.advance(30)
+    removing = asyncio.ensure_future(belfry.root.remove("one"))
+    await yard.clock.advance(180)
+    await removing
+    await belfry.start("two", every_minute(misfire="all"))
+    await yard.clock.advance(1)
+    assert belfry.ticks() == [60, 120, 180, 240]
+
+
+async def test_a_timer_that_never_fired_has_missed_nothing(belfry: Belfry, yard: Yard) -> None:
+    await belfry.start("one", a_flow(triggers=(a_timer("0 0 * * *", misfire="all"),)))
+    await yard.clock.advance(1)
+    assert belfry.ticks() == []
+
+
+async def test_a_bus_that_is_away_delays_ticks_and_loses_none(belfry: Belfry, yard: Yard) -> None:
+    yard.ticks.is_available = False
+    await belfry.start("one", every_minute())
+    await yard.clock.advance(10)
+    yard.ticks.is_available = True
+    await yard.clock.advance(15)
+    yard.stage.publisher.is_available = False
+    await yard.clock.advance(30)
+    assert belfry.ticks() == []
+    yard.stage.publisher.is_available = True
+    await yard.clock.advance(2)
+    assert belfry.ticks() == [60]
+    (fired,) = yard.observer.of(TimerFired)
+    assert 25_000 <= fired.late_ms <= 27_000
+
+
+async def test_ticks_that_an_outage_held_up_follow(belfry: Belfry, yard: Yard) -> None:
+    await belfry.start("one", every_minute(misfire="all"))
+    await yard.clock.advance(1)
+    yard.stage.publisher.is_available = False
+    await yard.clock.advance(180)
+    yard.stage.publisher.is_available = True
+    await yard.clock.advance(60)
+    assert belfry.ticks() == [60, 120, 180, 240]
+
+
+async def test_it_takes_no_message_and_no_flow_without_timers(yard: Yard) -> None:
+    ports = SchedulerPorts(yard.stage.publisher, yard.ticks, yard.observer, yard.clock)
+    await SchedulerActor("demo", [a_flow()], ports).receive(None)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="trigger 1 of orders is no timer"):
+        _timer(a_flow(), a_trigger())
+
+
+# ── Choosing ticks ───────────────────────────────────────────────────────────────────────────
+
+
+def chosen(cron: str, done_ms: int, now_ms: int, **schedule: Any) -> list[int]:
+    trigger = a_timer(cron, **schedule)
+    return choose_ticks(_timer(a_flow(triggers=(trigger,)), trigger), done_ms, now_ms)
+
+
+@pytest.mark.parametrize("misfire", ["skip", "last", "all"])
+def test_a_tick_on_time_is_always_fired(misfire: str) -> None:
+    late_ms = int(ON_TIME_SECONDS * 1000)
+    due_ms = MIDNIGHT_MS + MINUTE_MS
+    assert chosen("* * * * *", MIDNIGHT_MS, due_ms + late_ms, misfire=misfire) == [due_ms]
+    too_late = chosen("* * * * *", MIDNIGHT_MS, due_ms + late_ms + 1000, misfire=misfire)
+    assert too_late == ([] if misfire == "skip" else [due_ms])
+
+
+def test_a_tick_that_is_done_is_not_chosen_again() -> None:
+    assert chosen("* * * * *", MIDNIGHT_MS, MIDNIGHT_MS + 59_000, misfire="all") == []
+
+
+@pytest.mark.parametrize("misfire", ["last", "all"])
+def test_ticks_older_than_the_catch_up_window_are_let_go(misfire: str) -> None:
+    now_ms = MIDNIGHT_MS + 10 * HOUR_MS + HOUR_MS // 2
+    assert chosen("0 0 * * *", MIDNIGHT_MS - 1, now_ms, misfire=misfire) == []
+    caught = chosen("0 * * * *", MIDNIGHT_MS, now_ms, misfire=misfire, catch_up_seconds=2.0 * 3600)
+    hours = [(tick - MIDNIGHT_MS) // HOUR_MS for tick in caught]
+    assert hours == ([9, 10] if misfire == "all" else [10])
+
+
+def test_all_is_not_endless_and_prefers_the_latest() -> None:
+    now_ms = MIDNIGHT_MS + HOUR_MS
+    ticks = chosen("* * * * * *", MIDNIGHT_MS, now_ms, misfire="all")
+    assert len(ticks) == CATCH_UP_TICKS_MAX
+    assert ticks == list(range(now_ms - 999_000, now_ms + 1, 1000))
