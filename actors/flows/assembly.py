@@ -87,13 +87,13 @@ def build_graph(assembly: Assembly) -> FlowGraph:
 
 
 def _trigger_edge(trigger: PlacedTrigger) -> Edge:
-    match trigger.definition:
-        case EventTrigger(event_type=label) | TimerTrigger(cron=label):
-            pass
-        case DefaultTrigger():
-            label = "default"
-        case None:
-            label = ""
+    definition, label = trigger.definition, ""
+    if isinstance(definition, EventTrigger):
+        label = definition.event_type
+    elif isinstance(definition, TimerTrigger):
+        label = definition.cron
+    elif isinstance(definition, DefaultTrigger):
+        label = definition.type
     return Edge(f"trigger {trigger.index + 1}", trigger.target, "trigger", label)
 
 

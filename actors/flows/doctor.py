@@ -88,7 +88,7 @@ def _check_shape(assembly: Assembly, graph: FlowGraph) -> Iterator[Diagnostic]:
         place: DocumentPath = ("nodes", index_of[loop[0]], "next")
         yield Diagnostic("error", "flow.endless_loop", place, message, hint)
     told = any(item.path[:1] == ("triggers",) for item in assembly.findings)
-    if not assembly.draft.triggers and not told:
+    if assembly.draft.nodes and not assembly.draft.triggers and not told:
         message = "no trigger starts this flow; only other flows can"
         yield Diagnostic("warning", "flow.no_trigger", ("triggers",), message)
 

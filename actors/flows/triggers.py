@@ -10,10 +10,16 @@ from zoneinfo import available_timezones
 
 from actors.diagnostics import Diagnostic, DocumentPath, did_you_mean
 from actors.errors import InvalidEventError, InvalidSubjectError
-from actors.events import check_event_type
+from actors.events import EVENT_TYPE_BYTES_MAX, check_event_type
 from actors.flows.compiled import CompiledTrigger, TimerSchedule
 from actors.flows.cron import parse_cron
-from actors.flows.definition import DefaultTrigger, EventTrigger, TimerTrigger, Trigger
+from actors.flows.definition import (
+    TRIGGERS_MAX,
+    DefaultTrigger,
+    EventTrigger,
+    TimerTrigger,
+    Trigger,
+)
 from actors.flows.draft import Draft, PlacedTrigger
 from actors.nodes.site import SECRETS, STATE, NodeSite
 from actors.subjects import check_pattern, flow_tokens
@@ -90,18 +96,25 @@ def _check_timer(
     flow: str, trigger: TimerTrigger, timezone: str, path: DocumentPath
 ) -> Iterator[Diagnostic]:
     yield from _check_later(trigger, path)
-    tokens = flow.count("/") + 1
-    if tokens > TIMER_NAME_TOKENS_MAX:
-        message = (
-            f"the flow's name has {tokens} tokens; a flow with a timer may have"
-            f" {TIMER_NAME_TOKENS_MAX}, since its events are named timer.<flow>.<n>"
-        )
-        yield Diagnostic("error", "flow.timer_name", path, message)
+    yield from _check_timer_name(flow, path)
     problem = _timezone_problem(timezone)
     if problem is not None:
         hint = did_you_mean(timezone, available_timezones())
         yield Diagnostic("error", "flow.bad_timezone", (*path, "timezone"), problem, hint)
     yield from _check_cron(trigger.cron, (*path, "cron"))
+
+
+def _check_timer_name(flow: str, path: DocumentPath) -> Iterator[Diagnostic]:
+    """Check that ``timer.<flow>.<n>`` can be an event type for every n."""
+    tokens = flow.count("/") + 1
+    characters_max = EVENT_TYPE_BYTES_MAX - len(f"timer..{TRIGGERS_MAX}")
+    if tokens <= TIMER_NAME_TOKENS_MAX and len(flow) <= characters_max:
+        return
+    message = (
+        f"the flow's name has {tokens} tokens and {len(flow)} characters; with a timer it may have"
+        f" {TIMER_NAME_TOKENS_MAX} and {characters_max}, since its events are timer.<flow>.<n>"
+    )
+    yield Diagnostic("error", "flow.timer_name", path, message)
 
 
 def _check_later(trigger: TimerTrigger, path: DocumentPath) -> Iterator[Diagnostic]:

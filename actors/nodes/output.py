@@ -33,7 +33,7 @@ def check_output(value: Any, what: str = "value", *, bytes_max: int = OUTPUT_BYT
     if kind is str and len(value) * _CHAR_BYTES_MAX < bytes_max:
         return value
     if _bytes_at_most(value, what, bytes_max) > bytes_max and _json_bytes(value) > bytes_max:
-        raise PermanentError(f"the {what} is larger than {bytes_max} bytes", reason="too_large")
+        raise _too_large(what, bytes_max)
     return value
 
 
@@ -44,12 +44,16 @@ def _bytes_at_most(value: Any, what: str, bytes_max: int) -> int:
         deeper: list[Any] = []
         for item in level:
             total += _own_bytes(item, what, deeper)
+            if len(deeper) > bytes_max:  # each takes a byte at least; shared parts multiply
+                raise _too_large(what, bytes_max)
         if not deeper:
             return total
-        if total > bytes_max * _CHAR_BYTES_MAX:
-            raise PermanentError(f"the {what} is larger than {bytes_max} bytes", reason="too_large")
         level = deeper
     raise PermanentError(f"the {what} nests deeper than {JSON_DEPTH_MAX}", reason="too_large")
+
+
+def _too_large(what: str, bytes_max: int) -> PermanentError:
+    return PermanentError(f"the {what} is larger than {bytes_max} bytes", reason="too_large")
 
 
 def _own_bytes(item: Any, what: str, deeper: list[Any]) -> int:

@@ -60,7 +60,16 @@ def test_any_document_can_be_examined(document: object, findings: Examine) -> No
     assert any(item.severity == "error" for item in findings(document))
 
 
-@pytest.mark.parametrize("broken", [3, None, [], {}, {"id": 3}, {"id": "x", "type": []}])
+def test_document_that_is_no_json_is_an_error(flow: Flow, findings: Examine) -> None:
+    found = findings(flow(log("a", config={"message": object()})))
+    assert [(item.code, item.path) for item in found] == [
+        ("flow.not_json", ("nodes", 0, "config", "message"))
+    ]
+
+
+@pytest.mark.parametrize(
+    "broken", [3, None, [], {}, {"id": 3}, {"id": "x", "type": []}, {"type": "event"}]
+)
 def test_broken_node_or_trigger_hides_nothing_else(
     flow: Flow, findings: Examine, broken: Any
 ) -> None:
@@ -232,6 +241,8 @@ def test_node_that_only_an_ignored_trigger_reaches_is_reachable(
     document = flow(log("a"), log("b"))
     document["triggers"].append({"type": "message", "target": "b", "pattern": "hi"})
     assert codes(findings(document)) == ["flow.unsupported_trigger"]
+    labels = [edge.label for edge in read_graph(document, FlowResources()).edges]
+    assert "" in labels
 
 
 def test_loop_without_exit_is_an_error(flow: Flow, findings: Examine) -> None:
@@ -268,7 +279,7 @@ def test_too_many_nodes_are_refused(flow: Flow, findings: Examine) -> None:
 
 def test_empty_flow_is_refused(flow: Flow, findings: Examine) -> None:
     document = flow(nodes=[], triggers=[])
-    assert codes(findings(document)) == ["flow.bad_value", "flow.no_trigger"]
+    assert codes(findings(document)) == ["flow.bad_value"]
 
 
 # ── Other flows and events ───────────────────────────────────────────────────────────────────
@@ -346,13 +357,19 @@ def test_event_for_others_is_fine(flow: Flow, findings: Examine) -> None:
 def test_graph_has_every_way(flow: Flow) -> None:
     config = {"conditions": [{"expression": "true", "next": "b"}], "default": "done"}
     document = flow({"id": "a", "type": "branch", "config": config, "on_error": "b"}, log("b"))
+    document["triggers"] += [
+        {"type": "timer", "cron": "0 9 * * *", "target": "a"},
+        {"type": "default", "target": "b"},
+    ]
     graph = read_graph(document, FlowResources())
     assert graph.nodes == ("a", "b")
-    assert graph.roots == ("a",)
+    assert graph.roots == ("a", "a", "b")
     assert {(e.source, e.target, e.kind, e.label) for e in graph.edges} == {
         ("a", "b", "condition", "true"),
         ("a", "done", "default", ""),
         ("a", "b", "error", ""),
         ("b", None, "next", ""),
         ("trigger 1", "a", "trigger", "order.created"),
+        ("trigger 2", "a", "trigger", "0 9 * * *"),
+        ("trigger 3", "b", "trigger", "default"),
     }

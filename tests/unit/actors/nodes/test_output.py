@@ -76,3 +76,12 @@ def test_size_is_counted_as_json_bytes() -> None:
 def test_own_limit_and_name() -> None:
     with pytest.raises(PermanentError, match="the payload is larger than 10 bytes"):
         check_output("x" * 9, "payload", bytes_max=10)
+
+
+def test_parts_that_are_shared_count_each_time_they_appear() -> None:
+    value: Any = [1] * 600
+    for _ in range(3):
+        value = [value] * 600
+    with pytest.raises(PermanentError) as caught:
+        check_output(value)
+    assert caught.value.reason == "too_large"

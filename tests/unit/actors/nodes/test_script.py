@@ -7,7 +7,7 @@ from actors.nodes.resources import FlowResources
 from actors.nodes.step import WaitingNode
 from actors.observations import FlowLogged
 from actors.outcomes import Advance
-from grammar import SourceText, compile_functions
+from grammar import compile_functions
 from tests.support.steps import Stage, a_plan, a_step, build_node, take, value_of
 
 
@@ -29,7 +29,7 @@ async def test_script_file_of_the_bundle_is_run() -> None:
 
 
 async def test_shared_functions_can_be_called() -> None:
-    library = compile_functions([SourceText("scripts/f.rhai", "fn twice(x) { x * 2 }")])
+    library = compile_functions("fn twice(x) { x * 2 }", name="scripts/f.rhai")
     plan = a_plan("script", {"script": "twice(21)"}, FlowResources(library=library))
     assert await value_of(plan, a_step(Stage())) == 42
 
