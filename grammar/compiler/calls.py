@@ -36,10 +36,11 @@ def call_value(k: FrameState, node: Call, _own: bool) -> Operand:  # noqa: FBT00
 
 
 def _direct(k: FrameState, node: Call, function: Any, values: list[ast.expr]) -> Operand:
-    below = k.calls_below()
     frame = k.unit.found.frames[function]
-    this = [emit.constant(None)] if frame.uses_this else []
-    called = emit.call(f"f{frame.number}", k.budget(), below, *this, *values, line=k.line(node))
+    below = k.calls_below(frame)
+    called = emit.call(
+        f"f{frame.number}", k.budget(), below, emit.constant(None), *values, line=k.line(node)
+    )
     return k.set_temp(called)
 
 

@@ -101,6 +101,9 @@ def compile_tree(tree: Script, source: SourceText, unit: Unit) -> CompiledText:
         body = node.body.statements if isinstance(node.body, Block) else (node.body,)
         _frame(unit, frame, body)
         shown[f"f{frame.number}"] = "" if isinstance(node, Closure) else node.name
+    for amount, callee in unit.payments:
+        assert isinstance(amount.value, int)  # noqa: S101 - an amount of operations
+        amount.value += unit.costs[callee]
     module = ast.Module(list(unit.functions), [])
     try:
         code = compile(module, source.name, "exec", dont_inherit=True, optimize=2)
@@ -110,10 +113,7 @@ def compile_tree(tree: Script, source: SourceText, unit: Unit) -> CompiledText:
         code=code,
         spans=tuple(unit.spans),
         constants=unit.constants,
-        functions={
-            key: f"{_prefix(found.frames[node])}{found.frames[node].number}"
-            for key, node in found.functions.items()
-        },
+        functions={key: f"m{found.frames[node].number}" for key, node in found.functions.items()},
         function_names=shown,
         names=frozenset(found.names),
         cost=main.cost,
@@ -146,23 +146,18 @@ def _frame(unit: Unit, frame: Frame, statements: Sequence[Any]) -> FrameState:
         names += [variable.code_name for variable in frame.captures]
         names += [unit.found.uses[item].code_name for item in parameters]
     number = "f0" if is_main else f"f{frame.number}"
-    if not is_main and _prefix(frame) == "m":
-        unit.functions.append(_with_this(frame, names))
-        names.remove("t")
     unit.functions.append(emit.function(number, names, [*prologue, *k.body]))
+    if frame.is_function:
+        unit.costs[frame] = k.cost
+        unit.functions.append(_paying(frame, names, k.cost))
     return k
 
 
-def _prefix(frame: Frame) -> str:
-    """Name a function as callers find it that do not know whether it uses `this`."""
-    return "m" if frame.is_function and not frame.uses_this else "f"
-
-
-def _with_this(frame: Frame, names: Sequence[str]) -> ast.FunctionDef:
-    """Define the form that takes `this` and drops it; direct calls do not need it."""
-    given = [emit.name(item) for item in names if item != "t"]
-    call = emit.call(f"f{frame.number}", *given)
-    return emit.function(f"m{frame.number}", names, [emit.give(call)])
+def _paying(frame: Frame, names: Sequence[str], cost: int) -> ast.FunctionDef:
+    """Define the form of a function that pays for itself, for callers that did not."""
+    call = emit.call(f"f{frame.number}", *map(emit.name, names))
+    body = [*emit.payment(emit.constant(cost)), emit.give(call)]
+    return emit.function(f"m{frame.number}", names, body)
 
 
 def _parameter(k: FrameState, parameter: Name) -> None:
@@ -187,7 +182,8 @@ def _prologue(k: FrameState, amount: ast.Constant, *, is_main: bool) -> list[ast
             k.add(emit.store("t", emit.constant(None)))
         if is_main and not k.uses_budget:
             return body
-        control.pay_up(k, amount)
+        if not k.frame.is_function:
+            k.body.extend(emit.payment(amount))
         if is_main and k.uses_calls:
             levels = emit.attribute(emit.attribute(emit.name("c"), "limits"), "call_levels")
             k.add(emit.store("d", levels))

@@ -234,9 +234,10 @@ class _Turn:
         k.budget()
         self._outer, self._reads, self._cost = k.body, k.scope_reads, k.cost
         self._types, k.types = k.types, dict(k.types)
+        k.types.pop("d", None)
         self._amount = ast.Constant(1, lineno=1, col_offset=0)
         k.body, k.scope_reads, k.cost = self.body, dict(k.scope_reads), 1
-        pay_up(k, self._amount)
+        k.body.extend(emit.payment(self._amount))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -245,12 +246,6 @@ class _Turn:
         k.body, k.scope_reads, k.cost = self._outer, self._reads, self._cost + 1
         k.types = self._types
         k.breaks.pop()
-
-
-def pay_up(k: FrameState, amount: ast.Constant) -> None:
-    """Emit the charge of a block."""
-    k.add(emit.spend(amount))
-    k.add(emit.when(emit.is_spent(), [emit.effect(emit.call("refill", emit.name("c")))]))
 
 
 def jump_effect(k: FrameState, node: Jump) -> None:

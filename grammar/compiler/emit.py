@@ -258,14 +258,11 @@ def store_item(target: ast.expr, key: ast.expr, value: ast.expr) -> ast.Assign:
     return _Assign([_Subscript(target, key, _STORE)], value)
 
 
-def spend(amount: ast.Constant) -> ast.AugAssign:
-    """Subtract from the budget's slice."""
-    return _AugAssign(_Attribute(name("c"), "left", _STORE), OPERATORS["-"], amount)
-
-
-def is_spent() -> ast.Compare:
-    """Test whether the slice is used up."""
-    return compare(attribute(name("c"), "left"), "<", constant(0))
+def payment(amount: ast.Constant) -> list[ast.stmt]:
+    """Subtract from the budget's slice, and ask for the next one when it is used up."""
+    left = attribute(name("c"), "left")
+    spent = _AugAssign(_Attribute(name("c"), "left", _STORE), OPERATORS["-"], amount)
+    return [spent, when(compare(left, "<", constant(0)), [effect(call("refill", name("c")))])]
 
 
 def effect(value: ast.expr) -> ast.Expr:

@@ -68,6 +68,8 @@ class Unit:
     functions: list[ast.FunctionDef] = field(default_factory=list)
     kinds: dict[Variable, str | None] = field(default_factory=dict)
     assigned: set[str] = field(default_factory=set)
+    payments: list[tuple[ast.Constant, Frame]] = field(default_factory=list)
+    costs: dict[Frame, int] = field(default_factory=dict)
 
     def line(self, span: Span) -> int:
         """Give a span its number, which compiled code carries as its line."""
@@ -109,6 +111,7 @@ class FrameState:
         self.errors: list[str] = []
         self.item_kinds: dict[Variable, str | None] = {}
         self.types: dict[str, str] = {}
+        self.payments: dict[str, ast.Constant] = {}
         self.returns_early = False
         self.is_plain = False
         self._temps = 0
@@ -144,8 +147,11 @@ class FrameState:
         self.uses_budget = self.uses_calls = True
         return emit.name("d")
 
-    def calls_below(self) -> ast.Name:
-        """Read the call levels that are left to a function called from here."""
+    def calls_below(self, callee: Frame) -> ast.Name:
+        """Read the call levels that are left to a function called from here, and pay for it.
+
+        A block with calls pays once, for all of them: the functions it calls do not pay again.
+        """
         known = self.types.get("d")
         if known is None:
             known = self.types["d"] = self.temp()
@@ -153,6 +159,9 @@ class FrameState:
             deep = emit.compare(emit.name(known), "<", emit.constant(0))
             call = emit.call("enter", emit.name("c"), emit.name(known))
             self.body.append(emit.when(deep, [emit.effect(call)]))
+            amount = self.payments[known] = ast.Constant(1, lineno=1, col_offset=0)
+            self.body.extend(emit.payment(amount))
+        self.unit.payments.append((self.payments[known], callee))
         return emit.name(known)
 
     def run(self, function: str, *arguments: ast.expr, node: Any) -> ast.Call:
