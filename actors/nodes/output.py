@@ -24,6 +24,12 @@ _CHAR_BYTES_MAX: Final = 6
 _SCALAR_BYTES_MAX: Final = 26
 """A float of 17 digits with sign, point, exponent and the comma behind it."""
 
+_FLAT_ENTRIES_MAX: Final = 32
+_FLAT_CHARS_MAX: Final = 256
+_FLAT_INT_MAX: Final = 1 << 63
+_FLAT_BYTES_MAX: Final = 128 * 1024
+"""What 32 entries of 256 characters each take at most, with room to spare."""
+
 
 def check_output(value: Any, what: str = "value", *, bytes_max: int = OUTPUT_BYTES_MAX) -> Any:
     """Give ``value`` back if a run may carry it. ``what`` names it in the error."""
@@ -32,9 +38,31 @@ def check_output(value: Any, what: str = "value", *, bytes_max: int = OUTPUT_BYT
         return value
     if kind is str and len(value) * _CHAR_BYTES_MAX < bytes_max:
         return value
+    if kind is dict and bytes_max >= _FLAT_BYTES_MAX and _is_small_and_flat(value):
+        return value
     if _bytes_at_most(value, what, bytes_max) > bytes_max and _json_bytes(value) > bytes_max:
         raise _too_large(what, bytes_max)
     return value
+
+
+def _is_small_and_flat(entries: dict[Any, Any]) -> bool:
+    """Tell quickly whether a map is one of the usual: few entries, none of them a container."""
+    if len(entries) > _FLAT_ENTRIES_MAX:
+        return False
+    for key, value in entries.items():
+        if type(key) is not str or len(key) > _FLAT_CHARS_MAX:
+            return False
+        kind = type(value)
+        is_small = (
+            value is None
+            or kind is bool
+            or (kind is int and -_FLAT_INT_MAX < value < _FLAT_INT_MAX)
+            or (kind is str and len(value) <= _FLAT_CHARS_MAX)
+            or (kind is float and isfinite(value))
+        )
+        if not is_small:
+            return False
+    return True
 
 
 def _bytes_at_most(value: Any, what: str, bytes_max: int) -> int:

@@ -85,3 +85,25 @@ def test_parts_that_are_shared_count_each_time_they_appear() -> None:
     with pytest.raises(PermanentError) as caught:
         check_output(value)
     assert caught.value.reason == "too_large"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"a": None, "b": True, "c": 1, "d": "x" * 256, "e": 1.5},
+        {f"k{n}": "x" * 256 for n in range(33)},
+        {"k" * 257: 1},
+        {"a": 1 << 63},
+        {"a": "x" * 257},
+        {"a": [1]},
+    ],
+)
+def test_maps_pass_whether_small_and_flat_or_not(value: Any) -> None:
+    assert check_output(value) is value
+
+
+@pytest.mark.parametrize("value", [{1: 1}, {"a": float("nan")}, {"a": (1,)}])
+def test_small_maps_are_checked_too(value: Any) -> None:
+    with pytest.raises(PermanentError) as caught:
+        check_output(value)
+    assert caught.value.reason == "not_json"
