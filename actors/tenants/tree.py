@@ -111,8 +111,7 @@ class TenantTree:
         await self._supervisor.drain(DRAIN_SECONDS)
         for executor in executors:
             _give_back(executor)
-        if self._leaving:
-            await asyncio.wait(self._leaving)
+        await asyncio.gather(*self._leaving)
 
     # ── Flows ────────────────────────────────────────────────────────────────────────────────
 

@@ -1,4 +1,4 @@
-"""Dead letters in memory: one per letter id."""
+"""Dead letters in memory: one per tenant and letter id."""
 
 from actors.errors import UnavailableError
 from actors.ports import DeadLetter
@@ -9,7 +9,7 @@ class MemoryDeadLetters:
 
     def __init__(self) -> None:
         self.is_available = True
-        self._parked: dict[str, DeadLetter] = {}
+        self._parked: dict[tuple[str, str], DeadLetter] = {}
 
     @property
     def parked(self) -> list[DeadLetter]:
@@ -20,4 +20,4 @@ class MemoryDeadLetters:
         """Store it; the first one of an id stays."""
         if not self.is_available:
             raise UnavailableError("the bus is away")
-        self._parked.setdefault(letter.letter_id, letter)
+        self._parked.setdefault((letter.tenant, letter.letter_id), letter)

@@ -1,4 +1,4 @@
-"""Results in memory: one per run id, as within the stream's duplicate window."""
+"""Results in memory: one per tenant and run id, as within the stream's duplicate window."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ class MemoryResults:
         self.is_available = True
         self.batches: list[int] = []
         """How many results each call brought."""
-        self._stored: dict[str, PublishedResult] = {}
+        self._stored: dict[tuple[str, str], PublishedResult] = {}
 
     @property
     def stored(self) -> list[PublishedResult]:
@@ -26,4 +26,4 @@ class MemoryResults:
             raise UnavailableError("the bus is away")
         self.batches.append(len(results))
         for published in results:
-            self._stored.setdefault(published.result.run_id, published)
+            self._stored.setdefault((published.tenant, published.result.run_id), published)
