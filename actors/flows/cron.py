@@ -11,6 +11,7 @@ an autumn repeat.
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -79,22 +80,25 @@ class CronSchedule:
     # ── Fixed times: once a day, whatever the clocks do ─────────────────────────────────────────
 
     def _next_fixed(self, instant: int, clock: WallClock) -> int | None:
-        wall: int | None = clock.last_wall_shown(instant)
-        while wall is not None and (wall := self._step(wall, forward=True)) is not None:
+        for wall in self._walls(clock.last_wall_shown(instant), forward=True):
             found, is_shown = clock.first_showing(wall)
             if found > instant and (is_shown or _is_made_up_for(wall)):
                 return found
         return None
 
     def _last_fixed(self, instant: int, clock: WallClock) -> int | None:
-        wall: int | None = clock.last_wall_shown(instant) + 1
-        while wall is not None and (wall := self._step(wall, forward=False)) is not None:
+        for wall in self._walls(clock.last_wall_shown(instant) + 1, forward=False):
             found, is_shown = clock.first_showing(wall)
             if is_shown or _is_made_up_for(wall):
                 return found
         return None
 
     # ── The calendar ────────────────────────────────────────────────────────────────────────────
+
+    def _walls(self, wall: int, *, forward: bool) -> Iterator[int]:
+        while (found := self._step(wall, forward=forward)) is not None:
+            yield found
+            wall = found
 
     def _step(self, wall: int, *, forward: bool) -> int | None:
         cursor = croniter(
