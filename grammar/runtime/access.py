@@ -124,14 +124,20 @@ def store_path(
     """Store a value at the end of a chain whose holders are known."""
     kinds, keys = path
     new = value
+    through_host = passes_host(holders)
     for at in range(len(keys) - 1, -1, -1):
         held = holders[at]
         new = _put(c, held, kinds[at], keys[at], new)
-        if new is held and not isinstance(held, HostMap):
+        if new is held and not through_host:
             break
     else:
         cell[0] = new
     grow(c, cell[0], value)
+
+
+def passes_host(holders: list[Any]) -> bool:
+    """Tell whether a chain passes a host map, which must be told of every change below it."""
+    return any(isinstance(holder, HostMap) for holder in holders)
 
 
 def walk(cell: list[Any], path: tuple[str, tuple[Any, ...]]) -> list[Any]:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from grammar.budget import Budget
-from grammar.runtime.access import store_path, walk
+from grammar.runtime.access import passes_host, store_path, walk
 from grammar.runtime.control import ExitRun
 from grammar.runtime.faults import (
     constant_mutated,
@@ -123,7 +123,7 @@ def change_path(
     holders = walk(cell, (kinds, keys))
     end = [holders[-1]]
     result = _CELL_CALLS[function](c, d, u, end, name, arguments)
-    if end[0] is not holders[-1]:
+    if end[0] is not holders[-1] or passes_host(holders[:-1]):
         store_path(c, cell, (kinds, keys), holders[:-1], end[0])
     return result
 
