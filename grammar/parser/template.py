@@ -1,8 +1,9 @@
 """Reads templates. In: a source text. Out: the syntax tree, text untouched by white space rules.
 
 Refuses (FlowSyntaxError, with the place): text that is not in `template.lark`, a closing tag that
-is not its block's, a path with `..` or `this` after its first key, and deep nesting. Nesting is
-limited here, while nodes are built bottom-up, so that every later walk may recurse.
+is not its block's, a path with `..` or `this` after its first key, too long paths and numbers, and
+deep nesting. Nesting is limited here, while nodes are built bottom-up, so that every later walk
+may recurse.
 """
 
 from __future__ import annotations
@@ -34,6 +35,10 @@ from grammar.template_syntax import (
 
 NESTING_MAX: Final = 48
 """Blocks inside blocks (an `{{else if}}` counts as one), and calls inside calls."""
+
+PATH_PARTS_MAX: Final = 64
+"""Keys and `..` of one path: as deep as data may be."""
+NUMBER_CHARACTERS_MAX: Final = 64
 
 _KEY_ESCAPE: Final = re.compile(r"\\([\\\]])")
 _TAG_NAMES: Final = {
@@ -198,6 +203,8 @@ class _Builder(Transformer[Token, Any]):
 
     def number(self, children: list[Token]) -> Literal:
         token = children[0]
+        if len(token) > NUMBER_CHARACTERS_MAX:
+            _refuse(f"Number too long: the limit is {NUMBER_CHARACTERS_MAX}", _span(token))
         value = float(token) if "." in token else int(token)
         return Literal(value, str(token), _span(token))
 
@@ -268,9 +275,10 @@ def _path(tokens: list[Token], *, is_data: bool) -> Path:
     up = 0
     original = "".join(str(token) if token.type != "ID" else _key(token) for token in tokens)
     span = _span(tokens[0]).until(_span(tokens[-1]))
-    for part in tokens:
-        if part.type != "ID":
-            continue
+    parts = [token for token in tokens if token.type == "ID"]
+    if len(parts) > PATH_PARTS_MAX:
+        _refuse(f"Path too long: the limit is {PATH_PARTS_MAX} keys", span)
+    for part in parts:
         if part not in _CONTEXTS:
             keys.append(_key(part))
         elif keys:

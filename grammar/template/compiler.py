@@ -169,7 +169,7 @@ class _FunctionCompiler:
         value = self._call(node.call, sight)
         self._at(node.call.span)
         if node.is_escaped and self._module.is_html:
-            self._emit.write(load(self._emit.assign(call("escape_html", value))))
+            self._emit.write(load(self._emit.assign(call("escape_html", value, load("budget")))))
             return
         name = self._emit.assign(value)
         is_text = ast.Compare(call("type", load(name)), [ast.Is()], [load("str")])
@@ -177,7 +177,9 @@ class _FunctionCompiler:
         self._emit.write(load(name))
 
     def _text_of(self, name: str) -> ast.stmt:
-        return ast.Assign([ast.Name(name, ast.Store())], call("to_text", load(name)))
+        return ast.Assign(
+            [ast.Name(name, ast.Store())], call("to_text", load(name), load("budget"))
+        )
 
     # ── Values ────────────────────────────────────────────────────────────────────────────────
 

@@ -1,6 +1,7 @@
 """Copies values out of host data. In: a JSON value of the scope. Out: one that shares nothing.
 
-Refuses (HelperFaultError) host maps, which cannot be copied, and nesting past the data limit.
+Refuses (HelperFaultError) what is no JSON value, such as a host map, and nesting past the data
+limit.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ def detach(value: Any, budget: Budget) -> Any:
 
 
 def _copy(value: Any, budget: Budget, levels: int) -> Any:
-    if isinstance(value, HostMap):
-        raise HelperFaultError("A host map is no value; name a key", kind="not_serialisable")
-    if not isinstance(value, dict | list | tuple):
+    if value is None or isinstance(value, str | int | float):
         return value
+    if not isinstance(value, dict | list | tuple):
+        name = "A host map" if isinstance(value, HostMap) else type(value).__name__
+        raise HelperFaultError(f"{name} is no value; name a key", kind="not_serialisable")
     if levels == 0:
         raise HelperFaultError("The value is nested too deeply", kind="limit_depth")
     budget.charge(1 + len(value) // 4)

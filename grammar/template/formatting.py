@@ -13,6 +13,8 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final
 
+from grammar.budget import Budget
+from grammar.errors import BudgetExceededError
 from grammar.values import HostMap
 
 _SPECIAL: Final = re.compile("[&<>\"'`=]")
@@ -27,6 +29,9 @@ _ENTITIES: Final = str.maketrans(
         "=": "&#x3D;",
     }
 )
+CHARACTERS_AN_OPERATION: Final = 16
+"""Characters of built text that count as one operation."""
+BITS_AN_OPERATION: Final = 64
 _PLAIN_FLOAT_MAX: Final = 1e21
 _PLAIN_FLOAT_MIN: Final = 1e-6
 
@@ -40,41 +45,62 @@ class HelperFaultError(Exception):
         self.kind = kind
 
 
-def to_text(value: Any) -> str:
-    """Return the text a tag renders. Raises HelperFaultError for what has none."""
+def claim(characters: int, budget: Budget) -> None:
+    """Pay for a text before it is built. Raises BudgetExceededError, also limit_data_size."""
+    cap = budget.limits.string_bytes
+    if cap is not None and characters > cap:
+        raise BudgetExceededError(
+            f"Text too long: the limit is {cap} bytes", kind="limit_data_size"
+        )
+    budget.charge(characters // CHARACTERS_AN_OPERATION)
+
+
+def to_text(value: Any, budget: Budget) -> str:
+    """Return the text a tag renders. Raises HelperFaultError for what has none.
+
+    Arrays and maps are measured and paid for before their text is built.
+    """
+    if isinstance(value, int) and not isinstance(value, bool):
+        return integer_text(value, budget)
+    if isinstance(value, list | tuple):
+        claim_whole(value, budget)
+        return _array_text(value, budget)
+    return _text_of(value, budget)
+
+
+def _text_of(value: Any, budget: Budget) -> str:
     if isinstance(value, str):
         text = str(value)
     elif value is None:
         text = ""
     elif isinstance(value, bool):
         text = "true" if value else "false"
-    elif isinstance(value, int):
-        text = integer_text(value)
     elif isinstance(value, float):
         text = float_text(value)
-    elif isinstance(value, list | tuple):
-        text = array_text(value)
     else:
-        text = json_text(value)
+        text = json_text(value, budget)
     return text
 
 
-def array_text(value: Sequence[Any]) -> str:
+def _array_text(value: Sequence[Any], budget: Budget) -> str:
     """Return the items' texts joined by commas, nested arrays included."""
-    try:
-        return ",".join(to_text(item) for item in value)
-    except RecursionError:
-        raise HelperFaultError("The value is nested too deeply", kind="limit_depth") from None
+    return ",".join(
+        _array_text(item, budget) if isinstance(item, list | tuple) else to_text(item, budget)
+        for item in value
+    )
 
 
-def escape_html(value: Any) -> str:
+def escape_html(value: Any, budget: Budget) -> str:
     """Return the text of a value with the seven characters escaped that Handlebars escapes."""
-    text = value if type(value) is str else to_text(value)
+    text = value if type(value) is str else to_text(value, budget)
+    if len(text) > CHARACTERS_AN_OPERATION:
+        claim(len(text), budget)
     return text.translate(_ENTITIES) if _SPECIAL.search(text) else text
 
 
-def integer_text(value: int) -> str:
+def integer_text(value: int, budget: Budget) -> str:
     """Return an integer's digits. Raises HelperFaultError past CPython's limit of digits."""
+    budget.charge(value.bit_length() // BITS_AN_OPERATION)
     try:
         return str(int(value))
     except ValueError:
@@ -100,8 +126,9 @@ def float_text(value: float) -> str:
     return f"{mantissa}e{'+' if power > 0 else '-'}{abs(power)}"
 
 
-def json_text(value: Any, indent: int | None = None) -> str:
+def json_text(value: Any, budget: Budget, indent: int | None = None) -> str:
     """Return a value's JSON text, compact unless indented. Raises HelperFaultError."""
+    claim_whole(value, budget, indent or 0)
     separators = (",", ":") if indent is None else (",", ": ")
     try:
         return json.dumps(
@@ -114,10 +141,39 @@ def json_text(value: Any, indent: int | None = None) -> str:
         )
     except (ValueError, TypeError):
         raise HelperFaultError("The value has no JSON form", kind="not_serialisable") from None
-    except RecursionError:
-        raise HelperFaultError("The value is nested too deeply", kind="limit_depth") from None
 
 
 def _refuse(value: object) -> Any:
     name = "a host map" if isinstance(value, HostMap) else type(value).__name__
     raise HelperFaultError(f"{name} cannot be shown whole; name a key", kind="not_serialisable")
+
+
+def claim_whole(value: Any, budget: Budget, indent: int = 0) -> None:
+    """Pay for the JSON text of a value, by levels; escapes in it are not counted.
+
+    Raises BudgetExceededError, also limit_data_size and, past the limit of nesting, limit_depth.
+    """
+    characters, depth = 0, 0
+    level = [value]
+    while level:
+        below: list[Any] = []
+        for item in level:
+            if not isinstance(item, dict | list | tuple):
+                characters += _characters_of(item)
+                continue
+            if depth == budget.limits.data_depth:
+                raise HelperFaultError("The value is nested too deeply", kind="limit_depth")
+            budget.charge(1 + len(item) // 4)
+            characters += 2 + len(item) * (2 + indent * (depth + 1))
+            below.extend(item)
+            if isinstance(item, dict):
+                below.extend(item.values())
+        level, depth = below, depth + 1
+    claim(characters, budget)
+
+
+def _characters_of(value: Any) -> int:
+    """Return how many characters a value's JSON text has at least."""
+    if isinstance(value, str):
+        return 2 + len(value)
+    return 1 + value.bit_length() // 4 if isinstance(value, int) else 3

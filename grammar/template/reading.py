@@ -6,13 +6,13 @@ Refuses (HelperFaultError) to list a host map; everything that is merely missing
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import repeat
 from typing import Any, Final
 
 from grammar.budget import Budget
 from grammar.errors import BudgetExceededError
-from grammar.template.formatting import HelperFaultError
+from grammar.template.formatting import CHARACTERS_AN_OPERATION, HelperFaultError
 from grammar.values import HostMap
 
 MISSES: Final = (KeyError, TypeError, IndexError)
@@ -25,8 +25,8 @@ class Overlay(dict[str, Any]):
 
     __slots__ = ("_below",)
 
-    def __init__(self, below: Mapping[str, Any], own: Mapping[str, Any]) -> None:
-        super().__init__(dict.copy(below) if isinstance(below, dict) else below)
+    def __init__(self, below: dict[str, Any], own: dict[str, Any]) -> None:
+        super().__init__(dict.copy(below))
         self.update(own)
         self._below = below
 
@@ -45,32 +45,33 @@ def read(value: Any, keys: tuple[str, ...]) -> Any:
 
 def read_key(value: Any, key: Any) -> Any:
     """Read one key: of a map, an index or `length` of an array or string, else None."""
+    text = key if type(key) is str else _key_text(key)
+    if text is None:
+        return None
     if isinstance(value, dict):
         try:
-            return value[key if type(key) is str else _key_text(key)]
+            return value[text]
         except KeyError:
             return None
     if isinstance(value, HostMap):
-        return value.get(_key_text(key))
-    if isinstance(value, list | tuple | str):
-        return _read_item(value, key)
+        return value.get(text)
+    return _read_item(value, text) if isinstance(value, list | tuple | str) else None
+
+
+def _key_text(key: Any) -> str | None:
+    """Return the key that a computed value spells; None for what spells none."""
+    if isinstance(key, str):
+        return str(key)
+    if isinstance(key, bool):
+        return "true" if key else "false"
+    if isinstance(key, int | float) and abs(key) < 10**INDEX_DIGITS_MAX and key == int(key):
+        return str(int(key))
     return None
 
 
-def _key_text(key: Any) -> str:
-    if isinstance(key, str):
-        return key
-    if isinstance(key, bool):
-        return "true" if key else "false"
-    if isinstance(key, int) and abs(key) < 10**INDEX_DIGITS_MAX:
-        return str(key)
-    return ""
-
-
-def _read_item(value: Sequence[Any], key: Any) -> Any:
-    if key == "length":
+def _read_item(value: Sequence[Any], text: str) -> Any:
+    if text == "length":
         return len(value)
-    text = _key_text(key)
     if not (text.isascii() and text.isdigit() and len(text) <= INDEX_DIGITS_MAX):
         return None
     index = int(text)
@@ -91,16 +92,12 @@ def truthy_or_zero(value: Any) -> bool:
 
 def each_values(value: Any, budget: Budget, cost: int) -> Sequence[Any]:
     """Return the items `#each` walks over, charged in advance: `cost` operations a turn."""
-    if isinstance(value, dict):
-        items: Sequence[Any] = list(value.values())
-    elif isinstance(value, list | tuple):
-        items = value
-    elif isinstance(value, HostMap):
+    if isinstance(value, HostMap):
         raise HelperFaultError("A host map cannot be listed; name a key", kind="for_not_iterable")
-    else:
+    if not isinstance(value, dict | list | tuple):
         return ()
-    budget.charge(len(items) * cost)
-    return items
+    budget.charge(len(value) * cost)
+    return list(value.values()) if isinstance(value, dict) else value
 
 
 def each_keys(value: Any) -> Sequence[Any]:
@@ -145,8 +142,10 @@ def frame_value(frame: Any, up: int, slot: int) -> Any:
 def indented(pieces: list[str], indent: str, budget: Budget) -> str:
     """Return a partial's text with `indent` before each line, not after the last line's end."""
     text = joined(pieces, budget)
+    breaks = text.count("\n")
+    _check_output(len(text) + breaks * len(indent), budget)
+    budget.charge(1 + breaks + len(text) // CHARACTERS_AN_OPERATION)
     lines = text.split("\n")
-    budget.charge(len(lines))
     last = lines.pop()
     shown = [indent + line for line in lines]
     return "\n".join([*shown, indent + last if last else last])
@@ -154,7 +153,11 @@ def indented(pieces: list[str], indent: str, budget: Budget) -> str:
 
 def joined(pieces: list[str], budget: Budget) -> str:
     """Join rendered pieces. Raises BudgetExceededError before a text past the limit is built."""
-    cap = budget.limits.output_bytes
-    if cap is not None and sum(map(len, pieces)) > cap - budget.output_bytes:
-        raise BudgetExceededError(f"Too much output: the limit is {cap} bytes", kind="limit_output")
+    _check_output(sum(map(len, pieces)), budget)
     return "".join(pieces)
+
+
+def _check_output(characters: int, budget: Budget) -> None:
+    cap = budget.limits.output_bytes
+    if cap is not None and characters > cap - budget.output_bytes:
+        raise BudgetExceededError(f"Too much output: the limit is {cap} bytes", kind="limit_output")

@@ -1,17 +1,18 @@
 """Helpers that compare and combine. In: any values. Out: true or false, never an error.
 
 Values of different types are unequal and in no order, except integers and floats; a boolean is
-no number. Truth is that of `#if`. Refuses nothing; comparing containers is charged by size.
+no number. Truth is that of `#if`. Refuses nothing; comparing text, arrays and maps is charged by
+size.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from grammar.budget import Budget
 from grammar.template.reading import truthy
 
-COMPARED_DEPTH_MAX = 64
+COMPARED_DEPTH_MAX: Final = 64
 
 
 def eq(budget: Budget, left: Any, right: Any) -> bool:
@@ -24,24 +25,24 @@ def ne(budget: Budget, left: Any, right: Any) -> bool:
     return not _equal(budget, left, right, 0)
 
 
-def lt(_budget: Budget, left: Any, right: Any) -> bool:
+def lt(budget: Budget, left: Any, right: Any) -> bool:
     """`lt a b`: a is less than b; both numbers, or both text (by code point)."""
-    return _ordered(left, right) and bool(left < right)
+    return _ordered(budget, left, right) and bool(left < right)
 
 
-def lte(_budget: Budget, left: Any, right: Any) -> bool:
+def lte(budget: Budget, left: Any, right: Any) -> bool:
     """`lte a b`: a is at most b; both numbers, or both text."""
-    return _ordered(left, right) and bool(left <= right)
+    return _ordered(budget, left, right) and bool(left <= right)
 
 
-def gt(_budget: Budget, left: Any, right: Any) -> bool:
+def gt(budget: Budget, left: Any, right: Any) -> bool:
     """`gt a b`: a is greater than b; both numbers, or both text."""
-    return _ordered(left, right) and bool(left > right)
+    return _ordered(budget, left, right) and bool(left > right)
 
 
-def gte(_budget: Budget, left: Any, right: Any) -> bool:
+def gte(budget: Budget, left: Any, right: Any) -> bool:
     """`gte a b`: a is at least b; both numbers, or both text."""
-    return _ordered(left, right) and bool(left >= right)
+    return _ordered(budget, left, right) and bool(left >= right)
 
 
 def both(_budget: Budget, *values: Any) -> bool:
@@ -63,8 +64,9 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _ordered(left: Any, right: Any) -> bool:
+def _ordered(budget: Budget, left: Any, right: Any) -> bool:
     if isinstance(left, str):
+        budget.charge(len(left) // 64)
         return isinstance(right, str)
     return _is_number(left) and _is_number(right)
 
@@ -86,6 +88,9 @@ def _equal(budget: Budget, left: Any, right: Any, depth: int) -> bool:
         )
     if isinstance(left, bool) or isinstance(right, bool):
         return left is right
-    if isinstance(left, str) or _is_number(left) or left is None:
+    if isinstance(left, str):
+        budget.charge(len(left) // 64)
+        return bool(left == right)
+    if _is_number(left) or left is None:
         return bool(left == right)
     return left is right

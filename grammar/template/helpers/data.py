@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from grammar.budget import Budget
-from grammar.template.formatting import HelperFaultError, json_text, to_text
+from grammar.template.formatting import HelperFaultError, claim, json_text, to_text
 from grammar.template.reading import read_key
 
 INDENT_MAX: Final = 8
@@ -18,13 +18,11 @@ def json(budget: Budget, value: Any, indent: Any = None) -> str:
     """`json value [indent]`: JSON text, compact unless indented; a missing value is `null`.
 
     Errors: not_serialisable (a host map, NaN, Infinity), limit_depth, type_mismatch for an
-    indent that is no integer from 0 to 8. Charged by the length of the text.
+    indent that is no integer from 0 to 8, limit_data_size. Charged by the text's length.
     """
     if indent is not None and indent not in range(INDENT_MAX + 1):
         raise HelperFaultError(f"json: indent must be an integer from 0 to {INDENT_MAX}")
-    text = json_text(value, None if indent is None else int(indent))
-    budget.charge(len(text) // 16)
-    return text
+    return json_text(value, budget, None if indent is None else int(indent))
 
 
 def default(_budget: Budget, *values: Any) -> Any:
@@ -40,7 +38,10 @@ def lookup(_budget: Budget, value: Any, key: Any) -> Any:
 def log(budget: Budget, *values: Any, level: Any = "info") -> None:
     """`log value … [level="warn"]`: renders nothing; the line is kept in `Budget.printed`.
 
-    Errors: limit_output, when the printed text passes the limit of output bytes.
+    Errors: limit_output, when the printed text passes the limit of output bytes, limit_data_size.
     """
-    line = " ".join(to_text(value) for value in values)
-    budget.emit(line if level in {"info", None} else f"{to_text(level)}: {line}")
+    texts = [to_text(value, budget) for value in values]
+    if level is not None and level != "info":
+        texts.insert(0, f"{to_text(level, budget)}:")
+    claim(sum(map(len, texts)), budget)
+    budget.emit(" ".join(texts))

@@ -27,8 +27,8 @@ _TOKEN: Final = re.compile(
 _PERCENT: Final = re.compile(r"%([YymdHIMSpBbAajZzF%T])")
 _PERCENT_TOKENS: Final = {
     "Y": "YYYY", "y": "YY", "m": "MM", "d": "DD", "H": "HH", "I": "hh", "M": "mm", "S": "ss",
-    "p": "A", "B": "MMMM", "b": "MMM", "A": "dddd", "a": "ddd", "z": "ZZ", "Z": "z",
-    "j": "DDDD", "F": "YYYY-MM-DD", "T": "HH:mm:ss",
+    "p": "A", "B": "MMMM", "b": "MMM", "A": "dddd", "a": "ddd", "z": "ZZ",
+    "F": "YYYY-MM-DD", "T": "HH:mm:ss",
 }  # fmt: skip
 _MONTHS: Final = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September",
@@ -59,6 +59,7 @@ def format_date(
         return ""
     if not isinstance(pattern, str) or len(pattern) > FORMAT_CHARACTERS_MAX:
         raise HelperFaultError("formatDate: the format must be text, at most 256 characters")
+    budget.charge(len(pattern) // 4)
     moment = _moment("formatDate", value)
     try:
         local = moment.astimezone(_zone(zone))

@@ -11,7 +11,12 @@ from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Any, Final
 
 from grammar.budget import Budget
-from grammar.template.formatting import HelperFaultError, float_text, integer_text
+from grammar.template.formatting import (
+    CHARACTERS_AN_OPERATION,
+    HelperFaultError,
+    float_text,
+    integer_text,
+)
 
 DECIMALS_MAX: Final = 20
 DIGITS_MAX: Final = 400
@@ -103,10 +108,12 @@ def _number(budget: Budget, name: str, value: Any) -> Decimal | str:
     budget.charge(2)
     if value is None or value == "":
         return ""
-    if isinstance(value, str) and _NUMBER.fullmatch(value):
-        return Decimal(value.strip())
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        text = integer_text(value) if isinstance(value, int) else repr(float(value))
+    if isinstance(value, str):
+        budget.charge(len(value) // CHARACTERS_AN_OPERATION)
+        if _NUMBER.fullmatch(value):
+            return Decimal(value.strip())
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        text = integer_text(value, budget) if isinstance(value, int) else repr(float(value))
         if len(text) <= DIGITS_MAX:
             number = Decimal(text)
             return number if number.is_finite() else float_text(float(value))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from grammar.budget import Budget
-from grammar.template.formatting import HelperFaultError, to_text
+from grammar.template.formatting import HelperFaultError, claim, to_text
 
 TRUNCATE_MAX: Final = 1_000_000
 
@@ -46,6 +46,6 @@ def truncate(budget: Budget, value: Any, length: Any, suffix: Any = "...") -> st
 def _text(budget: Budget, name: str, value: Any) -> str:
     if value is not None and not isinstance(value, str | int | float):
         raise HelperFaultError(f"{name}: takes text, not an array or a map")
-    text = to_text(value)
-    budget.charge(len(text) // 16)
+    text = to_text(value, budget)
+    claim(len(text), budget)
     return text
