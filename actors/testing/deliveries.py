@@ -92,11 +92,13 @@ class MemoryEventStream:
         """Messages that nobody has acked or term'd."""
         return len(self._stored)
 
-    def redeliver_unsettled(self) -> None:
-        """Let the ack wait of all that is handed out and unsettled be over."""
+    def redeliver_unsettled(self, *, idle_seconds: float = 0.0) -> None:
+        """Let the ack wait be over of what is unsettled and was not kept alive for so long."""
+        latest = self.clock.monotonic() - idle_seconds
         for delivery in self.handed_out:
             is_last = delivery.num_delivered == self._times[delivery.sequence]
-            if delivery.settlement is None and is_last and delivery.sequence in self._stored:
+            is_open = delivery.settlement is None and delivery.sequence in self._stored
+            if is_open and is_last and delivery.kept_alive_at <= latest:
                 self._give_back(delivery.sequence)
 
     # ── For deliveries and pulls ─────────────────────────────────────────────────────────────

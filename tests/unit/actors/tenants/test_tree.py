@@ -2,96 +2,34 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from dataclasses import replace
+from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from actors.flows.compiled import CompiledFlow
 from actors.kernel.observations import ChildQuarantined
-from actors.kernel.ports import KernelPorts
-from actors.kernel.unit import ChildSnapshot
 from actors.observations import DeploymentApplied
 from actors.outcomes import Settlement
-from actors.ports import InboundRequest, NormalizedEvent
-from actors.tenants.deployment import Deployment
-from actors.tenants.host import TenantHost
+from actors.ports import InboundRequest
 from actors.tenants.tree import (
     DRAIN_SECONDS,
     FLOW_BUDGET,
     QUARANTINE_SECONDS,
     Roles,
-    TreePorts,
 )
-from actors.testing.deliveries import MemoryDeliveries, MemoryEventStream
 from tests.support.builders import (
     Gate,
     Yard,
-    a_flow,
     a_node,
     a_timer,
     a_trigger,
     an_event,
-    by_name,
     gives,
 )
+from tests.support.estate import Estate, deployed, versioned
 
-T = TypeVar("T")
 ACK, NAK = Settlement.ACK, Settlement.NAK
-
-
-@dataclass
-class Provider:
-    """Makes an event of any request."""
-
-    def normalize(self, request: InboundRequest) -> NormalizedEvent:
-        return NormalizedEvent(request.event_type, "webhook", {}, {})
-
-
-class Estate:
-    """A host with a stream per tenant."""
-
-    def __init__(self, yard: Yard, roles: Roles) -> None:
-        self.yard = yard
-        self.streams: dict[str, MemoryEventStream] = {}
-        self.opened: list[str] = []
-        ports = TreePorts(
-            world=yard.stage.world,
-            sinks=yard.sinks,
-            ticks=yard.ticks,
-            find_normalizer=lambda _: Provider(),
-            open_deliveries=self.open_deliveries,
-        )
-        kernel = KernelPorts(yard.clock, lambda: 0.0, yard.observer.observe)
-        self.host = TenantHost(roles, ports, kernel)
-
-    def stream(self, tenant: str = "demo") -> MemoryEventStream:
-        return self.streams.setdefault(tenant, MemoryEventStream(self.yard.clock))
-
-    def open_deliveries(self, tenant: str) -> MemoryDeliveries:
-        self.opened.append(tenant)
-        return self.stream(tenant).open()
-
-    async def until(self, work: Awaitable[T], seconds: float = 120) -> T:
-        task = asyncio.ensure_future(work)
-        await self.yard.clock.advance(seconds)
-        assert task.done()
-        return await task
-
-    async def deploy(self, *deployments: Deployment) -> None:
-        await self.until(self.host.reconcile(deployments), 1)
-
-    async def emit(self, tenant: str = "demo", **fields: Any) -> None:
-        self.stream(tenant).add(an_event(**fields))
-        await self.yard.clock.settle()
-
-    def children(self, tenant: str = "demo") -> dict[str, ChildSnapshot]:
-        (snapshot,) = [s for s in self.host.root.children() if s.name == tenant]
-        return {child.name: child for child in snapshot.children}
-
-    def outputs(self) -> list[Any]:
-        return [published.result.output for published in self.yard.results.stored]
 
 
 Opener = Callable[[Roles], Awaitable[Estate]]
@@ -117,16 +55,6 @@ async def estates(yard: Yard) -> AsyncIterator[Opener]:
 @pytest_asyncio.fixture
 async def estate(estates: Opener) -> Estate:
     return await estates(Roles())
-
-
-def deployed(*flows: CompiledFlow, tenant: str = "demo", revision: str = "r1") -> Deployment:
-    return Deployment(tenant, revision, by_name(*flows))
-
-
-def versioned(version: str, *nodes: Any, name: str = "orders", **fields: Any) -> CompiledFlow:
-    """A flow that gives its version."""
-    nodes = nodes or (a_node("first", gives(version)),)
-    return a_flow(*nodes, name=name, version=version, digest=f"{name}-{version}", **fields)
 
 
 # ── Start ────────────────────────────────────────────────────────────────────────────────────
@@ -252,12 +180,12 @@ async def test_what_an_old_executor_cannot_finish_comes_back_to_the_new_one(
 ) -> None:
     gate = Gate()
     await estate.deploy(deployed(versioned("1", a_node("gate", gate))))
-    for number in range(60):
+    for number in range(120):
         estate.stream().add(an_event(f"evt-{number}"))
     await estate.yard.clock.settle()
     await estate.deploy(deployed(versioned("2"), revision="r2"))
     await estate.yard.clock.advance(40)
-    assert estate.outputs() == ["2"] * 60
+    assert estate.outputs() == ["2"] * 120
     assert estate.stream().unsettled == 0
 
 
