@@ -12,7 +12,7 @@ Refuses to guess: an error without a place says so by having no span.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Literal
 
@@ -164,6 +164,7 @@ class EvaluationError(GrammarError):
         self.functions: tuple[str, ...] = ()
         self.thrown_value: Any = None
         self.called_at: Span | None = None
+        self.candidates: tuple[str, Iterable[str]] | None = None
 
 
 class ValueMismatchError(EvaluationError):

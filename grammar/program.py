@@ -7,7 +7,7 @@ the host, raised by its maps and scopes, pass through untouched.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,13 +15,13 @@ from grammar.budget import DEFAULT_LIMITS, Budget, Limits
 from grammar.compiler.code import CompiledText, compile_tree
 from grammar.compiler.state import Unit
 from grammar.dialect import Dialect
-from grammar.errors import Diagnostic, FlowCheckError, FlowSyntaxError
+from grammar.errors import Diagnostic, EvaluationError, FlowCheckError, FlowSyntaxError
 from grammar.library.catalog import library_table
 from grammar.parser.script import parse_script
 from grammar.resolver.check import resolve
 from grammar.runtime.control import ExitRun, settle_error
 from grammar.runtime.detach import detach
-from grammar.runtime.faults import mismatch, too_many_calls
+from grammar.runtime.faults import add_hint, mismatch, too_many_calls
 from grammar.runtime.linked import LINKED
 from grammar.runtime.locate import frames_of
 from grammar.runtime.unit import RuntimeUnit
@@ -70,8 +70,8 @@ class Program:
     """A compiled script or condition. Immutable, and safe to run from many tasks at once."""
 
     __slots__ = (
-        "_cost", "_entry", "_is_condition", "_is_light", "_is_plain", "_limits", "_unit", "name",
-        "names", "source",
+        "_cost", "_entry", "_is_condition", "_is_light", "_is_plain", "_limits", "_unit",
+        "_variables", "name", "names", "source",
     )  # fmt: skip
 
     def __init__(
@@ -87,6 +87,7 @@ class Program:
         self._cost = text.cost
         self._is_condition = is_condition
         self._is_plain = text.is_plain
+        self._variables = text.variables
         cap = limits.operations
         self._is_light = not text.uses_budget and (cap is None or text.cost <= cap)
 
@@ -145,7 +146,13 @@ class Program:
             settled.functions = settled.functions or tuple(names)
         if settled.span is None:
             settled.locate(Span(0, 0, 1, 1), self.source)
+        add_hint(settled, self._known(settled))
         return settled
+
+    def _known(self, error: EvaluationError) -> Iterable[str]:
+        if error.kind == "variable_not_found":
+            return self._variables
+        return (name for name, _ in self._unit.functions)
 
 
 def compile_script(

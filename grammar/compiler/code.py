@@ -83,6 +83,8 @@ class CompiledText:
     cost: int
     uses_budget: bool
     mutates_this: bool
+    variables: frozenset[str]
+    """Every name that is a variable somewhere: for suggestions."""
     is_plain: bool
     """The result is surely JSON data of its own."""
 
@@ -119,6 +121,7 @@ def compile_tree(tree: Script, source: SourceText, unit: Unit) -> CompiledText:
         cost=main.cost,
         uses_budget=main.uses_budget,
         mutates_this=found.mutates_this,
+        variables=frozenset(item.name for item in found.uses.values()),
         is_plain=main.is_plain and not main.returns_early,
     )
 

@@ -215,18 +215,21 @@ def _pieces(s: str, separator: str, count: int | None) -> list[str]:
 
 def to_chars(c: Budget, _d: int, s: str) -> Any:
     """`to_chars(s) -> array` of chars."""
+    c.charge(len(s) // 2)
     return sized(c, [Char(item) for item in s])
 
 
-def chars(_c: Budget, _d: int, s: str, start: int = 0, count: int | None = None) -> Any:
+def chars(c: Budget, _d: int, s: str, start: int = 0, count: int | None = None) -> Any:
     """`chars(s[, start[, len]])`. For `for`: the chars of that part."""
     first, last = slice_of(len(s), start, count)
+    c.charge((last - first) // 2)
     return Steps([Char(item) for item in s[first:last]])
 
 
-def chars_range(_c: Budget, _d: int, s: str, span: Range) -> Any:
+def chars_range(c: Budget, _d: int, s: str, span: Range) -> Any:
     """`chars(s, range)`. For `for`: the chars of that part."""
     first, last = range_of(len(s), span)
+    c.charge((last - first) // 2)
     return Steps([Char(item) for item in s[first:last]])
 
 

@@ -24,6 +24,7 @@ from grammar.runtime.text import display
 from grammar.values import Char, Range, Steps
 
 MISSING: Final = object()
+_CATCH_COST: Final = 20
 
 
 class ExitRun(Exception):  # noqa: N818 - the end of a run, not a fault
@@ -153,11 +154,12 @@ def settle_error(error: Exception) -> EvaluationError | None:
     return None
 
 
-def caught(_c: Budget, error: Exception, unit: Any) -> EvaluationError:
+def caught(c: Budget, error: Exception, unit: Any) -> EvaluationError:
     """Take an error into a `catch`. Raises it again when it is the host's own."""
     settled = settle_error(error)
     if settled is None:
         raise error
+    c.charge(_CATCH_COST)
     frames = frames_of(error)
     if frames and settled.span is None:
         settled.locate(frames[-1].span, frames[-1].unit.source)

@@ -13,6 +13,7 @@ from grammar.errors import BudgetExceededError, EvaluationError, ValueMismatchEr
 from grammar.values import Char, Function, HostMap, Range, Steps
 
 _SUGGESTIONS: Final = 1
+_PUT: Final = "unknown function `{name}`: put `fn {name}` into scripts/"
 _NAMES: Final[dict[type, str]] = {
     type(None): "()", bool: "bool", int: "i64", float: "f64", str: "string", Char: "char",
     list: "array", dict: "map", Function: "Fn", Steps: "iterator",
@@ -38,24 +39,38 @@ def signature(name: str, arguments: Iterable[Any]) -> str:
 
 
 def no_function(name: str, arguments: Iterable[Any], known: Iterable[str] = ()) -> EvaluationError:
-    """Build function_not_found, with the closest known name as its hint."""
+    """Build function_not_found, which `add_hint` completes."""
     shown = signature(name, arguments)
-    close = difflib.get_close_matches(name, list(known), n=_SUGGESTIONS)
-    hint = f"did you mean `{close[0]}`?" if close and close[0] != name else None
-    return ValueMismatchError(
-        f"Function not found: {shown}", kind="function_not_found", hint=hint,
-        details={"function": shown},
-    )  # fmt: skip
+    error = ValueMismatchError(
+        f"Function not found: {shown}", kind="function_not_found", details={"function": shown}
+    )
+    error.candidates = (name, known)
+    return error
 
 
 def no_variable(name: str, known: Iterable[str] = ()) -> EvaluationError:
-    """Build variable_not_found, with the closest known name as its hint."""
-    close = difflib.get_close_matches(name, [str(item) for item in known], n=_SUGGESTIONS)
-    hint = f"did you mean `{close[0]}`?" if close else None
-    return EvaluationError(
-        f"Variable not found: {name}", kind="variable_not_found", hint=hint,
-        details={"variable": name},
-    )  # fmt: skip
+    """Build variable_not_found, which `add_hint` completes."""
+    error = EvaluationError(
+        f"Variable not found: {name}", kind="variable_not_found", details={"variable": name}
+    )
+    error.candidates = (name, known)
+    return error
+
+
+def add_hint(error: EvaluationError, known: Iterable[str] = ()) -> None:
+    """Name the closest known name, once an error leaves the script: the search is slow."""
+    if error.candidates is None or error.hint is not None:
+        return
+    name, names = error.candidates
+    pool = {str(item) for item in (*names, *known)} - {name}
+    error.candidates = None
+    if name in names:
+        return
+    close = difflib.get_close_matches(name, sorted(pool), n=_SUGGESTIONS)
+    hints = [f"did you mean `{item}`?" for item in close]
+    if error.kind == "function_not_found" and name.isidentifier():
+        hints.append(f"or put `fn {name}` into scripts/" if hints else _PUT.format(name=name))
+    error.hint = " ".join(hints) or None
 
 
 def mismatch(actual: Any, expected: str) -> EvaluationError:

@@ -218,6 +218,7 @@ def is_in(c: Budget, a: Any, b: Any) -> bool:
         c.charge(1 + len(b) // 64)
         return a in b
     if type(b) is list:
+        c.charge(1 + len(b) // 2)
         return any(equal(c, a, item) for item in b)
     if isinstance(b, dict) and type(a) is str:
         return a in b
