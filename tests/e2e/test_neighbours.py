@@ -96,13 +96,15 @@ async def test_healthy_tenant_completes_beside_endless_raising_and_poisoned_ones
     assert set(statuses["raising"]) == {("failed", "script.thrown")}
 
 
-async def wait_statuses(given: dict[str, str], tenant: str, count: int) -> list[tuple[str, str]]:
+async def wait_statuses(
+    given: dict[str, str], tenant: str, count: int
+) -> list[tuple[str, str | None]]:
     subject = f"greentic.events.dev.{tenant}.order.created.result"
     async with asyncio.timeout(60):
         while True:
             results = await read_stream(given, f"EVENTS-dev-T-{tenant}", subject)
             if len(results) >= count:
-                return [(r["status"], r["error"] and r["error"]["code"]) for r in results]
+                return [(r["status"], (r["error"] or {}).get("code")) for r in results]
             await asyncio.sleep(0.2)
 
 
