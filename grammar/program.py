@@ -29,30 +29,50 @@ from grammar.span import SourceText, Span
 
 
 @dataclass(frozen=True, slots=True)
-class FunctionLibrary:
-    """Functions of shared texts, for `compile_script`."""
+class _Part:
+    """One shared text, compiled but not loaded: each library loads its own copy."""
 
-    units: tuple[RuntimeUnit, ...] = ()
+    place: SourceText
+    text: CompiledText
+    places: Mapping[tuple[str, int], Span]
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionLibrary:
+    """Functions of shared texts, for `compile_script`. Immutable: `merge` gives a new one."""
+
+    parts: tuple[_Part, ...] = ()
     functions: Mapping[tuple[str, int], Callable[..., Any]] = field(default_factory=dict)
-    places: Mapping[tuple[str, int], tuple[SourceText, Span]] = field(default_factory=dict)
-    mutates_this: bool = False
+
+    @property
+    def mutates_this(self) -> bool:
+        """Whether any of the functions may change what it is called on."""
+        return any(part.text.mutates_this for part in self.parts)
 
     def merge(self, *others: FunctionLibrary) -> FunctionLibrary:
-        """Join libraries. Raises FlowCheckError when two define the same function."""
-        functions = dict(self.functions)
-        places = dict(self.places)
-        units = list(self.units)
-        for other in others:
-            for key, (source, span) in other.places.items():
-                if key in places:
-                    raise _twice(key, places[key], (source, span))
-                places[key] = (source, span)
-                functions[key] = other.functions[key]
-            units += other.units
-        for unit in units:
-            unit.functions = {**functions, **unit.functions}
-        mutates = self.mutates_this or any(other.mutates_this for other in others)
-        return FunctionLibrary(tuple(units), functions, places, mutates)
+        """Join libraries, whose functions may then call each other.
+
+        Raises FlowCheckError, naming both places, when two define the same function.
+        """
+        return _linked((*self.parts, *(part for other in others for part in other.parts)))
+
+
+def _linked(parts: tuple[_Part, ...]) -> FunctionLibrary:
+    table = library_table(Dialect.SCRIPT)
+    known: dict[tuple[str, int], tuple[SourceText, Span]] = {}
+    functions: dict[tuple[str, int], Callable[..., Any]] = {}
+    units: list[RuntimeUnit] = []
+    for part in parts:
+        for key, span in part.places.items():
+            if key in known:
+                raise _twice(key, known[key], (part.place, span))
+            known[key] = (part.place, span)
+        unit = _load(part.place, part.text, table, None, Dialect.SCRIPT)
+        functions.update(unit.functions)
+        units.append(unit)
+    for unit in units:
+        unit.functions = functions
+    return FunctionLibrary(parts, functions)
 
 
 def _twice(
@@ -178,15 +198,13 @@ def compile_functions(
     source: str, *, name: str, limits: Limits = DEFAULT_LIMITS
 ) -> FunctionLibrary:
     """Compile a shared text: function definitions only. Raises as `compile_script`."""
-    place, text, table = _compiled(source, name, None, limits, (Dialect.SCRIPT, False))
+    place, text, _ = _compiled(source, name, None, limits, (Dialect.SCRIPT, False))
     if text.tree_statements:
         raise FlowSyntaxError(
             "Only function definitions may stand in a shared text",
             span=text.tree_statements[0], source=place, hint="wrap it in `fn name() { … }`",
         )  # fmt: skip
-    unit = _load(place, text.compiled, table, None, Dialect.SCRIPT)
-    places = {key: (place, span) for key, span in text.places.items()}
-    return FunctionLibrary((unit,), dict(unit.functions), places, text.compiled.mutates_this)
+    return _linked((_Part(place, text.compiled, text.places),))
 
 
 def compile_text(  # noqa: PLR0913 - the two flags are what the front door's verbs stand for

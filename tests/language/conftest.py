@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from grammar import Budget, GrammarError, compile_condition, compile_script
+from grammar import Budget, GrammarError, Limits, compile_condition, compile_script
 
 SEPARATOR = "----"
 
@@ -73,7 +73,8 @@ class FlowItem(pytest.Item):
     def runtest(self) -> None:
         assert self._want is not None, "a case needs `#=>` or `#!`"
         kind, want = self._want
-        budget = Budget()
+        limits = Limits(wall_ms=None)
+        budget = Budget(limits)
         compiler = compile_condition if self._condition else compile_script
         source = "\n".join(self._script)
         try:

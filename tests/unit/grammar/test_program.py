@@ -148,6 +148,18 @@ def test_libraries_call_each_other_after_a_merge() -> None:
     assert compile_script("one()", library=one.merge(two)).run({}) == 3
 
 
+def test_a_merge_leaves_the_libraries_it_joins_alone() -> None:
+    base = compile_functions("fn one() { two() }", name="one.rhai")
+    blue = base.merge(compile_functions("fn two() { 'blue' }", name="blue.rhai"))
+    red = base.merge(compile_functions("fn two() { 'red' }", name="red.rhai"))
+    assert [compile_script("one()", library=item).run({}) for item in (blue, red)] == [
+        "blue",
+        "red",
+    ]
+    with pytest.raises(EvaluationError):
+        compile_script("one()", library=base).run({})
+
+
 def test_merge_names_both_places_of_a_duplicate() -> None:
     one = compile_functions("fn same(a) { 1 }", name="one.rhai")
     two = compile_functions("\nfn same(b) { 2 }", name="two.rhai")
