@@ -138,7 +138,7 @@ def _text(document: dict[str, Any], field: str, chars_max: int) -> str:
         raise InvalidEventError(field, "must be a non-empty string")
     if len(value) > chars_max:
         raise InvalidEventError(field, f"is longer than {chars_max} characters")
-    if any("\ud800" <= char <= "\udfff" for char in value):
+    if not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value):
         raise InvalidEventError(field, "must be valid Unicode")
     return value
 

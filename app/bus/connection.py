@@ -22,6 +22,7 @@ from nats.aio.subscription import Subscription as NativeSubscription
 
 from actors.errors import UnavailableError
 from actors.ports import Observer
+from app.bus.client import QuickClient
 from app.bus.observations import BusConnected, BusDisconnected, BusTroubled
 from app.bus.wire import Received, build_frame
 
@@ -87,7 +88,7 @@ class Bus:
         self._observer = observer
         self._jitter = random.Random()  # noqa: S311 - spreads reconnects, hides nothing
         self._inbox_prefix = f"_INBOX.{secrets.token_hex(8)}"
-        self._client = Client()
+        self._client: Client = QuickClient()
         self._connected = asyncio.Event()
         self._is_closing = False
         self._is_replacing = False
@@ -272,7 +273,7 @@ class Bus:
     async def _is_replaced(self) -> bool:
         """Try once, after a pause."""
         await asyncio.sleep(self._jitter.uniform(BACKOFF_FIRST_SECONDS, BACKOFF_MAX_SECONDS))
-        self._client = Client()
+        self._client = QuickClient()
         try:
             await self._open_client()
             for subscription in self._subscriptions:
