@@ -7,6 +7,7 @@ everything that is not in LANGUAGE.md, and everything beyond its limits. No I/O,
 from __future__ import annotations
 
 from grammar.budget import DEFAULT_LIMITS, Budget, Limits
+from grammar.conformance import CaseOutcome, run_case
 from grammar.errors import (
     BudgetExceededError,
     Diagnostic,
@@ -16,6 +17,7 @@ from grammar.errors import (
     GrammarError,
     ValueMismatchError,
 )
+from grammar.printer import format_script
 from grammar.program import (
     FunctionLibrary,
     Program,
@@ -31,6 +33,7 @@ __all__ = [
     "DEFAULT_LIMITS",
     "Budget",
     "BudgetExceededError",
+    "CaseOutcome",
     "Diagnostic",
     "EvaluationError",
     "FlowCheckError",
@@ -48,4 +51,6 @@ __all__ = [
     "compile_functions",
     "compile_script",
     "compile_template",
+    "format_script",
+    "run_case",
 ]

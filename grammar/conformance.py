@@ -14,7 +14,7 @@ from typing import Any, Final
 from grammar.budget import Budget, Limits
 from grammar.dialect import Dialect
 from grammar.errors import EvaluationError, GrammarError
-from grammar.program import Program, compile_text
+from grammar.program import CONDITION, SCRIPT, Mode, Program, compile_text
 from grammar.values import Char, Function, Range
 
 _DEPTH_MAX: Final = 300
@@ -25,9 +25,9 @@ _LIMITS: Final = {
     "ops": "operations", "str": "string_bytes", "arr": "array_elements", "map": "map_entries",
     "calls": "call_levels", "vars": "variables", "fns": "functions",
 }  # fmt: skip
-_DIALECTS: Final = {
-    "eval": Dialect.RHAI, "expr": Dialect.RHAI, "compile": Dialect.RHAI,
-    "script": Dialect.SCRIPT, "branch": Dialect.CONDITION,
+_MODES: Final = {
+    "eval": Mode(Dialect.RHAI), "compile": Mode(Dialect.RHAI),
+    "expr": Mode(Dialect.RHAI, is_expression=True), "script": SCRIPT, "branch": CONDITION,
 }  # fmt: skip
 
 
@@ -67,11 +67,9 @@ def _limits(named: Mapping[str, Any]) -> Limits:
 
 
 def _compile(case: Mapping[str, Any], limits: Limits) -> Program:
-    mode = case["mode"]
     return compile_text(
         case["script"], name=str(case["id"]), library=None, limits=limits,
-        dialect=_DIALECTS[mode], is_expression=mode in ("expr", "branch"),
-        is_condition=mode == "branch",
+        mode=_MODES[case["mode"]],
     )  # fmt: skip
 
 

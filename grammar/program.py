@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from grammar.budget import DEFAULT_LIMITS, Budget, Limits
 from grammar.compiler.code import CompiledText, compile_tree
@@ -26,6 +26,19 @@ from grammar.runtime.linked import LINKED
 from grammar.runtime.locate import frames_of
 from grammar.runtime.unit import RuntimeUnit
 from grammar.span import SourceText, Span
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """How a text is read, and what it must give."""
+
+    dialect: Dialect
+    is_expression: bool = False
+    is_condition: bool = False
+
+
+SCRIPT: Final = Mode(Dialect.SCRIPT)
+CONDITION: Final = Mode(Dialect.CONDITION, is_expression=True, is_condition=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +193,7 @@ def compile_script(
     limits: Limits = DEFAULT_LIMITS,
 ) -> Program:  # fmt: skip
     """Compile a script. Raises FlowSyntaxError, FlowCheckError."""
-    return compile_text(source, name=name, library=library, limits=limits, dialect=Dialect.SCRIPT)
+    return compile_text(source, name=name, library=library, limits=limits, mode=SCRIPT)
 
 
 def compile_condition(
@@ -188,17 +201,14 @@ def compile_condition(
     limits: Limits = DEFAULT_LIMITS,
 ) -> Program:  # fmt: skip
     """Compile a condition: one expression, whose result must be a bool or unit (false)."""
-    return compile_text(
-        source, name=name, library=library, limits=limits, dialect=Dialect.CONDITION,
-        is_expression=True, is_condition=True,
-    )  # fmt: skip
+    return compile_text(source, name=name, library=library, limits=limits, mode=CONDITION)
 
 
 def compile_functions(
     source: str, *, name: str, limits: Limits = DEFAULT_LIMITS
 ) -> FunctionLibrary:
     """Compile a shared text: function definitions only. Raises as `compile_script`."""
-    place, text, _ = _compiled(source, name, None, limits, (Dialect.SCRIPT, False))
+    place, text, _ = _compiled(source, name, None, limits, SCRIPT)
     if text.tree_statements:
         raise FlowSyntaxError(
             "Only function definitions may stand in a shared text",
@@ -207,15 +217,14 @@ def compile_functions(
     return _linked((_Part(place, text.compiled, text.places),))
 
 
-def compile_text(  # noqa: PLR0913 - the two flags are what the front door's verbs stand for
-    source: str, *, name: str, library: FunctionLibrary | None, limits: Limits, dialect: Dialect,
-    is_expression: bool = False, is_condition: bool = False,
-) -> Program:  # fmt: skip
-    """Compile a text in any dialect; the front door has a verb for each use."""
-    place, text, table = _compiled(source, name, library, limits, (dialect, is_expression))
-    unit = _load(place, text.compiled, table, library, dialect)
+def compile_text(
+    source: str, *, name: str, library: FunctionLibrary | None, limits: Limits, mode: Mode
+) -> Program:
+    """Compile a text in any mode; the front door has a verb for each use."""
+    place, text, table = _compiled(source, name, library, limits, mode)
+    unit = _load(place, text.compiled, table, library, mode.dialect)
     assert unit.entry is not None  # noqa: S101 - loading sets it
-    return Program(unit, text.compiled, unit.entry, limits=limits, is_condition=is_condition)
+    return Program(unit, text.compiled, unit.entry, limits=limits, is_condition=mode.is_condition)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,16 +236,16 @@ class _Text:
 
 def _compiled(
     source: str, name: str, library: FunctionLibrary | None, limits: Limits,
-    mode: tuple[Dialect, bool],
+    mode: Mode,
 ) -> tuple[SourceText, _Text, Any]:  # fmt: skip
     place = SourceText(name, source)
     _check_source(place, limits)
-    dialect, is_expression = mode
+    dialect = mode.dialect
     table = library_table(dialect)
     tree = parse_script(place, dialect)
     found = resolve(
         tree, place, limits=limits, dialect=dialect, mutators=table.mutators,
-        is_expression=is_expression,
+        is_expression=mode.is_expression,
     )  # fmt: skip
     found.mutates_this = found.mutates_this or (library is not None and library.mutates_this)
     unit = Unit(found, dialect, table.mutators)
