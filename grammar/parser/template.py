@@ -14,7 +14,7 @@ from functools import cache
 from typing import Any, Final, NoReturn
 
 from lark import Lark, Token, Transformer
-from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
+from lark.exceptions import UnexpectedInput, UnexpectedToken
 
 from grammar.errors import FlowSyntaxError
 from grammar.span import SourceText, Span
@@ -42,14 +42,14 @@ NUMBER_CHARACTERS_MAX: Final = 64
 
 _KEY_ESCAPE: Final = re.compile(r"\\([\\\]])")
 _TAG_NAMES: Final = {
-    "$END": "the end of the text",
     "ELSE": "`{{else}}`",
     "OPEN_ELSE": "`{{else …}}`",
     "OPEN_END": "a closing tag",
-    "CLOSE": "the end of the tag",
+    "CLOSE": "end of the tag",
     "CLOSE_RAW": "`}}}`",
 }
 _CONTEXTS: Final = frozenset({"..", ".", "this"})
+_TEXTS: Final = frozenset({"TEXT", "SLASHED", "ESCAPED"})
 _NO_BLOCK: Final = frozenset({"ELSE", "OPEN_ELSE", "OPEN_END"})
 
 
@@ -87,7 +87,7 @@ def _explain(fault: UnexpectedInput, source: SourceText) -> FlowSyntaxError:
     hint = None
     if isinstance(fault, UnexpectedToken) and fault.token.type in _NO_BLOCK:
         message = f"{_TAG_NAMES[fault.token.type]} has no open block here"
-    elif start == len(source.text):
+    elif "}}" not in source.text[start:] and not rest.startswith("{{"):
         message, hint = "The text ends inside a tag or block", "close it with `}}` or `{{/name}}`"
     elif rest.startswith(("{{#>", "{{#*", "{{*", "{{{{")):
         message = "Partial blocks, decorators and raw blocks are not supported"
@@ -95,11 +95,8 @@ def _explain(fault: UnexpectedInput, source: SourceText) -> FlowSyntaxError:
     elif rest.startswith("{{!"):
         message, hint = "The comment does not end", "close it with `}}`, or `--}}` after `{{!--`"
     else:
-        message = f"Unexpected {_shown(fault, rest)} in a tag"
-    length = len(fault.token) if isinstance(fault, UnexpectedToken) else 1
-    return FlowSyntaxError(
-        message, span=source.span(start, start + max(1, length)), source=source, hint=hint
-    )
+        message = f"Unexpected {_shown(fault, rest)}"
+    return FlowSyntaxError(message, span=source.span(start, start + 1), source=source, hint=hint)
 
 
 def _is_end(fault: UnexpectedInput) -> bool:
@@ -107,10 +104,10 @@ def _is_end(fault: UnexpectedInput) -> bool:
 
 
 def _shown(fault: UnexpectedInput, rest: str) -> str:
-    if isinstance(fault, UnexpectedCharacters):
-        return f"`{rest[:1]}`"
-    token = fault.token if isinstance(fault, UnexpectedToken) else rest
-    return _TAG_NAMES.get(getattr(token, "type", ""), f"`{str(token).strip()}`")
+    """Name what stands there: a token of tags by its name or text, else one character."""
+    if isinstance(fault, UnexpectedToken) and fault.token.type not in _TEXTS:
+        return _TAG_NAMES.get(fault.token.type, f"`{str(fault.token).strip()}`")
+    return _TAG_NAMES["CLOSE"] if rest.startswith(("}}", "~}}")) else f"`{rest[:1]}`"
 
 
 def _span(token: Token) -> Span:

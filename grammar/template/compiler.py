@@ -162,7 +162,8 @@ class _FunctionCompiler:
                 self._output(node, sight)
             elif isinstance(node, Partial):
                 self._partial(node, sight)
-            elif isinstance(node, Block):
+            else:
+                assert isinstance(node, Block)  # noqa: S101 - trimming dropped the comments
                 self._block(node, sight)
 
     def _output(self, node: Output, sight: _Sight) -> None:

@@ -48,11 +48,8 @@ def block_kind(block: Block) -> str:
 
 
 def pushes_context(block: Block) -> bool:
-    """Tell whether a block's body has a context of its own; `#with this` keeps its."""
-    kind = block_kind(block)
-    if kind == "with":
-        return not is_this(block.call.params[0])
-    return kind in {"each", "section"}
+    """Tell whether the body of a `#with` has a context of its own; `#with this` keeps its."""
+    return not is_this(block.call.params[0])
 
 
 def is_this(node: Expression) -> bool:
