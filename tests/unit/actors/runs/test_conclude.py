@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from actors.errors import UnavailableError
 from actors.observations import RunFinished
 from actors.outcomes import (
     Cancelled,
@@ -196,6 +197,22 @@ async def test_a_sink_that_is_away_is_tried_again_until_it_is_back(yard: Yard, a
     assert len(yard.results.stored) == 1
     assert yard.records.stored
     assert len(yard.letters.parked) == 1
+
+
+async def test_a_sink_that_is_away_is_tried_ever_more_rarely(yard: Yard) -> None:
+    tried: list[float] = []
+
+    class Away(MemoryResults):
+        async def publish_all(self, results: Sequence[PublishedResult]) -> None:
+            tried.append(round(yard.clock.monotonic(), 1))
+            raise UnavailableError("the bus is away")
+
+    yard.results = Away()
+    work = asyncio.ensure_future(conclude(yard, FinishedRun(a_run(yard), Completed(1))))
+    await yard.clock.advance(22)
+    assert tried == [0.0, 0.1, 0.3, 0.7, 1.5, 3.1, 6.3, 11.3, 16.3, 21.3]
+    work.cancel()
+    await asyncio.wait({work})
 
 
 # ── Stopping ─────────────────────────────────────────────────────────────────────────────────

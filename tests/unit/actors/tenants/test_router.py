@@ -16,6 +16,7 @@ from actors.kernel.supervisor import Supervisor
 from actors.kernel.unit import DrainReport
 from actors.observations import DeliveryUnwanted
 from actors.outcomes import Settlement
+from actors.ports import Deliveries
 from actors.runs.request import RunRequest
 from actors.tenants.deployment import Deployment
 from actors.tenants.router import (
@@ -63,12 +64,19 @@ class Post:
             executors[flow.name] = ActorRef(flow.name, mailbox=box, clock=self.yard.clock)
         return Routes(table, executors)
 
-    async def start(self, *flows: CompiledFlow, capacity: int = 64, **activated: int) -> None:
+    async def start(
+        self,
+        *flows: CompiledFlow,
+        capacity: int = 64,
+        deliveries: Deliveries | None = None,
+        **activated: int,
+    ) -> None:
         self.in_force.current = self.routes(*flows, capacity=capacity, **activated)
         yard = self.yard
 
         def build(_: object) -> DeliveryRouter:
-            ports = RouterPorts(yard.stream.open(), yard.letters, yard.observer, yard.clock)
+            pull = deliveries or yard.stream.open()
+            ports = RouterPorts(pull, yard.letters, yard.observer, yard.clock)
             return DeliveryRouter("demo", self.in_force, ports)
 
         await self.root.start()
@@ -266,6 +274,7 @@ async def test_what_is_in_flight_is_kept_alive_until_it_is_settled(post: Post, y
     yard.stream.add(an_event("evt-2"))
     await yard.clock.advance(60)
     assert delivery.times_kept_alive == 12
+    assert yard.stream.handed_out[1].times_kept_alive == 11  # too young at the first look
     assert yard.clock.monotonic() - delivery.kept_alive_at < 2 * KEEP_ALIVE_EVERY_SECONDS
     post.settle_all()
     heard = delivery.times_kept_alive
@@ -310,6 +319,36 @@ async def test_a_drain_dispatches_what_was_pulled_just_before(post: Post, yard: 
     post.settle_all()
     await yard.clock.settle()
     assert (await draining).is_complete
+
+
+class SlowDeliveries:
+    """Has deliveries in hand when it is closed, as a pull that is decoding has."""
+
+    def __init__(self, *deliveries: MemoryDelivery) -> None:
+        self.decoded = asyncio.Event()
+        self._deliveries = deliveries
+
+    async def pull(self, messages_max: int) -> Sequence[MemoryDelivery]:
+        await self.decoded.wait()
+        taken, self._deliveries = self._deliveries, ()
+        return taken
+
+    async def close(self) -> None:
+        pass
+
+
+async def test_a_drain_waits_for_a_pull_with_deliveries_in_hand(post: Post, yard: Yard) -> None:
+    deliveries = SlowDeliveries(yard.delivered())
+    await post.start(ORDERS, deliveries=deliveries)
+    draining = post.remove()
+    await yard.clock.settle()
+    assert not draining.done()
+    deliveries.decoded.set()
+    await yard.clock.settle()
+    post.settle_all()
+    await yard.clock.settle()
+    assert (await draining).is_complete
+    assert yard.settlements() == {"evt-1": [ACK]}
 
 
 async def test_a_stop_gives_back_what_no_flow_was_told_of(post: Post, yard: Yard) -> None:

@@ -16,6 +16,7 @@ from actors.observations import TimerFired
 from actors.ports import Clock
 from actors.tenants.scheduler import (
     CATCH_UP_TICKS_MAX,
+    NAP_SECONDS_MAX,
     ON_TIME_SECONDS,
     SchedulerActor,
     SchedulerPorts,
@@ -168,6 +169,8 @@ async def test_a_scheduler_that_stood_still_repeats_no_tick_of_the_others(
     paused.going.set()
     await yard.clock.advance(120)
     assert belfry.ticks() == [60, 120, 180, 240, 300, 360, 420, 480]
+    # It asked what had been fired meanwhile, and did not even try again.
+    assert all(seen.late_ms <= ON_TIME_SECONDS * 1000 for seen in yard.observer.of(TimerFired))
 
 
 @pytest.mark.parametrize(
@@ -185,6 +188,14 @@ async def test_ticks_missed_by_all_are_judged_by_the_trigger(
     paused.going.set()
     await yard.clock.advance(60)
     assert belfry.ticks() == expected
+
+
+async def test_a_wall_clock_that_is_set_is_noticed_within_a_nap(belfry: Belfry, yard: Yard) -> None:
+    await belfry.start("one", a_flow(triggers=(a_timer("0 6 * * *"),)))
+    await yard.clock.advance(1)
+    yard.clock._epoch_ms += 6 * HOUR_MS - 40_000
+    await yard.clock.advance(NAP_SECONDS_MAX)
+    assert belfry.ticks() == [6 * 3600]
 
 
 async def test_a_restarted_scheduler_goes_on_from_the_last_stored_tick(
