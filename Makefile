@@ -24,6 +24,7 @@ check: setup
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy app actors grammar tests
 	$(BIN)/lint-imports
+	$(BIN)/greentic-events docs --output docs --check
 
 test: setup
 	$(BIN)/pytest -q -n $(WORKERS) --dist loadgroup
@@ -43,7 +44,7 @@ $(VENV)/.bench: $(STAMP)
 	@touch $@
 
 docs: setup
-	$(BIN)/python -m app.cli.main docs --output docs
+	$(BIN)/greentic-events docs --output docs
 
 clean:
 	rm -rf $(VENV) build dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache *.egg-info

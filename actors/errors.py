@@ -75,7 +75,7 @@ class InvalidEventError(ActorsError):
 
 
 class InvalidSubjectError(ActorsError):
-    """A subject is not one of SPEC 2, or a name cannot be a single subject token."""
+    """A subject is not one of ours (SPEC 2), or a name cannot be a single subject token."""
 
     code = "actors.invalid_subject"
 

@@ -15,6 +15,7 @@ import typer
 from actors.errors import ActorsError
 from app.bundle.problems import Problem
 from app.bundle.report import as_document, as_text
+from app.cli.docs import docs_command
 from app.cli.doctor import doctor_command
 from app.cli.event import event_app
 from app.cli.exit_codes import INTERNAL, INTERRUPTED, OK, exit_code_of
@@ -63,6 +64,7 @@ def build_app() -> typer.Typer:
     app.add_typer(flow_app(), name="flow")
     app.add_typer(event_app(), name="event")
     app.command("doctor")(doctor_command)
+    app.command("docs", hidden=True)(docs_command)
     return app
 
 
