@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from app.http.corked import CorkedTransport
 from app.http.problems import Problem
 
 _TOO_LARGE = Problem(431, "http.head_too_large", "The headers are too large", "Send fewer headers.")
@@ -51,7 +52,8 @@ class LimitedHttpProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take a client in, or turn it away."""
-        super().connection_made(cast("asyncio.Transport", transport))  # uvloop's is no subclass
+        corked = CorkedTransport(cast("asyncio.Transport", transport), self.loop)
+        super().connection_made(cast("asyncio.Transport", corked))
         if len(self.connections) > self._limits.connections_max:
             self._refuse(_TOO_MANY)
         else:
