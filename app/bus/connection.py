@@ -238,6 +238,10 @@ class Bus:
 
     def _choose_server(self, servers: list[Server], _info: dict[str, Any]) -> tuple[Server, float]:
         """Take the servers in turn, with pauses that grow and that no two clients share."""
+        transport = self._client._transport  # noqa: SLF001
+        if transport is not None:
+            # A server that died during its greeting leaves a socket that the library forgets.
+            transport.close()  # type: ignore[no-untyped-call]
         server = min(servers, key=lambda candidate: candidate.reconnects)
         doublings = min(server.reconnects, BACKOFF_DOUBLINGS_MAX)
         pause = min(BACKOFF_FIRST_SECONDS * 2**doublings, BACKOFF_MAX_SECONDS)

@@ -10,6 +10,7 @@ from actors.events import Event
 from actors.outcomes import Settlement
 from actors.ports import Envelope
 from app.bus.observations import BusConnected
+from app.control.limits import StreamLimits
 from tests.support.bus_rig import PATIENCE_SECONDS, TENANT, BusRig, a_rig
 from tests.support.nats_server import KillableServer
 
@@ -63,7 +64,9 @@ async def test_killed_server_loses_nothing_acknowledged_and_pulls_go_on(
     killable_server: KillableServer, fresh_env: str
 ) -> None:
     endpoint = killable_server.endpoint
-    async with a_rig(endpoint, fresh_env, deadline_seconds=20) as rig:
+    # What was on its way to us when the server died comes again after its ack wait.
+    limits = StreamLimits(ack_wait_seconds=2)
+    async with a_rig(endpoint, fresh_env, limits=limits, deadline_seconds=20) as rig:
         traffic = Traffic(rig)
         publishing = asyncio.ensure_future(traffic.publish())
         pulling = asyncio.ensure_future(traffic.pull())
