@@ -45,7 +45,7 @@ class JetStreamContinuations:
         """Store it; the same run id and attempt again is one continuation."""
         run_id = continuation.run_id
         target = work_run_subject(self._env, tenant, run_id)
-        pairs = [(MESSAGE_ID, f"{run_id}:{continuation.attempt}"), JSON_CONTENT]
+        pairs = [(MESSAGE_ID, f"{tenant}:{run_id}:{continuation.attempt}"), JSON_CONTENT]
         subject = target
         if continuation.due_ms > self._clock.now_ms():
             subject = work_schedule_subject(self._env, tenant, run_id)

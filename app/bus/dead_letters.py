@@ -34,7 +34,7 @@ class JetStreamDeadLetters:
         future = await self._publisher.publish_when_room(
             dead_letter_subject(self._env, letter.tenant),
             encode_letter(letter),
-            build_headers(((MESSAGE_ID, letter.letter_id), JSON_CONTENT)),
+            build_headers(((MESSAGE_ID, f"{letter.tenant}:{letter.letter_id}"), JSON_CONTENT)),
         )
         await wait_all([future])
 

@@ -47,7 +47,7 @@ class JetStreamRunRecords:
                 await self._publisher.publish_when_room(
                     subject,
                     data,
-                    build_headers(((MESSAGE_ID, message_id), JSON_CONTENT)),
+                    build_headers(((MESSAGE_ID, f"{subject}:{message_id}"), JSON_CONTENT)),
                 )
                 for subject, mine in flows.items()
                 for message_id, data in build_messages(mine)
