@@ -25,7 +25,9 @@ class AsyncConfig(BaseModel):
     model_config = STRICT
 
     flow: str
+    """A flow of the same tenant."""
     payload: Any = "{{payload}}"
+    """That run's payload."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,9 @@ class Condition(BaseModel):
     model_config = STRICT
 
     expression: str
+    """A program of one expression that gives true or false."""
     next: str
+    """A node, or a reserved target."""
 
 
 class BranchConfig(BaseModel):
@@ -36,6 +38,7 @@ class BranchConfig(BaseModel):
     model_config = STRICT
 
     conditions: list[Condition] = Field(min_length=1, max_length=CONDITIONS_MAX)
+    """Tried in this order, at most 100."""
     default: str | None = None
     """Where to go when none is true."""
 

@@ -24,6 +24,7 @@ class ErrorConfig(BaseModel):
     model_config = STRICT
 
     message: Any = "the flow ended in an error"
+    """A text; anything else is shown as JSON."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,9 @@ class EventConfig(BaseModel):
     model_config = STRICT
 
     event_type: str
+    """Dotted lower-case tokens; not `….result`, `timer.…`, `email.…` or `twilio.…`."""
     payload: Any = None
+    """Any JSON value."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,11 +26,13 @@ class Flow2FlowConfig(BaseModel):
     model_config = STRICT
 
     target_flow: str
+    """A flow of the same tenant."""
     input: Any = "{{payload}}"
     """The sub-flow's payload; without it this event's own."""
     pass_context: bool = False
     """True: the sub-flow sees this run's names too."""
     wait_for_completion: bool = True
+    """False: the sub-flow starts as a run of its own."""
 
 
 @dataclass(frozen=True, slots=True)

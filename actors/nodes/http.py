@@ -41,8 +41,11 @@ class BasicAuth(BaseModel):
     model_config = STRICT
 
     type: Literal["basic"]
+    """Which kind of `auth` it is."""
     username: str
+    """The user's name."""
     password: str
+    """The user's password."""
 
 
 class BearerAuth(BaseModel):
@@ -51,7 +54,9 @@ class BearerAuth(BaseModel):
     model_config = STRICT
 
     type: Literal["bearer"]
+    """Which kind of `auth` it is."""
     token: str
+    """Printable ASCII."""
 
 
 class HttpConfig(BaseModel):
@@ -62,14 +67,19 @@ class HttpConfig(BaseModel):
     url: str
     """Absolute, http or https. Values of a query belong in `query`, which encodes them."""
     method: str = "GET"
+    """GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS."""
     headers: dict[str, str | int | float | bool | None] = Field(default_factory=dict)
+    """Null leaves a header out."""
     query: dict[str, Any] | str | None = None
+    """A map, or one tag that gives one; a list repeats its name, null is left out."""
     body: Any = None
     """Text is sent as it is; anything else as JSON, or as a form if its content type says so."""
     auth: Annotated[BasicAuth | BearerAuth, Field(discriminator="type")] | None = None
+    """Makes the `Authorization` header, unless `headers` has one."""
     timeout: TimeoutMs = NODE_TIMEOUT_MS_MAX
     """Milliseconds to the whole answer."""
     retry: RetryPolicy | None = None
+    """This version takes `max_retries: 0` only."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,9 @@ class HttpResponseConfig(BaseModel):
     model_config = STRICT
 
     status: int | str = ANSWER_STATUS_DEFAULT
+    """From 200 to 599; a text is a template of one."""
     headers: dict[str, str | int | float | bool | None] = Field(default_factory=dict)
+    """Null leaves a header out."""
     body: Any = None
     """Text is sent as it is, anything else as JSON."""
 

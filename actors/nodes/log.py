@@ -29,6 +29,7 @@ class LogConfig(BaseModel):
     message: Any
     """A text; anything else is shown as JSON."""
     level: Literal["debug", "info", "warn", "warning", "error"] = "info"
+    """`warn` is `warning`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,9 +35,13 @@ class RetryPolicy(BaseModel):
     model_config = STRICT
 
     max_retries: int = Field(default=0, ge=0, le=RETRIES_MAX)
+    """How often after the first time."""
     backoff: Literal["fixed", "linear", "exponential"] = "exponential"
+    """How the pause grows from one time to the next."""
     initial_ms: int = Field(default=RETRY_DELAY_MS_MIN, ge=RETRY_DELAY_MS_MIN)
+    """The first pause."""
     max_ms: int = Field(default=RETRY_DELAY_MS_MAX, ge=RETRY_DELAY_MS_MIN, le=RETRY_DELAY_MS_MAX)
+    """The longest pause."""
 
 
 def read_model(

@@ -28,7 +28,9 @@ class StateConfig(BaseModel):
     model_config = STRICT
 
     action: Literal["get", "set", "delete"]
+    """What to do."""
     key: str
+    """A text of 1 to 256 bytes."""
     value: Any = None
     """For `set`. Null forgets nothing: it is a value."""
     output: str | None = None

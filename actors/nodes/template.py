@@ -30,11 +30,13 @@ class TemplateConfig(BaseModel):
     model_config = STRICT
 
     template: str | None = None
+    """The template itself."""
     template_file: str | None = None
     """A file of the bundle, `templates/receipt.hbs`."""
     data: dict[str, Any] | str | None = None
     """Further names; a text must be one tag that yields a map."""
     escape: Literal["none", "html"] | None = None
+    """By default `html` for a file named `….html.hbs`, else `none`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,7 +124,9 @@ class TimerOptions(Section):
     """The options of ``events-timer`` (SPEC 6)."""
 
     enabled: bool = True
+    """Whether timers fire at all."""
     timezone: Timezone = "UTC"
+    """For timers of tenants that have no `timezone` of their own: an IANA name."""
 
 
 def check_section(

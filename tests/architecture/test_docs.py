@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from actors.testing.ids import CountingIds
 from actors.testing.local import LocalRun, LocalWorld, run_locally
 from app.bundle.reading import Bundle, inspect_bundle
 from app.cli.docs import PAGES, stale_pages
+from app.cli.docs_models import model_rows, models_within
 from app.cli.main import run as run_command
 from app.system import SystemClock
 from app.worker.http_caller import HttpxCaller
@@ -125,6 +127,13 @@ def test_docs_are_not_written_into_a_folder_that_is_not_there(tmp_path: Path) ->
     assert not list(tmp_path.iterdir())
 
 
+def test_every_key_of_a_node_is_explained() -> None:
+    for spec in CATALOG:
+        for model in (spec.config, *models_within(spec.config)):
+            unexplained = [row[0] for row in model_rows(model) if not row[-1]]
+            assert not unexplained, f"{spec.type}: {model.__name__}"
+
+
 # ── Flows that the documentation shows ───────────────────────────────────────────────────────
 
 
@@ -183,6 +192,28 @@ def test_a_shown_flow_gives_what_the_page_says(shown: Shown, bundle: Bundle) -> 
     assert [item.flow for item in run.started] == [
         shown.says[key] for key in ("starts",) if key in shown.says
     ]
+
+
+def test_flows_page_names_every_code_of_a_failed_run() -> None:
+    page = (ROOT / "docs" / "flows.md").read_text(encoding="utf-8")
+    codes = set(run_codes())
+    assert len(codes) > 20
+    assert not {code for code in codes if f"`{code}`" not in page}
+
+
+def run_codes() -> Iterator[str]:
+    """Codes as the code spells them: reasons of node errors, and of RunError itself."""
+    for path in [*(ROOT / "actors").rglob("*.py"), *(ROOT / "app").rglob("*.py")]:
+        if "testing" in path.parts:
+            continue
+        text = path.read_text(encoding="utf-8")
+        constants = dict(re.findall(r"^(_[A-Z_]+): Final = \"([a-z_.]+)\"", text, re.MULTILINE))
+        yield from re.findall(r"\breason=\"([a-z_.]+)\"", text)
+        yield from re.findall(r"\bRunError\(\"([a-z_.]+)\"", text)
+        for name in re.findall(
+            r"\breason=(_[A-Z_]+)\b|check_headers\(\w+\[.*?\], (_[A-Z_]+)", text
+        ):
+            yield constants[name[0] or name[1]]
 
 
 async def run_shown(shown: Shown, bundle: Bundle) -> LocalRun:
