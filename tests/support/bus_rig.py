@@ -96,9 +96,7 @@ class BusRig:
 
     async def ack_pending(self) -> int:
         """How many events the server has handed out that are not settled."""
-        info = await JetStreamAdmin(self.bus).consumer_info(
-            self.events_stream, names.FLOWS_DURABLE
-        )
+        info = await JetStreamAdmin(self.bus).consumer_info(self.events_stream, names.FLOWS_DURABLE)
         assert info is not None
         return info.ack_pending
 
