@@ -3,12 +3,14 @@
 import asyncio
 import json
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
 from actors.events import Event
 from actors.nodes.catalog import CATALOG
@@ -18,6 +20,7 @@ from actors.testing.local import LocalRun, LocalWorld, run_locally
 from app.bundle.reading import Bundle, inspect_bundle
 from app.cli.docs import PAGES, stale_pages
 from app.cli.docs_models import model_rows, models_within
+from app.cli.main import build_app
 from app.cli.main import run as run_command
 from app.system import SystemClock
 from app.worker.http_caller import HttpxCaller
@@ -103,6 +106,43 @@ def test_decisions_are_numbered_without_a_gap() -> None:
 def test_a_page_names_no_address_of_a_machine(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert not re.findall(r"(?<![\w.])/(?:home|root|work|tmp|Users)/", text)
+
+
+# ── Commands ─────────────────────────────────────────────────────────────────────────────────
+
+
+def shown_commands() -> list[str]:
+    pages = [ROOT / "README.md", ROOT / "docs" / "cli.md", ROOT / "deploy" / "README.md"]
+    blocks = [
+        block
+        for page in pages
+        for block in re.findall(r"^```sh\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+    ]
+    text = "\n".join(blocks).replace("\\\n", " ")
+    return re.findall(r"greentic-events (.+)", text)
+
+
+@pytest.mark.parametrize("text", shown_commands())
+def test_a_shown_command_has_the_options_it_is_shown_with(text: str) -> None:
+    words = shlex.split(text)
+    command: Any = typer.main.get_command(build_app())
+    while hasattr(command, "commands"):
+        command = command.commands[words.pop(0)]
+    command.make_context(text, words)  # raises for what the command does not take
+
+
+def test_every_command_is_on_the_page_of_commands() -> None:
+    page = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    shown = set(re.findall(r"^\| `([a-z]+(?: [a-z]+)?)", page, re.MULTILINE))
+    assert shown == set(command_names(typer.main.get_command(build_app()), ""))
+
+
+def command_names(group: Any, prefix: str) -> Iterator[str]:
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from command_names(command, f"{name} ")
+        elif not command.hidden:
+            yield f"{prefix}{name}"
 
 
 # ── Generated pages ──────────────────────────────────────────────────────────────────────────
