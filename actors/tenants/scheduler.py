@@ -134,9 +134,12 @@ class SchedulerActor(Actor[Never]):
 def choose_ticks(timer: Timer, done_ms: int, now_ms: int) -> list[int]:
     """Choose what to fire of all ticks in (done, now], by the trigger's `misfire` (SPEC 12.5).
 
-    Ticks older than the catch-up window are never fired; the newest may simply be on time.
+    Where even the first of them is on time nothing was missed, and all are fired. Ticks older
+    than the catch-up window never are.
     """
-    policy = timer.schedule.misfire
+    first_ms = timer.cron.next_after(done_ms)
+    is_on_time = first_ms is not None and now_ms - first_ms <= ON_TIME_SECONDS * _MS
+    policy = "all" if is_on_time else timer.schedule.misfire
     window_seconds = ON_TIME_SECONDS if policy == "skip" else timer.schedule.catch_up_seconds
     oldest_ms = max(done_ms + 1, now_ms - int(window_seconds * _MS))
     ticks_max = CATCH_UP_TICKS_MAX if policy == "all" else 1

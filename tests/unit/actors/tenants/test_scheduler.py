@@ -285,3 +285,9 @@ def test_all_is_not_endless_and_prefers_the_latest() -> None:
     ticks = chosen("* * * * * *", MIDNIGHT_MS, now_ms, misfire="all")
     assert len(ticks) == CATCH_UP_TICKS_MAX
     assert ticks == list(range(now_ms - 999_000, now_ms + 1, 1000))
+
+
+@pytest.mark.parametrize("misfire", ["skip", "last", "all"])
+def test_ticks_of_a_short_delay_are_all_fired_whatever_the_misfire(misfire: str) -> None:
+    ticks = chosen("* * * * * *", 10_000, 13_200, misfire=misfire)
+    assert ticks == [11_000, 12_000, 13_000]
