@@ -20,7 +20,7 @@ from grammar.errors import (
     ValueMismatchError,
 )
 from grammar.parser.template import parse_template
-from grammar.span import SourceText
+from grammar.span import SourceText, Span
 from grammar.template import reading
 from grammar.template.checker import Checker, Reads, Unit
 from grammar.template.compiler import (
@@ -133,6 +133,8 @@ class Template:
         if line is not None:
             source, span = self._compiled.places[line - 1]
             error.locate(span, source)
+        elif error.span is None:  # the text as a whole: too much of it
+            error.locate(Span(0, 0, 1, 1), SourceText(self.name, self.source))
         return error
 
 
