@@ -75,9 +75,10 @@ SOUP = (
 )  # fmt: skip
 
 texts = st.text(st.characters(codec=None, exclude_categories=[]), max_size=12)
+NUMBERS = (10**400, -(10**4_290), 2**63, 0, 1_772_362_805, 1_772_362_805_000)
 numbers = st.one_of(
     st.integers(),
-    st.sampled_from([10**400, -(10**4_290), 2**63, 0, 1_772_362_805, 1_772_362_805_000]),
+    st.integers(0, len(NUMBERS) - 1).map(NUMBERS.__getitem__),
     st.floats(),
 )
 scalars = st.one_of(
@@ -94,13 +95,13 @@ keys = st.one_of(st.sampled_from(["a", "b", "c", "x", "y", "length", "0"]), text
 odd_keys = st.one_of(
     keys, st.integers(), st.none(), st.booleans(), st.floats(), st.tuples(st.integers())
 )
+# Drawn by number: hypothesis writes out what it samples from, again and again.
+LARGE = (nested(64), nested(65), nested(200), nested(5, width=5), "x" * 70_000, "\n" * 3_000)
 odd_values = st.one_of(
     st.builds(Drawer),
     st.builds(object),
     st.binary(max_size=3),
-    st.sampled_from(
-        [nested(64), nested(65), nested(200), nested(5, width=5), "x" * 70_000, "\n" * 3_000]
-    ),
+    st.integers(0, len(LARGE) - 1).map(LARGE.__getitem__),
 )
 values = st.recursive(
     st.one_of(scalars, scalars, scalars, odd_values),
