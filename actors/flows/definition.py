@@ -133,7 +133,8 @@ class TimerTrigger(BaseModel):
     timezone: str | None = None
     """IANA name; without it the timer provider's option, UTC by default."""
     misfire: Literal["skip", "last", "all"] = "last"
-    overlap: Literal["skip", "queue", "allow", "cancel"] = "skip"
+    overlap: Literal["skip", "queue", "allow", "cancel"] | None = None
+    """What a tick does while the run of an earlier one goes on; this version has `allow`."""
     jitter: int | float | str | None = None
     filter: str | None = None
 

@@ -118,8 +118,8 @@ def _check_timer_name(flow: str, path: DocumentPath) -> Iterator[Diagnostic]:
 
 
 def _check_later(trigger: TimerTrigger, path: DocumentPath) -> Iterator[Diagnostic]:
-    if trigger.overlap != "skip":
-        message = f"overlap: {trigger.overlap}: this version only has 'skip'"
+    if trigger.overlap not in (None, "allow"):
+        message = f"overlap: {trigger.overlap}: this version only has 'allow': every tick runs"
         yield Diagnostic("error", "flow.not_yet", (*path, "overlap"), message)
     if trigger.jitter:
         message = "jitter: this version does not have it yet"

@@ -20,7 +20,7 @@ from app.bootstrap.bus_side import BusSide
 from app.bootstrap.deploy import Deployer, Providers
 from app.bootstrap.options import StartOptions
 from app.bootstrap.reload import Reloader
-from app.bundle.problems import errors_of
+from app.bundle.problems import bundle_error, errors_of
 from app.bundle.reading import Bundle
 from app.bus.connection import Bus, BusSettings
 from app.bus.server import EmbeddedServer
@@ -172,6 +172,9 @@ class Program:
             bundle = await self._deployer.read()
             if self.bundle is not None and bundle.revision == self.bundle.revision:
                 return
+            if broken := errors_of(bundle.problems):
+                # At the start the other flows run without it; here the old one goes on instead.
+                raise bundle_error(broken)
             await self._deploy(bundle)
         except AppError as error:
             _log.error("bundle.refused", error_code=error.code, reason=str(error))

@@ -99,7 +99,7 @@ def _whereabouts(program: Program, options: StartOptions, settings: Settings) ->
         "url": None if program.public is None else program.public.url,
         "admin": None if program.admin is None else program.admin.url,
         "nats": program.nats_url,
-        "data": str(options.data_dir),
+        "data": str(options.data_dir) if options.bus is None else None,
         "env": settings.env,
         "pid": os.getpid(),
         "bundle": None if bundle is None else bundle.name,
@@ -117,5 +117,6 @@ def _announce(where: dict[str, Any], *, as_json: bool) -> None:
     if where["url"] is not None:
         say(f"  webhooks  {where['url']}/events/webhook/TENANT/EVENT_TYPE")
     say(f"  admin     {where['admin']}/metrics")
-    say(f"  nats      {where['nats']}  (credentials in {where['data']}/nats.json)")
+    credentials = "" if where["data"] is None else f"  (credentials in {where['data']}/nats.json)"
+    say(f"  nats      {where['nats']}{credentials}")
     say("Ctrl-C ends it.")

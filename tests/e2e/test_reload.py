@@ -52,3 +52,15 @@ async def test_broken_bundle_changes_nothing_and_is_reported(tmp_path: Path) -> 
             while "bundle.refused" not in log.read_text():
                 await asyncio.sleep(0.05)
         assert (await post(program, "order.created")).text == "old"
+
+
+async def test_broken_flow_leaves_its_old_version_in_force(tmp_path: Path) -> None:
+    bundle = write_bundle(tmp_path / "bundle", {"echo": FLOW.format(version=1, text="old")})
+    log = tmp_path / "log"
+    async with running_program(bundle, log) as program:
+        broken = FLOW.format(version=2, text="new").replace("target: say", "target: nobody")
+        write_bundle(bundle, {"echo": broken})
+        async with asyncio.timeout(30):
+            while "bundle.refused" not in log.read_text():
+                await asyncio.sleep(0.05)
+        assert (await post(program, "order.created")).text == "old"

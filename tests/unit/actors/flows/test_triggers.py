@@ -107,7 +107,12 @@ def test_bad_zone_gets_a_hint(flow: Flow, findings: Examine) -> None:
 
 @pytest.mark.parametrize(
     ("more", "key"),
-    [({"overlap": "queue"}, "overlap"), ({"jitter": 30}, "jitter"), ({"jitter": "5s"}, "jitter")],
+    [
+        ({"overlap": "queue"}, "overlap"),
+        ({"overlap": "skip"}, "overlap"),
+        ({"jitter": 30}, "jitter"),
+        ({"jitter": "5s"}, "jitter"),
+    ],
 )
 def test_what_a_later_version_brings_is_an_error(
     flow: Flow, findings: Examine, more: dict[str, Any], key: str
@@ -116,8 +121,8 @@ def test_what_a_later_version_brings_is_an_error(
     assert (finding.code, finding.path) == ("flow.not_yet", ("triggers", 0, key))
 
 
-def test_no_jitter_and_skipping_are_fine(flow: Flow, findings: Examine) -> None:
-    assert findings(flow(triggers=[{**TIMER, "jitter": 0, "overlap": "skip"}])) == []
+def test_no_jitter_and_overlapping_are_fine(flow: Flow, findings: Examine) -> None:
+    assert findings(flow(triggers=[{**TIMER, "jitter": 0, "overlap": "allow"}])) == []
 
 
 @pytest.mark.parametrize("kind", ["webhook", "setup"])
