@@ -234,6 +234,8 @@ class _Builder(Transformer[Token, Any]):
 
 def _closed(*children: Any) -> Block:
     opening, call, names, closing, body, *after, (close_strip, close_head) = children
+    if isinstance(call.head, Call):
+        _refuse("A block cannot be named by a call", call.head.span)
     if call.head.original != close_head.original:
         _refuse(
             f"`{{{{/{close_head.original}}}}}` closes `{{{{#{call.head.original}}}}}`",

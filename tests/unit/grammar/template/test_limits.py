@@ -124,8 +124,8 @@ def test_errors_name_the_place_in_the_source() -> None:
         compiled.render({"a": []})
     assert "--> mail:2:7" in caught.value.render()
     with pytest.raises(BudgetExceededError) as output:
-        compile_template("{{a}}").render({"a": "x" * 70_000})
-    assert output.value.span is None
+        compile_template("{{a}}", name="mail").render({"a": "x" * 70_000})
+    assert "--> mail:1:1" in output.value.render()
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from grammar import FlowSyntaxError, Limits, compile_template
         ("{{#if a}}{{else}}{{else}}{{/if}}", "`{{else}}` has no open block here", 18, None),
         ("{{#if a}}{{/unless}}", "`{{/unless}}` closes `{{#if}}`", 13, "write `{{/if}}`"),
         ("{{^a}}{{/b}}", "`{{/b}}` closes `{{#a}}`", 10, "write `{{/a}}`"),
+        ("{{#(if a)}}b{{/if}}", "A block cannot be named by a call", 5, None),
         ("{{}}", "Unexpected end of the tag", 3, None),
         ("{{{a}}", "Unexpected end of the tag", 5, None),
         ("{{a %}}", "Unexpected `%`", 5, None),
