@@ -14,6 +14,9 @@ from watchfiles import Change, awatch
 QUIET_MS: Final = 300
 """An editor writes a file in several steps; changes this close together are one."""
 
+FIRST_LOOK_MS: Final = 2000
+"""How long after the watch began the files are compared once with what was read before it."""
+
 SUFFIXES: Final = (".ygtc", ".yaml", ".yml", ".json", ".toml", ".rhai", ".hbs", ".gmap", ".gtpack")
 
 
@@ -44,8 +47,18 @@ class Reloader:
             await self._reload()
 
     async def _follow_files(self) -> None:
-        async for _ in awatch(self._root, watch_filter=self._concerns, debounce=QUIET_MS):
-            self._wanted.set()
+        # What changed before the watch was there is found by one look after it began.
+        has_looked = False
+        async for changes in awatch(
+            self._root,
+            watch_filter=self._concerns,
+            debounce=QUIET_MS,
+            rust_timeout=FIRST_LOOK_MS,
+            yield_on_timeout=True,
+        ):
+            if changes or not has_looked:
+                self._wanted.set()
+            has_looked = True
 
     def _concerns(self, _: Change, path: str) -> bool:
         return path.endswith(SUFFIXES) and not Path(path).is_relative_to(self._data_dir)
