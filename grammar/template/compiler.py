@@ -15,6 +15,7 @@ from typing import Final
 from grammar.span import SourceText, Span
 from grammar.template.checker import DATA_NAMES, Unit
 from grammar.template.emitter import OUT, Emitter, call, constant, load
+from grammar.template.formatting import CHARACTERS_UNPAID
 from grammar.template.helpers.catalog import KEYWORDS, HelperSpec
 from grammar.template.naming import (
     as_path,
@@ -169,18 +170,18 @@ class _FunctionCompiler:
     def _output(self, node: Output, sight: _Sight) -> None:
         value = self._call(node.call, sight)
         self._at(node.call.span)
-        if node.is_escaped and self._module.is_html:
-            self._emit.write(load(self._emit.assign(call("escape_html", value, load("budget")))))
-            return
         name = self._emit.assign(value)
-        is_text = ast.Compare(call("type", load(name)), [ast.Is()], [load("str")])
-        self._emit.add(ast.If(ast.UnaryOp(ast.Not(), is_text), [self._text_of(name)], []))
+        convert = "to_text"
+        is_other: ast.expr = ast.Compare(call("type", load(name)), [ast.IsNot()], [load("str")])
+        if node.is_escaped and self._module.is_html:
+            # Only short texts are searched here: searching a long one has to be paid for.
+            convert = "escape_html"
+            size = call("len", load(name))
+            is_long: ast.expr = ast.Compare(size, [ast.Gt()], [constant(CHARACTERS_UNPAID)])
+            is_other = ast.BoolOp(ast.Or(), [is_other, is_long, call("find_special", load(name))])
+        text = call(convert, load(name), load("budget"))
+        self._emit.add(ast.If(is_other, [ast.Assign([_store(name)], text)], []))
         self._emit.write(load(name))
-
-    def _text_of(self, name: str) -> ast.stmt:
-        return ast.Assign(
-            [ast.Name(name, ast.Store())], call("to_text", load(name), load("budget"))
-        )
 
     # ── Values ────────────────────────────────────────────────────────────────────────────────
 
@@ -262,7 +263,11 @@ class _FunctionCompiler:
         self._branch(condition, (node.body, inner), (node.otherwise, sight))
 
     def _condition(self, node: Block, kind: str, value: ast.expr, sight: _Sight) -> ast.expr:
-        test: ast.expr = call("truthy_or_zero" if kind == "with" else "truthy", value)
+        if kind == "with":
+            return call("truthy_or_zero", value)
+        value = load(self._emit.assign(value))
+        is_text = ast.Compare(call("type", value), [ast.Is()], [load("str")])
+        test: ast.expr = ast.IfExp(is_text, value, call("truthy", value))
         for _, option in node.call.hash:
             zero = call("truthy", self._value(option, sight))
             test = ast.IfExp(zero, call("truthy_or_zero", value), test)

@@ -17,21 +17,23 @@ from grammar.budget import Budget
 from grammar.errors import BudgetExceededError
 from grammar.values import HostMap
 
-_SPECIAL: Final = re.compile("[&<>\"'`=]")
-_ENTITIES: Final = str.maketrans(
-    {
-        "&": "&amp;",
-        "<": "&lt;",
-        ">": "&gt;",
-        '"': "&quot;",
-        "'": "&#x27;",
-        "`": "&#x60;",
-        "=": "&#x3D;",
-    }
+find_special: Final = re.compile("[&<>\"'`=]").search
+_ENTITIES: Final = (
+    ("&", "&amp;"),
+    ("<", "&lt;"),
+    (">", "&gt;"),
+    ('"', "&quot;"),
+    ("'", "&#x27;"),
+    ("`", "&#x60;"),
+    ("=", "&#x3D;"),
 )
+"""`&` first: the others write one."""
 CHARACTERS_AN_OPERATION: Final = 16
 """Characters of built text that count as one operation."""
 BITS_AN_OPERATION: Final = 64
+CHARACTERS_UNPAID: Final = 32
+"""The length up to which a text is escaped as part of its tag."""
+SMALL: Final = 2**63
 _PLAIN_FLOAT_MAX: Final = 1e21
 _PLAIN_FLOAT_MIN: Final = 1e-6
 
@@ -60,6 +62,8 @@ def to_text(value: Any, budget: Budget) -> str:
 
     Arrays and maps are measured and paid for before their text is built.
     """
+    if type(value) is int and -SMALL < value < SMALL:
+        return str(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return integer_text(value, budget)
     if isinstance(value, list | tuple):
@@ -92,10 +96,15 @@ def _array_text(value: Sequence[Any], budget: Budget) -> str:
 
 def escape_html(value: Any, budget: Budget) -> str:
     """Return the text of a value with the seven characters escaped that Handlebars escapes."""
+    if type(value) is int:
+        return to_text(value, budget)
     text = value if type(value) is str else to_text(value, budget)
-    if len(text) > CHARACTERS_AN_OPERATION:
+    if len(text) > CHARACTERS_UNPAID:
         claim(len(text), budget)
-    return text.translate(_ENTITIES) if _SPECIAL.search(text) else text
+    if find_special(text):
+        for mark, entity in _ENTITIES:
+            text = text.replace(mark, entity)
+    return text
 
 
 def integer_text(value: int, budget: Budget) -> str:

@@ -37,6 +37,7 @@ from grammar.template.formatting import (
     CHARACTERS_AN_OPERATION,
     HelperFaultError,
     escape_html,
+    find_special,
     to_text,
 )
 from grammar.template.helpers.catalog import HELPERS
@@ -130,11 +131,11 @@ class Template:
         else:
             error = BudgetExceededError("Nested too deeply", kind="limit_depth")
         line = _line_of(fault.__traceback__)
-        if line is not None:
+        if line is None:  # the text as a whole: too much of it
+            error.locate(Span(0, 0, 1, 1), SourceText(self.name, self.source))
+        else:
             source, span = self._compiled.places[line - 1]
             error.locate(span, source)
-        elif error.span is None:  # the text as a whole: too much of it
-            error.locate(Span(0, 0, 1, 1), SourceText(self.name, self.source))
         return error
 
 
@@ -206,6 +207,7 @@ def _load(compiled: Compiled) -> dict[str, Any]:
         "enter": reading.enter,
         "enumerate": enumerate,
         "escape_html": escape_html,
+        "find_special": find_special,
         "frame_value": reading.frame_value,
         "indented": reading.indented,
         "len": len,

@@ -153,7 +153,7 @@ BLOCKS = (
     "{{#if $}}%{{/if}}", "{{#if $}}%{{else}}%{{/if}}", "{{#if $ includeZero=true}}%{{else if $}}%{{/if}}",
     "{{#unless $}}%{{/unless}}", "{{#each $}}%{{else}}%{{/each}}", "{{#each $ as |item key|}}%{{/each}}",
     "\n{{#each $}}\n%\n{{/each}}\n", "{{#with $}}%{{else}}%{{/with}}", "{{#with $ as |item|}}%{{/with}}",
-    "{{#a}}%{{/a}}", "{{^b}}%{{/b}}", "{{#eq a $}}%{{/eq}}", "{{~#if $~}}%{{~else~}}%{{~/if~}}",
+    "{{#a}}%{{/a}}", "{{#$}}%{{/$}}", "{{^$}}%{{/$}}", "{{^b}}%{{/b}}", "{{#eq a $}}%{{/eq}}", "{{~#if $~}}%{{~else~}}%{{~/if~}}",
 )  # fmt: skip
 
 
