@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from grammar.budget import DEFAULT_LIMITS, Budget, Limits
 from grammar.conformance import CaseOutcome, run_case
+from grammar.dialogue import Dialogue, is_unfinished, show_value
 from grammar.errors import (
     BudgetExceededError,
     Diagnostic,
@@ -27,6 +28,7 @@ from grammar.program import (
 )
 from grammar.span import SourceText, Span
 from grammar.template import Template, compile_template
+from grammar.tracing import Step, traced
 from grammar.values import HostMap
 
 __all__ = [
@@ -35,6 +37,7 @@ __all__ = [
     "BudgetExceededError",
     "CaseOutcome",
     "Diagnostic",
+    "Dialogue",
     "EvaluationError",
     "FlowCheckError",
     "FlowSyntaxError",
@@ -45,6 +48,7 @@ __all__ = [
     "Program",
     "SourceText",
     "Span",
+    "Step",
     "Template",
     "ValueMismatchError",
     "compile_condition",
@@ -52,5 +56,8 @@ __all__ = [
     "compile_script",
     "compile_template",
     "format_script",
+    "is_unfinished",
     "run_case",
+    "show_value",
+    "traced",
 ]

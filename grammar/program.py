@@ -26,6 +26,7 @@ from grammar.runtime.linked import LINKED
 from grammar.runtime.locate import frames_of
 from grammar.runtime.unit import RuntimeUnit
 from grammar.span import SourceText, Span
+from grammar.syntax import Script
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,8 @@ class Mode:
     dialect: Dialect
     is_expression: bool = False
     is_condition: bool = False
+    rewrite: Callable[[Script], Script] | None = None
+    """Applied to the tree before it is resolved: a dialogue adds its variables here."""
 
 
 SCRIPT: Final = Mode(Dialect.SCRIPT)
@@ -243,6 +246,8 @@ def _compiled(
     dialect = mode.dialect
     table = library_table(dialect)
     tree = parse_script(place, dialect)
+    if mode.rewrite is not None:
+        tree = mode.rewrite(tree)
     found = resolve(
         tree, place, limits=limits, dialect=dialect, mutators=table.mutators,
         is_expression=mode.is_expression,

@@ -22,6 +22,7 @@ from app.cli.exit_codes import INTERNAL, INTERRUPTED, OK, exit_code_of
 from app.cli.flow import flow_app
 from app.cli.init import init_command
 from app.cli.output import print_json, warn
+from app.cli.script import script_app
 from app.cli.start import start_command
 from app.errors import AppError
 from grammar import GrammarError
@@ -63,6 +64,7 @@ def build_app() -> typer.Typer:
     app.command("start")(start_command)
     app.add_typer(flow_app(), name="flow")
     app.add_typer(event_app(), name="event")
+    app.add_typer(script_app(), name="script")
     app.command("doctor")(doctor_command)
     app.command("docs", hidden=True)(docs_command)
     return app

@@ -114,6 +114,12 @@ class ScriptLexer:
         self._line_start = 0
         self._last = ""
         self._open: list[str] = []
+        self.is_cut = False  # a fault because the text ended inside a text or a comment
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a bracket is open where the tokens end."""
+        return bool(self._open)
 
     def tokens(self) -> Iterator[ScriptToken]:
         """Yield every token. Raises FlowSyntaxError at the first that is none."""
@@ -178,6 +184,7 @@ class ScriptLexer:
         while depth:
             edge = _COMMENT_EDGE.search(self._text, at)
             if edge is None:
+                self.is_cut = True
                 raise self._fault("Comment is not terminated", self._at, self._at + 2)
             depth += 1 if edge.group() == "/*" else -1
             at = edge.end()
@@ -254,6 +261,7 @@ class ScriptLexer:
         if hashes:
             close = self._text.find(f'"{hashes}', found.end())
             if close < 0:
+                self.is_cut = True
                 raise self._fault("Open string is not terminated", start, found.end())
             value, end = self._text[found.end() : close], close + 1 + len(hashes)
         else:
@@ -291,6 +299,7 @@ class ScriptLexer:
         while True:
             found = _TICK_PIECE.match(text, at)
             if found is None:
+                self.is_cut = True
                 raise self._fault("Open string is not terminated", start - 1, start)
             piece, at = found.group(), found.end()
             if piece in ("`", "${"):
