@@ -256,6 +256,8 @@ class Checker:
             self._repeated(call)
         if len(block.names) > names_max:
             self._report(f"The block gives {names_max} names, not {len(block.names)}", call.span)
+        elif len(set(block.names)) < len(block.names):
+            self._report("The block gives both values the same name", call.span)
 
     def _section(self, call: Call, place: _Place) -> None:
         if has_arguments(call) or isinstance(call.head, Call):

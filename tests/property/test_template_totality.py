@@ -214,7 +214,7 @@ def check(template: Template, scope: dict[str, Any]) -> None:
 SCOPE: dict[str, Any] = {"a": [1, "x"], "b": {"length": 2}, "now": 5, "c": "p"}
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(soups, escapes)
 @example("{{not " + "9" * 5_000 + "}}", "none")
 @example("{{" + ".".join("a" * 9_000) + "}}", "none")
@@ -225,7 +225,7 @@ def test_any_text_fails_with_a_named_error_or_renders(text: str, escape: str) ->
         check(template, SCOPE)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(templates, scopes, escapes)
 def test_any_data_renders_or_fails_with_a_named_error(
     text: str, scope: dict[str, Any], escape: str
@@ -270,7 +270,7 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(json_values)
 def test_a_single_tag_gives_an_equal_value_that_shares_nothing(value: Any) -> None:
     scope = {"v": value}
@@ -294,7 +294,7 @@ def spoil(value: Any) -> None:
         value["spoilt"] = True
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(json_values)
 def test_json_text_reads_back(value: Any) -> None:
     template = compile_template("{{json v}}", limits=LIMITS)

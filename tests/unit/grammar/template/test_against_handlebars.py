@@ -106,6 +106,44 @@ TABLE = [
     *("{{> nowhere}}", "{{#if}}{{/if}}", "{{nope name}}", "{{#nope name}}{{/nope}}", "{{(lookup . 'a')}}"),
     *("{{! x", "{{!-- x }}", "{{a 'b}}", "{{a)}}", "{{#with a as |}}{{/with}}", "{{a %}}", "{{lookup}x"),
 ]  # fmt: skip
+SYNTAX = (
+    "{{a..b}}", "{{a .. b}}", "{{..}}", "{{../.}}", "{{[this]}}", "{{[..]}}", "{{this.[this]}}",
+    "{{#if\nyes}}a{{/if}}", "{{# if yes}}a{{/if}}", "{{#if yes}}a{{/ if}}", "{{ #if yes}}a{{/if}}",
+    "{{else}}", "{{#if yes}}a{{ else }}b{{/if}}", "{{#if no}}a{{else  if  yes}}b{{/if}}", "{{^}}",
+    "{{#yes}}a{{^}}b{{/yes}}", "{{name~}} \n x", "{{ name ~}} x", "{{~ name}} x", "{{{~name}}}",
+    "{{~{name}}}", "{{{name~}}}", "{{{name}~}} x", "{{&~name}}", "{{~&name}}", "{{! a }} b",
+    "{{!a--}}b", "{{!--a}}b--}}c", "{{!-a-}}b", "{{!}}--}}x", '{{"name"}}', "{{'name'}}",
+    '{{"no such"}}', "{{1}}", "{{12.5}}", "{{-1}}", "{{null}}", "{{undefined}}x", "{{true}}",
+    "{{#12}}a{{/12}}", "{{#'name'}}a{{/'name'}}", "{{#with 'x'}}{{.}}{{/with}}",
+    "{{#each 'x'}}a{{else}}b{{/each}}", "{{lookup this 'name'}}", '{{lookup . "name"}}',
+    "{{lookup this name=1}}", "{{>row}}", "{{> row }}", "{{>  row~}} x", "{{> 'row'}}",
+    "{{> [row]}}", "{{> row.x}}", "{{> ../row}}", "{{> @row}}", "{{> row this}}",
+    "{{#each list as | a |}}{{a}}{{/each}}", "{{#each list as||}}{{/each}}",
+    "{{#each list as |a|~}} {{a}} {{~/each}}", "{{#each list as |a| }}{{a}}{{/each}}",
+    "{{#with map as |x|}}{{x.k}}{{#with x.deep as |x|}}{{x.y}}{{/with}}{{/with}}",
+    "\\\\\\\\{{name}}", "\\\\ {{name}}", "\\{{name}}\\\\{{name}}", "\\{{name}} \\\\\\{{name}}",
+    "\\{{{name}}} {{name}}", "\\", "a\\", "\\{", "\\{{", "\\{{{{name}}", "{{{{name}}}}",
+    "{{name}}}}", "{{name}} }}", "{", "{{{", "{ {{name}}", "{{name }", "{{name.}}", "{{.name}}",
+    "{{/name}}", "{{name/}}", "{{name//x}}", "{{name.[}}", "{{name.[]}}", "{{name.[x]y}}",
+    "{{na-me}}", "{{na_me}}", "{{$name}}", "{{na$me}}", "{{:name}}", "{{na:me}}", "{{na?me}}",
+    "{{na;me}}", "{{na,me}}", "{{na*me}}", "{{na+me}}", "{{<name}}", "{{na&me}}", "{{na`me}}",
+    "{{na^me}}", "{{na|me}}", '{{na"me}}', "{{na'me}}", "{{na=me}}", "{{na{me}}", "{{na}me}}",
+    "{{a@b}}", "{{@root.name}}", "{{@root/name}}", "{{@root.[name]}}", "{{@root.this}}",
+    "{{@root..}}", "{{../@root}}", "{{lookup map (lookup list 9)}}",
+    "{{lookup (lookup items 0) 'n'}}", "{{(lookup map) 'k'}}", "{{#if (lookup map 'k') }}a{{/if}}",
+    "{{lookup map\n'k'}}", "{{lookup map'k'}}", '{{lookup map "k"}}', "{{lookup map k=}}",
+    "{{lookup map 'k' }}", "{{lookup list 00}}", "{{lookup list 1.0}}", "{{lookup list -1}}",
+    "{{lookup list true}}", "{{lookup name 0}}", "{{#unless zero includeZero=true}}a{{/unless}}",
+    "{{#if zero includeZero=false}}a{{/if}}", "{{#if yes}}{{else}}{{/if}}x",
+    "{{#if yes}}a{{else}}b{{else if no}}c{{/if}}", "{{#if yes}}a{{/if yes}}",
+    "{{#map}}{{this.k}}{{/map}}", "{{#map.deep}}{{y}}{{/map.deep}}",
+    "{{#map/deep}}{{y}}{{/map/deep}}", "{{#map.deep}}{{y}}{{/map/deep}}",
+    "{{#this}}{{name}}{{/this}}", "{{#.}}{{name}}{{/.}}", "{{#@root}}{{name}}{{/@root}}",
+    "{{#each @root.list}}{{.}}{{/each}}", "{{#each this}}{{#if @last}}{{@key}}{{/if}}{{/each}}",
+    "{{name}}\xa0{{~name}}", "\u2028{{~name}}", "\ufeff{{~name~}}\ufeff", "\x85{{~name}}",
+    "\x1f{{~name}}", "  \xa0{{#if yes}}\nx\n{{/if}}\n",
+)  # fmt: skip
+"""Every odd way to write a tag on which the two agree, to take it or to refuse it."""
 BEFORE = ("", "a", " ", "\n", "a\n ", "a ")
 TAGS = ("{{#if yes}}", "{{~#if yes}}", "{{#if no~}}", "{{^if no}}", "{{#each list}}")
 INSIDE = ("", " ", "\n", "b", "\n b\n ", " \nb{{else}}c\n", "b\n{{else}}\nc\n", " {{~else~}} \nd")
@@ -202,14 +240,14 @@ def theirs(folder: Path, cases: list[tuple[str, bool]]) -> list[str | None]:
 
 
 @pytest.fixture(scope="module")
-def handlebars(pytestconfig: pytest.Config) -> Path:
+def handlebars(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that has the package; installed once, kept with pytest's cache."""
     npm = shutil.which("npm")
     if npm is None or shutil.which("node") is None:
         pytest.skip("node and npm are not installed")
-    cache = pytestconfig.cache
-    assert cache is not None
-    folder = cache.mkdir(f"handlebars-{VERSION}")
+    cache = getattr(pytestconfig, "cache", None)
+    name = f"handlebars-{VERSION}"
+    folder = tmp_path_factory.mktemp(name) if cache is None else Path(cache.mkdir(name))
     if not (folder / "node_modules" / "handlebars" / "package.json").exists():
         options = ["--ignore-scripts", "--omit=optional", "--no-audit", "--no-fund", "--no-save"]
         try:
@@ -240,6 +278,10 @@ def differences(
 
 def test_the_table_renders_the_same(handlebars: Path) -> None:
     assert differences(handlebars, TABLE) == []
+
+
+def test_odd_tags_are_taken_or_refused_alike(handlebars: Path) -> None:
+    assert differences(handlebars, list(SYNTAX)) == []
 
 
 def test_white_space_around_blocks_is_the_same(handlebars: Path) -> None:

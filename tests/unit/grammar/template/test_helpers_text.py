@@ -181,6 +181,7 @@ def test_log_counts_against_the_output() -> None:
         ("{{#if a as |x|}}{{/if}}", "The block gives 0 names, not 1", None),
         ("{{#with a as |x y|}}{{/with}}", "The block gives 1 names, not 2", None),
         ("{{#each a as |x y z|}}{{/each}}", "The block gives 2 names, not 3", None),
+        ("{{#each a as |x x|}}{{/each}}", "The block gives both values the same name", None),
         ("{{#eq a b as |x|}}{{/eq}}", "The block gives 0 names, not 1", None),
         ("{{#foo as |x|}}{{/foo}}", "The block gives 0 names, not 1", None),
         ("{{#foo a}}{{/foo}}", "Unknown block helper", None),
