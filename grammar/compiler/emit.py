@@ -84,11 +84,6 @@ class _Assign(ast.Assign):
     type_comment = None
 
 
-class _AugAssign(ast.AugAssign):
-    lineno = end_lineno = 1
-    col_offset = end_col_offset = 0
-
-
 class _Expr(ast.Expr):
     lineno = end_lineno = 1
     col_offset = end_col_offset = 0
@@ -260,9 +255,10 @@ def store_item(target: ast.expr, key: ast.expr, value: ast.expr) -> ast.Assign:
 
 def payment(amount: ast.Constant) -> list[ast.stmt]:
     """Subtract from the budget's slice, and ask for the next one when it is used up."""
-    left = attribute(name("c"), "left")
-    spent = _AugAssign(_Attribute(name("c"), "left", _STORE), OPERATORS["-"], amount)
-    return [spent, when(compare(left, "<", constant(0)), [effect(call("refill", name("c")))])]
+    rest = _BinOp(attribute(name("c"), "left"), OPERATORS["-"], amount)
+    spent = _Assign([_Name("left", _STORE), _Attribute(name("c"), "left", _STORE)], rest)
+    is_out = compare(name("left"), "<", constant(0))
+    return [spent, when(is_out, [effect(call("refill", name("c")))])]
 
 
 def effect(value: ast.expr) -> ast.Expr:
