@@ -19,12 +19,12 @@ Array = list[Any]
 
 
 def length(_c: Budget, _d: int, a: Array) -> int:
-    """`len(a) -> int`."""
+    """`len(a) -> int`. The count of elements."""
     return len(a)
 
 
 def is_empty(_c: Budget, _d: int, a: Array) -> bool:
-    """`is_empty(a) -> bool`."""
+    """`is_empty(a) -> bool`. Whether there is no element."""
     return not a
 
 
@@ -34,23 +34,23 @@ def get(_c: Budget, _d: int, a: Array, at: int) -> Any:
 
 
 def set_item(_c: Budget, _d: int, a: Array, at: int, value: Any) -> None:
-    """`set(a, i, v)`. Changes a; nothing outside."""
+    """`set(a, i, v)`. Changes the element there; nothing outside."""
     if -len(a) <= at < len(a):
         a[at] = value
 
 
 def push(_c: Budget, _d: int, a: Array, value: Any) -> None:
-    """`push(a, v)`. Changes a. Raises limit_data_size."""
+    """`push(a, v)`. Puts v behind the last. Raises limit_data_size."""
     a.append(value)
 
 
 def append(_c: Budget, _d: int, a: Array, more: Array) -> None:
-    """`append(a, b)`. Changes a. Raises limit_data_size."""
+    """`append(a, b)`. Puts all elements of b behind the last. Raises limit_data_size."""
     a.extend(more)
 
 
 def insert(_c: Budget, _d: int, a: Array, at: int, value: Any) -> None:
-    """`insert(a, i, v)`. Changes a; the position is clamped."""
+    """`insert(a, i, v)`. Puts v before that position, or at the nearest end."""
     a.insert(clamp(at, len(a)), value)
 
 
@@ -63,7 +63,7 @@ def pad(c: Budget, _d: int, a: Array, count: int, value: Any) -> None:
 
 
 def clear(_c: Budget, _d: int, a: Array) -> None:
-    """`clear(a)`. Changes a."""
+    """`clear(a)`. Removes all."""
     a.clear()
 
 
@@ -78,7 +78,7 @@ def chop(_c: Budget, _d: int, a: Array, count: int) -> None:
 
 
 def reverse(c: Budget, _d: int, a: Array) -> None:
-    """`reverse(a)`. Changes a."""
+    """`reverse(a)`. Turns the order around."""
     c.charge(len(a) // 8)
     a.reverse()
 
@@ -112,14 +112,14 @@ def splice_range(_c: Budget, _d: int, a: Array, span: Range, new: Array) -> None
 
 
 def extract(c: Budget, _d: int, a: Array, start: int, count: int | None = None) -> Array:
-    """`extract(a, start[, len]) -> array`."""
+    """`extract(a, start[, len]) -> array`. A copy of a part; to the end without len."""
     first, last = slice_of(len(a), start, count)
     c.charge((last - first) // 8)
     return a[first:last]
 
 
 def extract_range(c: Budget, _d: int, a: Array, span: Range) -> Array:
-    """`extract(a, range) -> array`."""
+    """`extract(a, range) -> array`. A copy of the part of that range."""
     first, last = range_of(len(a), span)
     c.charge((last - first) // 8)
     return a[first:last]
@@ -170,7 +170,7 @@ def _keep(a: Array, first: int, last: int) -> Array:
 
 
 def contains(c: Budget, _d: int, a: Array, value: Any) -> bool:
-    """`contains(a, v) -> bool`, by `==`."""
+    """`contains(a, v) -> bool`. Whether an element is `==` v."""
     return _index(c, a, value, 0) >= 0
 
 
@@ -193,17 +193,17 @@ def order(c: Budget, _d: int, a: Array) -> Array:
 
 
 def order_desc(c: Budget, _d: int, a: Array) -> Array:
-    """`order_desc(a) -> array`. A copy, largest first."""
+    """`order_desc(a) -> array`. A sorted copy, largest first."""
     return _sorted(c, a, reverse=True)
 
 
 def sort(c: Budget, _d: int, a: Array) -> None:
-    """`sort(a)`. Changes a; raises function_not_found for mixed types."""
+    """`sort(a)`. Sorts a; raises function_not_found for mixed types."""
     a[:] = _sorted(c, a, reverse=False)
 
 
 def sort_desc(c: Budget, _d: int, a: Array) -> None:
-    """`sort_desc(a)`. Changes a, largest first."""
+    """`sort_desc(a)`. Sorts a, largest first."""
     a[:] = _sorted(c, a, reverse=True)
 
 

@@ -31,12 +31,12 @@ def _ask(c: Budget, d: int, f: Function, item: Any, index: int) -> Any:
 
 
 def map_items(c: Budget, d: int, a: Array, f: Function) -> Array:
-    """`map(a, f) -> array` of the results. Raises limit_data_size."""
+    """`map(a, f) -> array`. What f gives for each item. Raises limit_data_size."""
     return sized(c, [_ask(c, d, f, item, at) for at, item in enumerate(list(a))])  # type: ignore[no-any-return]
 
 
 def filter_items(c: Budget, d: int, a: Array, f: Function) -> Array:
-    """`filter(a, f) -> array` of the items for which f gives true, and only true."""
+    """`filter(a, f) -> array`. The items for which f gives true, and only true."""
     return [item for at, item in enumerate(list(a)) if _ask(c, d, f, item, at) is True]
 
 
@@ -54,12 +54,12 @@ def for_each(c: Budget, d: int, a: Array, f: Function) -> None:
 
 
 def reduce(c: Budget, d: int, a: Array, f: Function, start: Any = None) -> Any:
-    """`reduce(a, f[, init])`. f(result, item[, index]); without init it starts as unit."""
+    """`reduce(a, f[, init])`. The last f(result, item[, index]); without init the first is unit."""
     return _reduce(c, d, list(enumerate(a)), (f, start))
 
 
 def reduce_rev(c: Budget, d: int, a: Array, f: Function, start: Any = None) -> Any:
-    """`reduce_rev(a, f[, init])`. From the last to the first."""
+    """`reduce_rev(a, f[, init])`. As `reduce`, from the last item to the first."""
     return _reduce(c, d, list(enumerate(a))[::-1], (f, start))
 
 
@@ -76,12 +76,12 @@ def _reduce(c: Budget, d: int, items: list[tuple[int, Any]], what: tuple[Functio
 
 
 def some(c: Budget, d: int, a: Array, f: Function) -> bool:
-    """`some(a, f) -> bool`."""
+    """`some(a, f) -> bool`. Whether f gives true for an item."""
     return any(_ask(c, d, f, item, at) is True for at, item in enumerate(list(a)))
 
 
 def all_items(c: Budget, d: int, a: Array, f: Function) -> bool:
-    """`all(a, f) -> bool`."""
+    """`all(a, f) -> bool`. Whether f gives true for every item."""
     return all(_ask(c, d, f, item, at) is True for at, item in enumerate(list(a)))
 
 
@@ -110,7 +110,7 @@ def find_map(c: Budget, d: int, a: Array, f: Function, start: int = 0) -> Any:
 
 
 def index_of(c: Budget, d: int, a: Array, what: Any, start: int = 0) -> int:
-    """`index_of(a, v | f[, start]) -> int`. By `==`, or by a function."""
+    """`index_of(a, v | f[, start]) -> int`. The first equal, or for which f gives true; or -1."""
     if isinstance(what, Function):
         return find_index(c, d, a, what, start)
     return arrays.index_of(c, d, a, what, start)
@@ -149,7 +149,7 @@ def dedup_by(c: Budget, d: int, a: Array, f: Function) -> None:
 
 
 def zip_items(c: Budget, d: int, a: Array, b: Array, f: Function) -> Array:
-    """`zip(a, b, f) -> array` of f(x, y), as long as the shorter."""
+    """`zip(a, b, f) -> array`. What f(x, y) gives for each pair, as long as the shorter."""
     result = []
     for x, y in zip(list(a), list(b), strict=False):
         c.charge(_TURN)
@@ -158,7 +158,7 @@ def zip_items(c: Budget, d: int, a: Array, b: Array, f: Function) -> Array:
 
 
 def order_by(c: Budget, d: int, a: Array, f: Function) -> Array:
-    """`order(a, f) -> array`. f gives an int (its sign) or a bool (true: first goes before)."""
+    """`order(a, f) -> array`. A sorted copy; f(x, y) gives true or less than 0: x first."""
 
     def compare(x: Any, y: Any) -> int:
         c.charge(_TURN)
@@ -178,7 +178,7 @@ def order_by(c: Budget, d: int, a: Array, f: Function) -> Array:
 
 
 def sort_by(c: Budget, d: int, a: Array, f: Function) -> None:
-    """`sort(a, f)`. Changes a; otherwise as `order`."""
+    """`sort(a, f)`. Sorts a; otherwise as `order`."""
     a[:] = order_by(c, d, a, f)
 
 

@@ -25,17 +25,17 @@ _STEPS_MAX: Final = 1 << 62
 
 
 def to_string(c: Budget, _d: int, x: Any) -> str:
-    """`to_string(x) -> string`, as `print` shows it."""
+    """`to_string(x) -> string`. As `print` shows it."""
     return display(c, x)
 
 
 def to_debug(c: Budget, _d: int, x: Any) -> str:
-    """`to_debug(x) -> string`, as `debug` shows it."""
+    """`to_debug(x) -> string`. As `debug` shows it."""
     return debug(c, x)
 
 
 def parse_int(_c: Budget, _d: int, s: str, radix: int = 10) -> int:
-    """`parse_int(s[, radix]) -> int`. Blanks are trimmed. Raises arithmetic."""
+    """`parse_int(s[, radix]) -> int`. The number in a text. Raises arithmetic."""
     text = s.strip()
     if radix not in _RADIX:
         raise arithmetic(f"Invalid radix: '{radix}'")
@@ -63,7 +63,7 @@ def parse_int(_c: Budget, _d: int, s: str, radix: int = 10) -> int:
 
 
 def parse_float(_c: Budget, _d: int, s: str) -> float:
-    """`parse_float(s) -> float`. Blanks are trimmed. Raises arithmetic."""
+    """`parse_float(s) -> float`. The number in a text; blanks are trimmed. Raises arithmetic."""
     text = s.strip()
     if _FLOAT.fullmatch(text) or _FLOAT_NAMES.fullmatch(text):
         return float(text)
@@ -78,7 +78,7 @@ def char_code(_c: Budget, _d: int, x: str) -> int:
 
 
 def to_json(c: Budget, _d: int, m: Any) -> str:
-    """`to_json(map) -> string`. Keys in their order; a char stands in single quotes."""
+    """`to_json(map) -> string`. JSON text. Keys in their order; a char stands in single quotes."""
     pieces: list[str] = []
     _write_json(c, m, pieces, c.limits.data_depth)
     return sized_text(c, "".join(pieces))
@@ -118,7 +118,7 @@ def _json_scalar(c: Budget, value: Any) -> str:
 
 
 def parse_json(c: Budget, _d: int, s: str) -> Any:
-    """`parse_json(s) -> map`. Raises parse for bad JSON, type_mismatch for what is no object."""
+    """`parse_json(s) -> map`. Raises parse for no JSON, type_mismatch for no object."""
     c.charge(1 + len(s) // 8)
     if s.count("[") + s.count("{") > c.limits.data_depth and _depth(s) > c.limits.data_depth:
         raise too_deep(c.limits.data_depth)
@@ -150,14 +150,14 @@ def _depth(text: str) -> int:
 
 
 def int_range(_c: Budget, _d: int, first: int, last: int, step: int = 1) -> Steps:
-    """`range(a, b[, step])`, for `for`. A negative step counts down. Raises arithmetic for 0."""
+    """`range(a, b[, step])`. For `for`: a up to b, without b. Raises arithmetic for a step of 0."""
     if step == 0:
         raise arithmetic("Step value cannot be zero")
     return Steps(range(first, last, step))
 
 
 def float_range(_c: Budget, _d: int, first: float, last: float, step: float) -> Steps:
-    """`range(a, b, step)` of floats, for `for`. Raises arithmetic for a step of 0."""
+    """`range(a, b, step)`. The same of floats. Raises arithmetic for a step of 0."""
     if step == 0 or math.isnan(step):
         raise arithmetic("Step value cannot be zero")
     return Steps(_FloatSteps(first, last, step))

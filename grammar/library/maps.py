@@ -20,17 +20,17 @@ _BOTH: Final = 2
 
 
 def length(_c: Budget, _d: int, m: Map) -> int:
-    """`len(m) -> int`."""
+    """`len(m) -> int`. The count of entries."""
     return len(m)
 
 
 def is_empty(_c: Budget, _d: int, m: Map) -> bool:
-    """`is_empty(m) -> bool`."""
+    """`is_empty(m) -> bool`. Whether there is no entry."""
     return not m
 
 
 def contains(_c: Budget, _d: int, m: Map, key: str) -> bool:
-    """`contains(m, key) -> bool`."""
+    """`contains(m, key) -> bool`. Whether there is such a key."""
     return key in m
 
 
@@ -40,7 +40,7 @@ def get(_c: Budget, _d: int, m: Map, key: str, default: Any = None) -> Any:
 
 
 def set_item(_c: Budget, _d: int, m: Map, key: str, value: Any) -> None:
-    """`set(m, key, v)`. Changes m. Raises limit_data_size."""
+    """`set(m, key, v)`. Puts v under the key. Raises limit_data_size."""
     m[str(key)] = value
 
 
@@ -50,24 +50,24 @@ def remove(_c: Budget, _d: int, m: Map, key: str) -> Any:
 
 
 def clear(_c: Budget, _d: int, m: Map) -> None:
-    """`clear(m)`. Changes m."""
+    """`clear(m)`. Removes all."""
     m.clear()
 
 
 def keys(c: Budget, _d: int, m: Map) -> list[Any]:
-    """`keys(m) -> array`, in order."""
+    """`keys(m) -> array`. The keys, in their order."""
     c.charge(1 + len(m) // 4)
     return sized(c, sorted(m))  # type: ignore[no-any-return]
 
 
 def values(c: Budget, _d: int, m: Map) -> list[Any]:
-    """`values(m) -> array`, in the order of the keys."""
+    """`values(m) -> array`. The values, in the order of their keys."""
     c.charge(1 + len(m) // 4)
     return sized(c, [m[key] for key in sorted(m)])  # type: ignore[no-any-return]
 
 
 def mixin(_c: Budget, _d: int, m: Map, other: Map) -> None:
-    """`mixin(m, other)`. Changes m; the other's values win."""
+    """`mixin(m, other)`. Puts all entries of the other into m; they win."""
     m.update(other)
 
 
@@ -86,12 +86,12 @@ def _ask(c: Budget, d: int, f: Function, key: str, value: Any) -> Any:
 
 
 def map_values(c: Budget, d: int, m: Map, f: Function) -> Map:
-    """`map(m, f) -> map` of f(key, value); one parameter gets the key."""
+    """`map(m, f) -> map`. What f(key, value) gives; one parameter gets the key."""
     return sized(c, {key: _ask(c, d, f, key, m[key]) for key in sorted(m)})  # type: ignore[no-any-return]
 
 
 def filter_entries(c: Budget, d: int, m: Map, f: Function) -> Map:
-    """`filter(m, f) -> map` of the entries for which f(key[, value]) gives true."""
+    """`filter(m, f) -> map`. The entries for which f(key[, value]) gives true."""
     return {key: m[key] for key in sorted(m) if _ask(c, d, f, key, m[key]) is True}
 
 
@@ -113,19 +113,19 @@ def retain(c: Budget, d: int, m: Map, f: Function) -> Map:
 
 
 def host_get(c: Budget, _d: int, m: HostMap, key: str, default: Any = None) -> Any:
-    """`state.get(key[, default])`. What the host has under the key, or the default."""
+    """`state.get(key[, default])`. What is stored under the key, or the default (unit)."""
     value = m.get(str(key))
     del c
     return default if value is None else value
 
 
 def host_set(c: Budget, _d: int, m: HostMap, key: str, value: Any) -> None:
-    """`state.set(key, v)`. Hands the host a copy."""
+    """`state.set(key, v)`. Stores a copy of v."""
     m.set(str(key), plain(copy_value(c, value)))
 
 
 def host_contains(_c: Budget, _d: int, m: HostMap, key: str) -> bool:
-    """`state.contains(key) -> bool`."""
+    """`state.contains(key) -> bool`. Whether there is such a key."""
     return m.contains(str(key))
 
 

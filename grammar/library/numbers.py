@@ -20,27 +20,27 @@ _MASK: Final = (1 << 64) - 1
 
 
 def absolute(_c: Budget, _d: int, x: Any) -> Any:
-    """`abs(x)`. Raises arithmetic for the smallest integer."""
+    """`abs(x)`. Without its sign. Raises arithmetic for the smallest integer."""
     if type(x) is int and not INT_MIN < x <= INT_MAX:
         raise arithmetic("Absolute value overflow")
     return abs(x)
 
 
 def sign(_c: Budget, _d: int, x: Any) -> int:
-    """`sign(x) -> int`: -1, 0 or 1. Raises arithmetic for NaN."""
+    """`sign(x) -> int`. One of -1, 0 and 1. Raises arithmetic for NaN."""
     if x != x:  # noqa: PLR0124 - NaN
         raise arithmetic("Sign of NaN is undefined")
     return int(x > 0) - int(x < 0)
 
 
 def minimum(_c: Budget, _d: int, a: Any, b: Any) -> Any:
-    """`min(a, b)`; of an integer and a float, a float."""
+    """`min(a, b)`. The smaller; of an integer and a float, as a float."""
     result = min(a, b)
     return result if type(a) is type(b) else float(result)
 
 
 def maximum(_c: Budget, _d: int, a: Any, b: Any) -> Any:
-    """`max(a, b)`; of an integer and a float, a float."""
+    """`max(a, b)`. The larger; of an integer and a float, as a float."""
     result = max(a, b)
     return result if type(a) is type(b) else float(result)
 
@@ -57,47 +57,47 @@ def to_int(_c: Budget, _d: int, x: float) -> int:
 
 
 def to_float(_c: Budget, _d: int, x: Any) -> float:
-    """`to_float(x) -> float`."""
+    """`to_float(x) -> float`. The nearest float."""
     return float(x)
 
 
 def to_hex(_c: Budget, _d: int, x: int) -> str:
-    """`to_hex(x) -> string`, two's complement."""
+    """`to_hex(x) -> string`. In base 16, as two's complement."""
     return f"{x & _MASK:x}"
 
 
 def to_octal(_c: Budget, _d: int, x: int) -> str:
-    """`to_octal(x) -> string`, two's complement."""
+    """`to_octal(x) -> string`. In base 8, as two's complement."""
     return f"{x & _MASK:o}"
 
 
 def to_binary(_c: Budget, _d: int, x: int) -> str:
-    """`to_binary(x) -> string`, two's complement."""
+    """`to_binary(x) -> string`. In base 2, as two's complement."""
     return f"{x & _MASK:b}"
 
 
 def pi(_c: Budget, _d: int) -> float:
-    """`PI() -> float`."""
+    """`PI() -> float`. The ratio of a circle to its diameter."""
     return math.pi
 
 
 def euler(_c: Budget, _d: int) -> float:
-    """`E() -> float`."""
+    """`E() -> float`. The base of natural logarithms."""
     return math.e
 
 
 def hypotenuse(_c: Budget, _d: int, a: float, b: float) -> float:
-    """`hypot(a, b) -> float`."""
+    """`hypot(a, b) -> float`. The square root of `a * a + b * b`."""
     return math.hypot(a, b)
 
 
 def arc_tangent(_c: Budget, _d: int, y: float, x: float) -> float:
-    """`atan(y, x) -> float`."""
+    """`atan(y, x) -> float`. The angle of the point (x, y), in radians."""
     return math.atan2(y, x)
 
 
 def logarithm(_c: Budget, _d: int, x: float, base: Any = 10.0) -> float:
-    """`log(x[, base]) -> float`; NaN where it is undefined."""
+    """`log(x[, base]) -> float`. Base 10 without one; NaN where it is undefined."""
     top, bottom = _natural_log(x), _natural_log(float(base))
     return math.nan if bottom == 0 else top / bottom
 
@@ -109,8 +109,27 @@ def _natural_log(x: float) -> float:
 
 
 def contains(_c: Budget, _d: int, span: Range, x: int) -> bool:
-    """`contains(range, x) -> bool`."""
+    """`contains(range, x) -> bool`. Whether x lies in it."""
     return x in span.numbers
+
+
+_MEANINGS: Final = {
+    "sqrt": "The square root", "exp": "The power of e", "ln": "The natural logarithm",
+    "sin": "The sine of radians", "cos": "The cosine of radians", "tan": "The tangent of radians",
+    "asin": "The arc sine, in radians", "acos": "The arc cosine, in radians",
+    "atan": "The arc tangent, in radians", "sinh": "The hyperbolic sine",
+    "cosh": "The hyperbolic cosine", "tanh": "The hyperbolic tangent",
+    "asinh": "The inverse hyperbolic sine", "acosh": "The inverse hyperbolic cosine",
+    "atanh": "The inverse hyperbolic tangent", "to_degrees": "Radians as degrees",
+    "to_radians": "Degrees as radians", "is_zero": "Whether it is zero",
+    "floor": "Rounded down", "ceiling": "Rounded up",
+    "round": "Rounded to the nearest, halves away from zero", "int": "Without its fraction",
+    "fraction": "Without its whole part", "is_nan": "Whether it is no number",
+    "is_finite": "Whether it is finite", "is_infinite": "Whether it is infinite",
+    "is_odd": "Whether it is odd", "is_even": "Whether it is even", "start": "Its first number",
+    "end": "Its end", "is_empty": "Whether there is no number in it",
+    "is_inclusive": "Whether it has its end", "is_exclusive": "Whether it lacks its end",
+}  # fmt: skip
 
 
 def _safe(name: str, function: Callable[[float], float]) -> Entry:
@@ -122,7 +141,7 @@ def _safe(name: str, function: Callable[[float], float]) -> Entry:
         except ValueError:
             return math.copysign(math.inf, x) if name == "atanh" and abs(x) == 1 else math.nan
 
-    run.__doc__ = f"`{name}(x) -> float`; NaN where it is undefined."
+    run.__doc__ = f"`{name}(x) -> float`. {_MEANINGS[name]}; NaN where it is undefined."
     return Entry(name, (FLOAT,), run)
 
 
@@ -132,7 +151,7 @@ def _property(name: str, types: Any, kind: type) -> Entry:
     def run(_c: Budget, _d: int, x: Any) -> Any:
         return getter(x)
 
-    run.__doc__ = f"`{name}(x)`; also the property `x.{name}`."
+    run.__doc__ = f"`{name}(x)`. {_MEANINGS[name]}; also the property `x.{name}`."
     return Entry(name, types, run)
 
 

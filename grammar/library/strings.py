@@ -28,7 +28,7 @@ def length(_c: Budget, _d: int, s: str) -> int:
 
 
 def is_empty(_c: Budget, _d: int, s: str) -> bool:
-    """`is_empty(s) -> bool`."""
+    """`is_empty(s) -> bool`. Whether there is no char in it."""
     return not s
 
 
@@ -38,24 +38,24 @@ def byte_length(_c: Budget, _d: int, s: str) -> int:
 
 
 def to_upper(c: Budget, _d: int, s: str) -> str:
-    """`to_upper(s) -> string`; a char gives a char."""
+    """`to_upper(s) -> string`. In capitals; a char gives a char."""
     upper = s.upper()
     return Char(upper) if isinstance(s, Char) and len(upper) == 1 else sized_text(c, upper)
 
 
 def to_lower(c: Budget, _d: int, s: str) -> str:
-    """`to_lower(s) -> string`; a char gives a char."""
+    """`to_lower(s) -> string`. In small letters; a char gives a char."""
     lower = s.lower()
     return Char(lower) if isinstance(s, Char) and len(lower) == 1 else sized_text(c, lower)
 
 
 def make_upper(c: Budget, d: int, s: str) -> Changed:
-    """`make_upper(s)`. Changes s."""
+    """`make_upper(s)`. Changes s to capitals."""
     return to_upper(c, d, s), None
 
 
 def make_lower(c: Budget, d: int, s: str) -> Changed:
-    """`make_lower(s)`. Changes s."""
+    """`make_lower(s)`. Changes s to small letters."""
     return to_lower(c, d, s), None
 
 
@@ -71,18 +71,18 @@ def trim_silently(_c: Budget, _d: int, s: str) -> Changed:
 
 
 def contains(c: Budget, _d: int, s: str, part: str) -> bool:
-    """`contains(s, part) -> bool`."""
+    """`contains(s, part) -> bool`. Whether the part, a string or a char, occurs."""
     c.charge(1 + len(s) // 64)
     return part in s
 
 
 def starts_with(_c: Budget, _d: int, s: str, part: str) -> bool:
-    """`starts_with(s, part) -> bool`."""
+    """`starts_with(s, part) -> bool`. Whether s begins with the part."""
     return s.startswith(part)
 
 
 def ends_with(_c: Budget, _d: int, s: str, part: str) -> bool:
-    """`ends_with(s, part) -> bool`."""
+    """`ends_with(s, part) -> bool`. Whether s ends with the part."""
     return s.endswith(part)
 
 
@@ -94,13 +94,13 @@ def index_of(c: Budget, _d: int, s: str, part: str, start: int = 0) -> int:
 
 
 def sub_string(_c: Budget, _d: int, s: str, start: int, count: int | None = None) -> str:
-    """`sub_string(s, start[, len]) -> string`."""
+    """`sub_string(s, start[, len]) -> string`. A part; to the end without len."""
     first, last = slice_of(len(s), start, count)
     return s[first:last]
 
 
 def sub_string_range(_c: Budget, _d: int, s: str, span: Range) -> str:
-    """`sub_string(s, range) -> string`."""
+    """`sub_string(s, range) -> string`. The part of that range."""
     first, last = range_of(len(s), span)
     return s[first:last]
 
@@ -116,12 +116,12 @@ def crop_range(c: Budget, d: int, s: str, span: Range) -> Changed:
 
 
 def get(_c: Budget, _d: int, s: str, at: int) -> Any:
-    """`get(s, i) -> char`; unit outside."""
+    """`get(s, i) -> char`. The char there; unit outside."""
     return Char(s[at]) if -len(s) <= at < len(s) else None
 
 
 def set_char(_c: Budget, _d: int, s: str, at: int, new: str) -> Changed:
-    """`set(s, i, char)`. Changes s; nothing outside."""
+    """`set(s, i, char)`. Changes the char there; nothing outside."""
     if not -len(s) <= at < len(s):
         return s, None
     at %= len(s)
@@ -151,17 +151,17 @@ def truncate(_c: Budget, _d: int, s: str, count: int) -> Changed:
 
 
 def append(c: Budget, _d: int, s: str, more: Any) -> Changed:
-    """`append(s, x)`. Changes s. Raises limit_data_size."""
+    """`append(s, x)`. Puts x behind s, as `print` writes it. Raises limit_data_size."""
     return sized_text(c, s + display(c, more)), None
 
 
 def pop(_c: Budget, _d: int, s: str) -> Changed:
-    """`pop(s) -> char`; unit when empty. Changes s."""
+    """`pop(s) -> char`. Removes and gives the last char; unit when empty."""
     return (s[:-1], Char(s[-1])) if s else (s, None)
 
 
 def pop_many(_c: Budget, _d: int, s: str, count: int) -> Changed:
-    """`pop(s, n) -> string`. The last n. Changes s."""
+    """`pop(s, n) -> string`. Removes and gives the last n."""
     at = max(0, len(s) - max(0, count))
     return s[:at], s[at:]
 
@@ -182,7 +182,7 @@ def split_blank(c: Budget, _d: int, s: str) -> Any:
 
 
 def split_at(_c: Budget, _d: int, s: str, at: int) -> Any:
-    """`split(s, i) -> array`. Two halves."""
+    """`split(s, i) -> array`. Two parts, cut at that position."""
     first = clamp(at, len(s))
     return [s[:first], s[first:]]
 
@@ -214,7 +214,7 @@ def _pieces(s: str, separator: str, count: int | None) -> list[str]:
 
 
 def to_chars(c: Budget, _d: int, s: str) -> Any:
-    """`to_chars(s) -> array` of chars."""
+    """`to_chars(s) -> array`. Its chars."""
     c.charge(len(s) // 2)
     return sized(c, [Char(item) for item in s])
 
@@ -234,12 +234,12 @@ def chars_range(c: Budget, _d: int, s: str, span: Range) -> Any:
 
 
 def minimum(_c: Budget, _d: int, a: str, b: str) -> str:
-    """`min(a, b)` of two strings or two chars."""
+    """`min(a, b)`. The first of two strings or two chars, by code points."""
     return min(a, b)
 
 
 def maximum(_c: Budget, _d: int, a: str, b: str) -> str:
-    """`max(a, b)` of two strings or two chars."""
+    """`max(a, b)`. The last of two strings or two chars, by code points."""
     return max(a, b)
 
 
