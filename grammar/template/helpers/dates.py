@@ -59,15 +59,16 @@ def format_date(
         return ""
     if not isinstance(pattern, str) or len(pattern) > FORMAT_CHARACTERS_MAX:
         raise HelperFaultError("formatDate: the format must be text, at most 256 characters")
-    budget.charge(len(pattern) // 4)
+    budget.charge(len(pattern))
     moment = _moment("formatDate", value)
     try:
         local = moment.astimezone(_zone(zone))
     except OverflowError:
         raise HelperFaultError("formatDate: the moment is outside the years 1 to 9999") from None
+    texts = _texts_of(local)
     if "%" in pattern:
-        return _PERCENT.sub(lambda m: _percent_text(local, m[1]), pattern)
-    return _TOKEN.sub(lambda m: _token_text(local, m), pattern)
+        return _PERCENT.sub(lambda m: _percent_text(local, m[1], texts), pattern)
+    return _filled(pattern, texts)
 
 
 def relative_time(budget: Budget, value: Any, *, now: Any) -> str:
@@ -122,23 +123,25 @@ def _zone(name: Any) -> tzinfo:
     return zone
 
 
-def _percent_text(moment: datetime, letter: str) -> str:
+def _filled(pattern: str, texts: dict[str, str]) -> str:
+    return _TOKEN.sub(lambda m: m[1] if m[0].startswith("[") else texts[m[0]], pattern)
+
+
+def _percent_text(moment: datetime, letter: str, texts: dict[str, str]) -> str:
     if letter == "%":
         return "%"
     if letter == "Z":
         return moment.tzname() or ""
     if letter == "j":
         return f"{moment.timetuple().tm_yday:03d}"
-    return _TOKEN.sub(lambda m: _token_text(moment, m), _PERCENT_TOKENS[letter])
+    return _filled(_PERCENT_TOKENS[letter], texts)
 
 
-def _token_text(moment: datetime, match: re.Match[str]) -> str:
-    token = match[0]
-    if token.startswith("["):
-        return match[1]
-    offset = moment.strftime("%z") if token in {"Z", "ZZ"} else ""
+def _texts_of(moment: datetime) -> dict[str, str]:
+    """Return the text of every token: all at once, since a format may repeat them."""
+    offset = moment.strftime("%z")
     hour = moment.hour % 12 or 12
-    texts = {
+    return {
         "YYYY": f"{moment.year:04d}", "YY": f"{moment.year % 100:02d}",
         "MMMM": _MONTHS[moment.month - 1], "MMM": _MONTHS[moment.month - 1][:3],
         "MM": f"{moment.month:02d}", "M": str(moment.month),
@@ -153,4 +156,3 @@ def _token_text(moment: datetime, match: re.Match[str]) -> str:
         "Z": f"{offset[:3]}:{offset[3:5]}", "ZZ": offset[:5],
         "X": str(int(moment.timestamp())),
     }  # fmt: skip
-    return texts[token]

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from grammar import ValueMismatchError, compile_template
+from grammar import Budget, ValueMismatchError, compile_template
 
 MOMENT = 1_772_362_805  # 2026-03-01T11:00:05Z, a Sunday
 
@@ -130,3 +130,11 @@ def test_there_is_no_clock_here() -> None:
     with pytest.raises(ValueMismatchError, match="relativeTime"):
         compile_template("{{relativeTime 5}}").render({})
     assert compile_template("{{now}}").render({}) == ""
+
+
+def test_a_long_format_is_paid_by_its_length() -> None:
+    short, long = Budget(), Budget()
+    template = compile_template("{{formatDate 5 p}}")
+    template.render({"p": "D"}, short)
+    template.render({"p": "D" * 256}, long)
+    assert long.operations >= short.operations + 255
