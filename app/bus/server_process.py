@@ -18,8 +18,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-import nats
 import nats.errors
+from nats.aio.client import Client
 
 from app.bus.server_folder import (
     LOOPBACK,
@@ -171,21 +171,26 @@ def find_binary() -> Path:
 
 async def is_answering(endpoint: Endpoint, probe_seconds: float = PROBE_SECONDS) -> bool:
     """Tell whether a server at this endpoint takes these credentials and answers for JetStream."""
-    with suppress(OSError, TimeoutError, nats.errors.Error):
+    client = Client()
+    try:
         async with asyncio.timeout(probe_seconds):
-            client = await nats.connect(
+            await client.connect(
                 endpoint.url,
                 user=endpoint.user,
                 password=endpoint.password,
                 allow_reconnect=False,
                 error_cb=_ignore,
             )
-            try:
-                answer = await client.request("$JS.API.INFO", timeout=probe_seconds)
-                return b'"error"' not in answer.data
-            finally:
-                await client.close()
-    return False
+            answer = await client.request("$JS.API.INFO", timeout=probe_seconds)
+            return b'"error"' not in answer.data
+    except (OSError, TimeoutError, nats.errors.Error):
+        return False
+    finally:
+        with suppress(OSError, nats.errors.Error):
+            await client.close()
+        if client._transport is not None:  # noqa: SLF001
+            # A server that died during its greeting leaves a socket that the library forgets.
+            client._transport.close()  # type: ignore[no-untyped-call]  # noqa: SLF001
 
 
 async def _ignore(_: Exception) -> None:

@@ -1,12 +1,13 @@
 """The language beside others: one process, the event a Python dict each time, plain data back.
 
 W1 is a condition, W2 totals an order of five items in a loop and returns a map, W3 is fib(18);
-last comes what compiling W2 costs. Engines take turns in short loops and each keeps its best of
-five, so a neighbour's noise hits all of them alike. Every engine must give native Python's answer.
-A dash says that the engine has no way to express the work.
+last comes what compiling W2 costs. Rounds of short loops go through all engines and works, and each
+keeps its best of five in CPU time, so a neighbour's noise hits all of them alike. Every engine must
+give native Python's answer. A dash says that the engine has no way to express the work.
 """
 
 import math
+import time
 import timeit
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -44,7 +45,7 @@ def main() -> None:
         else:
             ready[name] = prepare()
     check(ready)
-    best = {work: race(work, ready) for work in WORKS}
+    best = race(ready)
     show(list(ready), best)
     for name in missing:
         print(f"{name:<28}not installed")
@@ -78,17 +79,24 @@ def same(given: Any, expected: Any) -> bool:
     return type(given) is type(expected) and bool(given == expected)
 
 
-def race(work: str, ready: Mapping[str, Mapping[str, Statement]]) -> dict[str, float]:
-    """Seconds for one, by engine: the best of ROUNDS loops in turn."""
-    turns = {name: turn(works[work]) for name, works in ready.items() if work in works}
+def race(ready: Mapping[str, Mapping[str, Statement]]) -> dict[str, dict[str, float]]:
+    """CPU seconds for one, by work and engine: the best of ROUNDS loops in turn."""
+    turns = {
+        work: {name: turn(works[work]) for name, works in ready.items() if work in works}
+        for work in WORKS
+    }
     for _ in range(ROUNDS):
-        for one in turns.values():
-            one.go()
-    return {name: one.best_seconds for name, one in turns.items()}
+        for row in turns.values():
+            for one in row.values():
+                one.go()
+    return {
+        work: {name: one.best_seconds for name, one in row.items()} for work, row in turns.items()
+    }
 
 
 def turn(statement: Statement) -> Turn:
-    timer = timeit.Timer(statement.text, globals={"event": ORDER, **statement.names})
+    names = {"event": ORDER, **statement.names}
+    timer = timeit.Timer(statement.text, timer=time.process_time, globals=names)
     count = 1
     while (elapsed := timer.timeit(count)) < LOOP_SECONDS / 10:
         count *= 4

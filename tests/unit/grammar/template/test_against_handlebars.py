@@ -16,7 +16,8 @@ import pytest
 
 from grammar import GrammarError, compile_template
 
-pytestmark = pytest.mark.e2e
+# One group: the package is installed once, by one of several test processes.
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("npm")]
 
 VERSION = "4.7.8"
 INSTALL_SECONDS = 120
