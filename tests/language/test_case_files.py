@@ -54,20 +54,25 @@ def test_every_case_of_the_file_comes_out_right(name: str) -> None:
 
 
 ATTACK_ALL = """
-import json, resource, sys
+import json, pathlib, sys
 from grammar.conformance import run_case
 outcomes = [run_case(json.loads(line)) for line in sys.stdin]
 print(json.dumps({
     "wrong": [f"{o.id}: got {o.got}" for o in outcomes if not o.ok],
     "run": len(outcomes),
-    "memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    "peak": next(
+        line.split()[1]
+        for line in pathlib.Path("/proc/self/status").read_text().splitlines()
+        if line.startswith("VmHWM")
+    ),
 }))
 """
 
 
 def test_every_attack_ends_in_an_allowed_outcome_and_in_bounded_memory() -> None:
     attacks = cases("attacks")
-    # A process of its own: what other tests took of memory is not the attacks' doing.
+    # A process of its own: what other tests took of memory is not the attacks' doing. And the
+    # peak of its own memory: what getrusage tells comes along from the process that forked it.
     finished = subprocess.run(
         [sys.executable, "-c", ATTACK_ALL],
         input="\n".join(map(json.dumps, attacks)),
@@ -79,4 +84,4 @@ def test_every_attack_ends_in_an_allowed_outcome_and_in_bounded_memory() -> None
     told = json.loads(finished.stdout)
     assert told["wrong"] == []
     assert told["run"] == len(attacks)
-    assert told["memory_bytes"] < MEMORY_BYTES_MAX
+    assert int(told["peak"]) * 1024 < MEMORY_BYTES_MAX

@@ -249,7 +249,8 @@ def handlebars(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFac
     cache = getattr(pytestconfig, "cache", None)
     name = f"handlebars-{VERSION}"
     folder = tmp_path_factory.mktemp(name) if cache is None else Path(cache.mkdir(name))
-    if not (folder / "node_modules" / "handlebars" / "package.json").exists():
+    if not _is_whole(folder):
+        shutil.rmtree(folder / "node_modules", ignore_errors=True)
         options = ["--ignore-scripts", "--omit=optional", "--no-audit", "--no-fund", "--no-save"]
         try:
             subprocess.run(
@@ -262,6 +263,12 @@ def handlebars(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFac
         except (subprocess.SubprocessError, OSError) as fault:
             pytest.skip(f"npm cannot install handlebars {VERSION}: {type(fault).__name__}")
     return folder
+
+
+def _is_whole(folder: Path) -> bool:
+    """Tell whether the package is there and loads: an installation may have been cut off."""
+    command = ["node", "-e", "require('handlebars')"]
+    return subprocess.run(command, cwd=folder, capture_output=True, check=False).returncode == 0
 
 
 def differences(
