@@ -10,6 +10,7 @@ then a new client takes the old one's place and its subscriptions.
 
 import asyncio
 import contextlib
+import functools
 import random
 import secrets
 from collections.abc import Callable
@@ -54,16 +55,21 @@ class BusSettings:
 class Subscription:
     """Interest in a subject; it outlives the client that serves it."""
 
-    __slots__ = ("_callback", "_native", "subject")
+    __slots__ = ("_callback", "_forget", "_native", "subject")
 
     def __init__(self, subject: str, callback: Callable[[Received], None]) -> None:
         self.subject = subject
         self._callback = callback
         self._native: NativeSubscription | None = None
+        self._forget: Callable[[], None] | None = None
 
     async def attach(self, client: Client) -> None:
         """Subscribe on this client, in place of an earlier one."""
-        self._native = await client.subscribe(self.subject, cb=self._take)
+        native = self._native = await client.subscribe(self.subject, cb=self._take)
+        if isinstance(client, QuickClient):
+            sid = native._id  # noqa: SLF001 - what messages are known by
+            client.hand_directly(sid, self._callback)
+            self._forget = functools.partial(client.forget, sid)
 
     async def end(self, *, drains: bool) -> None:
         """End the interest; with ``drains`` what the server sent already is still handed over."""
@@ -75,6 +81,8 @@ class Subscription:
                 await native.drain()  # type: ignore[no-untyped-call]
             else:
                 await native.unsubscribe()
+        if self._forget is not None:
+            self._forget()
 
     async def _take(self, message: Any) -> None:
         self._callback(message)

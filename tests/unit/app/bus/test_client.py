@@ -20,3 +20,38 @@ from app.bus.client import QuickClient
 )
 def test_headers_read_as_the_library_reads_them(raw: bytes) -> None:
     assert QuickClient._parse_header_lines(raw) == Client._parse_header_lines(raw)
+
+
+def native(subject: str) -> tuple[int, bytes, bytes, bytes, bytes]:
+    return 7, subject.encode(), b"_INBOX.r", b"data", b""
+
+
+async def test_messages_are_handed_over_as_they_come_until_forgotten() -> None:
+    client, taken = QuickClient(), []
+    client.hand_directly(7, taken.append)
+    await client._process_msg(*native("a.b"))
+    await client._process_msg(7, b"c", b"", b"", b"NATS/1.0\r\nGreentic-Hops: 4\r\n\r\n")
+    assert [(m.subject, m.reply, m.data, m.headers) for m in taken] == [
+        ("a.b", "_INBOX.r", b"data", None),
+        ("c", "", b"", {"Greentic-Hops": "4"}),
+    ]
+    assert client.stats["in_msgs"] == 2
+    client.forget(7)
+    client.forget(7)
+    await client._process_msg(*native("a.b"))
+    assert len(taken) == 2
+
+
+async def test_callback_that_raises_does_not_stop_the_reader() -> None:
+    client, heard = QuickClient(), []
+
+    async def hear(error: Exception) -> None:
+        heard.append(error)
+
+    def refuse(_: object) -> None:
+        raise ValueError("no")
+
+    client._error_cb = hear
+    client.hand_directly(7, refuse)
+    await client._process_msg(*native("a.b"))
+    assert [str(error) for error in heard] == ["no"]
