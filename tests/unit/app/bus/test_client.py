@@ -4,6 +4,7 @@ import pytest
 from nats.aio.client import Client
 
 from app.bus.client import QuickClient
+from app.bus.wire import Received
 
 
 @pytest.mark.parametrize(
@@ -27,7 +28,8 @@ def native(subject: str) -> tuple[int, bytes, bytes, bytes, bytes]:
 
 
 async def test_messages_are_handed_over_as_they_come_until_forgotten() -> None:
-    client, taken = QuickClient(), []
+    client = QuickClient()
+    taken: list[Received] = []
     client.hand_directly(7, taken.append)
     await client._process_msg(*native("a.b"))
     await client._process_msg(7, b"c", b"", b"", b"NATS/1.0\r\nGreentic-Hops: 4\r\n\r\n")
@@ -43,7 +45,8 @@ async def test_messages_are_handed_over_as_they_come_until_forgotten() -> None:
 
 
 async def test_callback_that_raises_does_not_stop_the_reader() -> None:
-    client, heard = QuickClient(), []
+    client = QuickClient()
+    heard: list[Exception] = []
 
     async def hear(error: Exception) -> None:
         heard.append(error)
