@@ -4,6 +4,7 @@ Cases are a table, every way to set white space around a block, and templates dr
 seed. Where the two differ on purpose, `DIFFERENCES` says what each of them gives.
 """
 
+import fcntl
 import itertools
 import json
 import random
@@ -16,8 +17,7 @@ import pytest
 
 from grammar import GrammarError, compile_template
 
-# One group: the package is installed once, by one of several test processes.
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("npm")]
+pytestmark = pytest.mark.e2e
 
 VERSION = "4.7.8"
 INSTALL_SECONDS = 120
@@ -249,20 +249,28 @@ def handlebars(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFac
     cache = getattr(pytestconfig, "cache", None)
     name = f"handlebars-{VERSION}"
     folder = tmp_path_factory.mktemp(name) if cache is None else Path(cache.mkdir(name))
-    if not _is_whole(folder):
+    try:
+        _install(npm, folder)
+    except (subprocess.SubprocessError, OSError) as fault:
+        pytest.skip(f"npm cannot install handlebars {VERSION}: {type(fault).__name__}")
+    return folder
+
+
+def _install(npm: str, folder: Path) -> None:
+    """Install the package unless it is there; one of several test processes does it."""
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if _is_whole(folder):
+            return
         shutil.rmtree(folder / "node_modules", ignore_errors=True)
         options = ["--ignore-scripts", "--omit=optional", "--no-audit", "--no-fund", "--no-save"]
-        try:
-            subprocess.run(
-                [npm, "install", "--prefix", str(folder), *options, f"handlebars@{VERSION}"],
-                cwd=folder,
-                check=True,
-                capture_output=True,
-                timeout=INSTALL_SECONDS,
-            )
-        except (subprocess.SubprocessError, OSError) as fault:
-            pytest.skip(f"npm cannot install handlebars {VERSION}: {type(fault).__name__}")
-    return folder
+        subprocess.run(
+            [npm, "install", "--prefix", str(folder), *options, f"handlebars@{VERSION}"],
+            cwd=folder,
+            check=True,
+            capture_output=True,
+            timeout=INSTALL_SECONDS,
+        )
 
 
 def _is_whole(folder: Path) -> bool:
