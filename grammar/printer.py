@@ -45,7 +45,7 @@ def format_script(source: str, *, name: str = "<script>") -> str:
             lines += [""] if piece.breaks > 1 else []
             line = ""
         closes = piece.kind in _CLOSERS
-        if line == "":
+        if previous is None or line == "":
             line = INDENT * max(0, depth - closes) + piece.text
         else:
             line += (" " if _spaced(previous, piece) else "") + piece.text
@@ -108,7 +108,7 @@ def _comment_end(gap: str, at: int) -> int:
     depth = 1
     while depth:
         edge = _COMMENT.search(gap, at)
-        if edge is None:
+        if edge is None:  # pragma: no cover - the lexer has found the end
             return len(gap)
         if edge.group().startswith("//"):
             at = edge.start() + 1
@@ -141,10 +141,8 @@ def _classified(pieces: list[_Piece]) -> list[_Piece]:
     return pieces
 
 
-def _spaced(before: _Piece | None, piece: _Piece) -> bool:
+def _spaced(before: _Piece, piece: _Piece) -> bool:
     """Tell whether a space stands between two pieces of one line."""
-    if before is None:
-        return False
     kind, last = piece.kind, before.kind
     if "COMMENT" in (kind, last) or last == "PREFIX":
         return last != "PREFIX" or piece.text[0] in "+-.0123456789/"

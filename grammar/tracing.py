@@ -43,7 +43,7 @@ def traced(report: Callable[[Step], None]) -> Iterator[None]:
     try:
         yield
     finally:
-        sys.settrace(before)
+        sys.settrace(before)  # pragma: no cover - coverage looks again from here on
 
 
 class _Follower:  # pragma: no cover - it runs in the place of coverage's own

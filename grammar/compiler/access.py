@@ -191,8 +191,7 @@ def _read(k: FrameState, step: Any, target: Operand) -> Operand:
     index = step.index
     if isinstance(index, Literal) and isinstance(index.value, str):
         return k.set_temp(read_key(k, target.expr, str(index.value), "get_index", step), kind)
-    if not isinstance(target.expr, ast.Constant):
-        target = k.set_temp(target.expr, target.kind)
+    target = k.set_temp(target.expr, target.kind)
     key = k.value(index)
     return k.set_temp(emit.call("get_index", target.expr, key.expr, line=k.line(step)), kind)
 

@@ -195,9 +195,7 @@ def binary(left: ast.expr, operator: str, right: ast.expr, line: int = 1) -> ast
 
 
 def all_of(*values: ast.expr) -> ast.expr:
-    """Join conditions with `and`; none at all is true."""
-    if not values:
-        return constant(True)
+    """Join conditions with `and`; there must be one."""
     return values[0] if len(values) == 1 else _BoolOp(_AND, list(values))
 
 

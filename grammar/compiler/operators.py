@@ -176,7 +176,7 @@ def threshold(operator: str, value: float) -> float:
     bound = float(value)
     towards = math.inf if operator in (">", "<=") else -math.inf
     moved = bound
-    for _ in range(_NEIGHBOURS_MAX):
+    for _ in range(_NEIGHBOURS_MAX):  # pragma: no branch - a few neighbours are all there are
         following = math.nextafter(moved, towards)
         if bound == 0 or not near(following, bound):
             break

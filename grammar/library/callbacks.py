@@ -49,7 +49,7 @@ def for_each(c: Budget, d: int, a: Array, f: Function) -> None:
             return
         cell = [a[at]]
         call_function(c, d, f, (at,) if 1 in takes else (), cell)
-        if cell[0] is not a[at]:
+        if at < len(a) and cell[0] is not a[at]:
             a[at] = copy_value(c, cell[0])
 
 
@@ -88,7 +88,7 @@ def all_items(c: Budget, d: int, a: Array, f: Function) -> bool:
 def find(c: Budget, d: int, a: Array, f: Function, start: int = 0) -> Any:
     """`find(a, f[, start])`. The first item for which f gives true, or unit."""
     at = find_index(c, d, a, f, start)
-    return a[at] if at >= 0 else None
+    return a[at] if 0 <= at < len(a) else None
 
 
 def find_index(c: Budget, d: int, a: Array, f: Function, start: int = 0) -> int:

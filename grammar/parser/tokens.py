@@ -125,7 +125,7 @@ class ScriptLexer:
         """Yield every token. Raises FlowSyntaxError at the first that is none."""
         match_at = _TOKEN.match
         text, size = self._text, len(self._text)
-        handlers: dict[str, Callable[[re.Match[str]], ScriptToken | None]] = {
+        handlers: dict[str, Callable[[re.Match[str]], ScriptToken]] = {
             "word": self._word, "symbol": self._symbol, "number": self._number,
             "quote": self._quote, "single": self._single,
         }  # fmt: skip
@@ -143,10 +143,9 @@ class ScriptLexer:
                 yield from self._tick_text(is_first=True)
             else:
                 token = handlers[group or ""](found)
-                if token is not None:
-                    yield token
-                    if token.type == "_INTERPEND":
-                        yield from self._tick_text(is_first=False)
+                yield token
+                if token.type == "_INTERPEND":
+                    yield from self._tick_text(is_first=False)
 
     def _make(self, kind: str, value: Any, start: int, end: int) -> ScriptToken:
         token = ScriptToken(
@@ -220,9 +219,11 @@ class ScriptLexer:
         return "IDENT"
 
     def _number(self, found: re.Match[str]) -> ScriptToken:
-        start, end = found.start(), found.end()
+        return self._number_token(found.group(), found.start(), found.end())
+
+    def _number_token(self, text: str, start: int, end: int) -> ScriptToken:
         try:
-            value = number_value(found.group())
+            value = number_value(text)
         except LiteralFault as fault:
             raise self._fault(str(fault), start, end) from None
         return self._make("INT" if type(value) is int else "FLOAT", value, start, end)
@@ -241,8 +242,7 @@ class ScriptLexer:
         after_operand = self._last in _OPERAND_ENDS
         number = _NUMBER_ONLY.match(self._text, end) if symbol == "-" else None
         if number is not None and not after_operand:
-            value = number_value(f"-{number.group()}")
-            return self._make("INT" if type(value) is int else "FLOAT", value, start, number.end())
+            return self._number_token(f"-{number.group()}", start, number.end())
         word = _NOT_IN.match(self._text, end) if symbol == "!" else None
         if word is not None and after_operand:
             return self._make("OP", "!in", start, word.end())

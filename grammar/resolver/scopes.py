@@ -239,9 +239,7 @@ class ScopeWalker:
             self._report("Length of string is over the maximum", node.span)
 
     def _this(self, node: This) -> None:  # noqa: ARG002
-        frame: Frame | None = self._frame
-        if frame is not None:
-            frame.uses_this = True
+        self._frame.uses_this = True
 
     def _group(self, node: Group) -> None:
         self._visit(node.inner)
