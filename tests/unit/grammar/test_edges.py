@@ -214,3 +214,6 @@ def test_operators_do_without_the_shortcuts_of_compiled_code() -> None:
     assert operators.multiply(c, -HUGE, 1.5) == float("-inf")
     assert comparison.less(1, 2) is True
     assert comparison.less(True, False) is False
+    assert comparison.less(HUGE, 1.5) is False
+    assert comparison.greater(HUGE, 1.5) is True
+    assert comparison.less(1, float("nan")) is False
