@@ -9,7 +9,6 @@ from actors.kernel.budget import Backoff, RestartBudget
 from actors.kernel.mailbox import Mailbox
 from actors.kernel.ports import KernelPorts
 from actors.kernel.ref import ActorRef, Reply
-from actors.kernel.registry import Registry
 from actors.kernel.specs import ChildSpec, Escalate, Quarantine, SupervisorSpec
 from actors.kernel.supervisor import Supervisor
 from actors.kernel.unit import ChildSnapshot, DrainReport
@@ -25,7 +24,6 @@ __all__ = [
     "KernelPorts",
     "Mailbox",
     "Quarantine",
-    "Registry",
     "Reply",
     "RestartBudget",
     "Supervisor",

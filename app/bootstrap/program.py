@@ -8,8 +8,9 @@ finish, settle, close. SIGTERM, SIGINT end it; SIGHUP reloads.
 import asyncio
 import random
 import signal
+from collections.abc import Awaitable, Coroutine
 from contextlib import AsyncExitStack
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -27,6 +28,7 @@ from app.bus.server import EmbeddedServer
 from app.bus.server_process import ServerSettings
 from app.control.names import events_stream
 from app.errors import AppError
+from app.http.asgi import AsgiApp
 from app.http.doors import IngressPorts
 from app.http.ingress import WebhookIngress
 from app.http.pages import build_admin_app, build_public_pages
@@ -55,7 +57,7 @@ class Program:
         self._stack = AsyncExitStack()
         self._ending = asyncio.Event()
         self._providers = Providers()
-        self._background: list[asyncio.Task[object]] = []
+        self._background: list[asyncio.Task[None]] = []
         self.public: HttpServer | None = None
         self.admin: HttpServer | None = None
         self.bundle: Bundle | None = None
@@ -138,8 +140,8 @@ class Program:
         admin = build_admin_app(self.not_ready, self._metrics.render)
         self.admin = await self._serve(admin, options.admin_host, options.admin_port)
 
-    async def _serve(self, app: object, host: str, port: int) -> HttpServer:
-        server = HttpServer(app, host, port)  # type: ignore[arg-type]  # Starlette is an ASGI app
+    async def _serve(self, app: AsgiApp, host: str, port: int) -> HttpServer:
+        server = HttpServer(app, host, port)
         await server.start()
         self._stack.push_async_callback(server.stop, self._options.drain_seconds)
         return server
@@ -213,10 +215,10 @@ class Program:
         if self._server is not None:
             self._spawn(self._raise_failure(self._server.wait_given_up()))
 
-    async def _raise_failure(self, failing: object) -> None:
-        raise await failing  # type: ignore[misc]  # an awaitable of an exception
+    async def _raise_failure(self, failing: Awaitable[BaseException]) -> None:
+        raise await failing
 
-    def _spawn(self, work: object) -> None:
-        task: asyncio.Task[object] = asyncio.create_task(work)  # type: ignore[arg-type]  # a coroutine
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
         task.add_done_callback(lambda ended: None if ended.cancelled() else self.end())
         self._background.append(task)

@@ -12,13 +12,13 @@ class Drawer(HostMap):
         return {"k": "v"}.get(key)
 
     def set(self, key: str, value: Any) -> None:
-        raise NotImplementedError
+        raise AssertionError("the language only reads this map")
 
     def remove(self, key: str) -> None:
-        raise NotImplementedError
+        raise AssertionError("the language only reads this map")
 
     def contains(self, key: str) -> bool:
-        raise NotImplementedError
+        raise AssertionError("the language only reads this map")
 
 
 def nested(levels: int, width: int = 1) -> Any:

@@ -7,7 +7,6 @@ import pytest
 from actors.errors import ActorStoppedError, AskTimeoutError, MailboxFullError
 from actors.kernel.mailbox import Mailbox
 from actors.kernel.ref import ActorRef, Reply
-from actors.kernel.registry import Registry
 from actors.testing.clock import VirtualClock
 from tests.support.kernel_tree import ask_count
 
@@ -116,17 +115,3 @@ async def test_a_cancelled_ask_withdraws() -> None:
     await clock.settle()
     assert asking.cancelled()
     assert list(ref.mailbox.waiting()) == ["in the way"]
-
-
-async def test_a_registry_refuses_a_name_twice() -> None:
-    registry, ref = Registry(), a_ref(VirtualClock())
-    registry.register("a", ref)
-    with pytest.raises(ValueError, match="taken"):
-        registry.register("a", ref)
-    assert registry.find("a") is ref
-    assert registry.find("b") is None
-    assert (registry.names(), len(registry)) == (("a",), 1)
-    registry.release("a")
-    with pytest.raises(LookupError):
-        registry.release("a")
-    registry.register("a", ref)
