@@ -1,0 +1,1 @@
+"""The timer provider: the zone of cron triggers. Its events are made by the tenants' schedulers."""
