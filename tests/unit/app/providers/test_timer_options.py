@@ -37,4 +37,4 @@ def test_the_provider_neither_takes_requests_nor_acts() -> None:
     context = ProviderContext(env="dev", http=MemoryHttp(), clock=VirtualClock())
     provider = TIMER.build(TimerOptions(), context)
     assert (provider.name, provider.inbound, provider.outbound) == ("events-timer", None, None)
-    assert TIMER.routes == TIMER.actions == ()
+    assert (TIMER.routes, TIMER.actions) == ((), ())
