@@ -1,0 +1,1 @@
+"""What every e-mail provider shares: addresses, attachments, the arguments of its actions."""
