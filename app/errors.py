@@ -20,7 +20,8 @@
     ├── BusError                  NATS refused what we asked of it
     └── StoreError                a store refused what we asked of it
         ├── NotFoundError
-        └── ConflictError
+        ├── ConflictError
+        └── SealError             a sealed value cannot be opened with this key
 
 Each class has a stable ``code`` that logs, HTTP answers and the command line show. Which status an
 error means over HTTP stands in one table, `app.http.problems`.
@@ -194,3 +195,9 @@ class ConflictError(StoreError):
     """Somebody else changed it first."""
 
     code = "store.conflict"
+
+
+class SealError(StoreError):
+    """A sealed value cannot be opened: another key made it, or it was changed or moved."""
+
+    code = "store.seal"

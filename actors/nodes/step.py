@@ -4,7 +4,7 @@ In: a `StepContext`. Out: a `StepOutcome`; a failure is a NodeError. A node is m
 flow is compiled, and shared by all runs, so it keeps nothing between steps.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 from actors.events import Event
@@ -17,7 +17,9 @@ from actors.ports import (
     EventPublisher,
     HttpCaller,
     Ids,
+    NoSecrets,
     Observer,
+    Secrets,
     StateScope,
     StateStore,
 )
@@ -36,6 +38,7 @@ class World:
     observer: Observer
     clock: Clock
     ids: Ids
+    secrets: Secrets = field(default_factory=NoSecrets)
 
 
 @dataclass(slots=True)

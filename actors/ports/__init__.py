@@ -30,6 +30,7 @@ from actors.ports.ingress import (
     PublishAck,
 )
 from actors.ports.world import (
+    SECRET_BYTES_MAX,
     STATE_KEY_BYTES_MAX,
     STATE_TTL_SECONDS_MAX,
     STATE_VALUE_BYTES_MAX,
@@ -38,6 +39,7 @@ from actors.ports.world import (
     HttpRequest,
     HttpResponse,
     Ids,
+    NoSecrets,
     Observer,
     ProviderActions,
     Secrets,
@@ -48,6 +50,7 @@ from actors.ports.world import (
 )
 
 __all__ = [
+    "SECRET_BYTES_MAX",
     "STATE_KEY_BYTES_MAX",
     "STATE_TTL_SECONDS_MAX",
     "STATE_VALUE_BYTES_MAX",
@@ -68,6 +71,7 @@ __all__ = [
     "InboundRequest",
     "Journal",
     "JournalEntry",
+    "NoSecrets",
     "NormalizedEvent",
     "Normalizer",
     "Observer",

@@ -112,12 +112,28 @@ class Ticks(Protocol):
         ...
 
 
+SECRET_BYTES_MAX: Final = 64 * 1024
+"""A secret, as UTF-8."""
+
+
 class Secrets(Protocol):
-    """A tenant's secrets. Values go into outbound calls only."""
+    """A tenant's secrets. Values go into outbound calls only.
+
+    PermanentError: a name that cannot be one (`secret.name`), a stored value that this process
+    cannot open (`secret.unreadable`). No text repeats a value.
+    """
 
     async def get(self, tenant: str, name: str) -> str | None:
         """Give the secret, or None where there is none of that name."""
         ...
+
+
+class NoSecrets:
+    """For worlds without a secret store: there are none."""
+
+    async def get(self, tenant: str, name: str) -> str | None:  # noqa: ARG002
+        """Find nothing."""
+        return None
 
 
 # ── Time, names, observation ────────────────────────────────────────────────────────────────────

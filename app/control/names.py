@@ -72,6 +72,16 @@ def state_bucket(env: str) -> str:
     return f"state-{check_token(env, 'env')}"
 
 
+def secrets_bucket(env: str) -> str:
+    """Name the bucket of sealed secrets."""
+    return f"secrets-{check_token(env, 'env')}"
+
+
+def api_keys_bucket(env: str) -> str:
+    """Name the bucket of API keys."""
+    return f"keys-{check_token(env, 'env')}"
+
+
 def bucket_stream(bucket: str) -> str:
     """Name the stream behind a bucket."""
     return f"KV_{bucket}"

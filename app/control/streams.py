@@ -6,7 +6,7 @@ In: env, tenants, limits. Out: what `app.bus.admin` is to make true. Refuses not
 from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
-from actors.ports import STATE_VALUE_BYTES_MAX
+from actors.ports import SECRET_BYTES_MAX, STATE_VALUE_BYTES_MAX
 from actors.subjects import EVENTS_ROOT, check_token, cover_patterns, tenant_events, work_runs
 from app.bus.admin_specs import ConsumerSpec, StreamSpec
 from app.control import names
@@ -17,6 +17,8 @@ NEVER_ROOT: Final = "greentic.never"
 consumer without filters receives everything."""
 DAY_SECONDS: Final = 24 * 3600
 STATE_ENVELOPE_BYTES_MAX: Final = 1024
+SECRET_ENVELOPE_BYTES_MAX: Final = 1024
+"""The seal's 37 bytes, and the message's headers."""
 
 
 def events_spec(env: str, tenant: str, limits: StreamLimits) -> StreamSpec:
@@ -104,6 +106,16 @@ def bucket_specs(env: str) -> Sequence[StreamSpec]:
         bucket_spec(names.leases_bucket(env)),
         bucket_spec(names.deployments_bucket(env)),
         bucket_spec(names.state_bucket(env), value_bytes_max=value_bytes),
+        *credential_buckets(env),
+    )
+
+
+def credential_buckets(env: str) -> Sequence[StreamSpec]:
+    """Describe the buckets of secrets and API keys, which `setup` needs before any start."""
+    value_bytes = SECRET_BYTES_MAX + SECRET_ENVELOPE_BYTES_MAX
+    return (
+        bucket_spec(names.secrets_bucket(env), value_bytes_max=value_bytes),
+        bucket_spec(names.api_keys_bucket(env)),
     )
 
 
