@@ -27,7 +27,14 @@ from app.observability import metrics
 from app.observability.labels import FLOWS_MAX, TENANTS_MAX
 from app.observability.rules import RULES, Rule, rule_by_name
 from app.providers.webhook.options import WebhookOptions
-from app.settings.sections import LoggingSection, NatsSection, Section, ServerSection, Settings
+from app.settings.sections import (
+    LoggingSection,
+    NatsSection,
+    SecretsSection,
+    Section,
+    ServerSection,
+    Settings,
+)
 from app.settings.sources import ENVIRONMENT
 from grammar import GrammarError
 
@@ -38,6 +45,7 @@ _SECTIONS: Final[Sequence[tuple[str, type[Section]]]] = (
     ("server", ServerSection),
     ("nats", NatsSection),
     ("logging", LoggingSection),
+    ("secrets", SecretsSection),
 )
 _METRIC: Final = re.compile(r"^ *(greentic_\w+)(?:\{([\w, ]+)\})? ", re.MULTILINE)
 

@@ -19,6 +19,7 @@ from pydantic import (
 
 from actors.errors import InvalidSubjectError
 from actors.subjects import check_token
+from app.settings.sealing_key import parse_key
 
 PORT_MAX: Final = 65_535
 ROLES: Final = ("ingress", "worker")
@@ -154,6 +155,23 @@ class LoggingSection(Section):
     """`pretty` for people, `json` for machines; `auto` is pretty on a terminal."""
 
 
+class SecretsSection(Section):
+    """``[secrets]``: the key that seals stored secrets."""
+
+    key: SecretStr | None = None
+    """32 bytes in base64. Without one, a file of the data folder has it, except in env `prod`."""
+
+    key_file: str | None = None
+    """A mounted file that holds the key instead."""
+
+    @field_validator("key")
+    @classmethod
+    def _check_key(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            parse_key(value.get_secret_value())
+        return value
+
+
 class Settings(Section):
     """Everything, checked."""
 
@@ -163,6 +181,7 @@ class Settings(Section):
     server: ServerSection = Field(default_factory=ServerSection)
     nats: NatsSection = Field(default_factory=NatsSection)
     logging: LoggingSection = Field(default_factory=LoggingSection)
+    secrets: SecretsSection = Field(default_factory=SecretsSection)
 
     @field_validator("env")
     @classmethod

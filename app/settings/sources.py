@@ -30,11 +30,13 @@ ENVIRONMENT: Final[Mapping[str, str]] = {
     "GREENTIC_NATS_PASSWORD_FILE": "nats.password_file",
     "GREENTIC_LOG_LEVEL": "logging.level",
     "GREENTIC_LOG_FORMAT": "logging.format",
+    "GREENTIC_SECRET_KEY": "secrets.key",
+    "GREENTIC_SECRET_KEY_FILE": "secrets.key_file",
 }
 """Which variable sets which key. An empty variable counts as unset."""
 
-LATER_VARIABLES: Final = ("GREENTIC_OTLP_ENDPOINT", "GREENTIC_SECRET_KEY", "GREENTIC_DATABASE_URL")
-LATER_SECTIONS: Final = ("telemetry", "security", "secrets", "runtime", "history", "quotas")
+LATER_VARIABLES: Final = ("GREENTIC_OTLP_ENDPOINT", "GREENTIC_DATABASE_URL")
+LATER_SECTIONS: Final = ("telemetry", "security", "runtime", "history", "quotas")
 
 
 class Sources:
@@ -85,7 +87,8 @@ class Sources:
             self.put(key, value, variable)
 
     def take_credentials(self) -> None:
-        """Move the password out of its file, and user and password out of the URL."""
+        """Move password and key out of their files, and user and password out of the URL."""
+        self._take_key()
         nats = self.values.get("nats", {})
         url = nats.get("url")
         if isinstance(url, str) and "@" in url:
@@ -96,9 +99,16 @@ class Sources:
             if parts.password and "password_file" not in nats:
                 nats.setdefault("password", unquote(parts.password))
         if isinstance(nats.get("password_file"), str):
-            nats["password"] = self._read_secret(Path(nats["password_file"]))
+            nats["password"] = self._read_secret("nats.password_file", nats["password_file"])
         if isinstance(nats.get("password"), str):
             nats["password"] = SecretStr(nats["password"])
+
+    def _take_key(self) -> None:
+        secrets = self.values.get("secrets", {})
+        if isinstance(secrets.get("key_file"), str) and "key" not in secrets:
+            secrets["key"] = self._read_secret("secrets.key_file", secrets["key_file"])
+        if isinstance(secrets.get("key"), str):
+            secrets["key"] = SecretStr(secrets["key"])
 
     def describe(self, detail: Mapping[str, Any]) -> str:
         """Say one problem: the key, what is wrong with it, and who set it."""
@@ -127,13 +137,14 @@ class Sources:
             self.problems.append(f"{path.name}: is no TOML: {error}")
         return {}
 
-    def _read_secret(self, path: Path) -> str | None:
+    def _read_secret(self, key: str, file_path: str) -> str | None:
+        path = Path(file_path)
         try:
             with path.open("rb") as file:
                 text = file.read(SECRET_FILE_BYTES_MAX).decode()
         except (OSError, ValueError):
-            self.problems.append(f"nats.password_file: {path.name} cannot be read as text")
+            self.problems.append(f"{key}: {path.name} cannot be read as text")
             return None
         if not text.strip():
-            self.problems.append(f"nats.password_file: {path.name} is empty")
+            self.problems.append(f"{key}: {path.name} is empty")
         return text.rstrip("\r\n")

@@ -101,7 +101,10 @@ def test_variables_of_others_are_ignored(tmp_path: Path) -> None:
         ('[logging]\nformat = "xml"', "logging.format"),
         ('[telemetry]\nendpoint = "x"', "[telemetry] is not in this version"),
         ("[security]\nreject_unsigned_packs = true", "[security] is not in this version"),
-        ("[secrets]\nbackend = 1", "[secrets] is not in this version"),
+        ("[secrets]\nbackend = 1", "secrets.backend: is not a setting"),
+        ('[secrets]\nkey = "c2hvcnQ="', "secrets.key: must be 32 bytes in base64"),
+        (f'[secrets]\nkey = "{"A" * 43}="', "secrets.key: is one byte repeated"),
+        ('[secrets]\nkey_file = "/nonexistent/key"', "secrets.key_file: key cannot be read"),
         ("[runtime]\nworkers = 1", "[runtime] is not in this version"),
         ("[server", "is no TOML"),
         ("a = " + "[" * 100_000, "is no TOML"),
@@ -116,9 +119,7 @@ def test_empty_sections_of_later_versions_are_no_problem(tmp_path: Path) -> None
     assert load(tmp_path, "[telemetry]\n[security]\n") == load(tmp_path)
 
 
-@pytest.mark.parametrize(
-    "variable", ["GREENTIC_OTLP_ENDPOINT", "GREENTIC_SECRET_KEY", "GREENTIC_DATABASE_URL"]
-)
+@pytest.mark.parametrize("variable", ["GREENTIC_OTLP_ENDPOINT", "GREENTIC_DATABASE_URL"])
 def test_variables_of_later_versions_are_refused_by_name(variable: str, tmp_path: Path) -> None:
     [problem] = problems(tmp_path, environ={variable: "hunter2"})
     assert variable in problem
