@@ -1,155 +1,195 @@
-"""The webhook door: verify a request's signature, then make an event of its JSON body.
+"""The webhook door: verify who sent a request, then make events of its body.
 
-In: raw requests. Out: normalized events with source ``webhook``. Refuses wrong signatures, event
-types that belong to another provider, and bodies that are no JSON.
+In: raw requests of the routes ``event`` and ``batch``. Out: normalized events with source
+``webhook``, or a CloudEvent's own. Refuses wrong signatures, media types it does not read, bodies
+that are not what they say, and event types that belong to another provider.
 """
 
 from collections.abc import Mapping
 from typing import Any, Final
 
 from actors.errors import InvalidEventError
-from actors.events import check_event_type, is_reserved
-from actors.ports import InboundRequest, NormalizedEvent
-from app.errors import SignatureError
-from app.providers.credentials import is_credential_field, is_credential_header
+from actors.outcomes import Answer
+from actors.ports import Clock, NormalizedEvent
 from app.providers.json_body import decode_json_body
-from app.providers.provider import RawRequest
+from app.providers.provider import ApiKeys, HttpAnswer, Inbound, InboundRequest
+from app.providers.webhook.batch import BatchReader
+from app.providers.webhook.bodies import (
+    WANTED,
+    BodyKind,
+    check_headers,
+    decode_form,
+    refuse_body,
+)
+from app.providers.webhook.cloudevents import (
+    CloudEvent,
+    is_binary_mode,
+    parse_binary,
+    parse_document,
+)
+from app.providers.webhook.delivery import find_delivery_id, signed_delivery_id
+from app.providers.webhook.events import (
+    SOURCE,
+    check_own_type,
+    event_of_cloudevent,
+    metadata_of,
+)
+from app.providers.webhook.guards import PROD_ENV, Guard, Guards
+from app.providers.webhook.handshake import handshake
 from app.providers.webhook.options import WebhookOptions
-from app.providers.webhook.signature import signature_matches
+from app.providers.webhook.slack import answer_challenge
 
-PROVIDER_NAME: Final = "events-webhook"
-SOURCE: Final = "webhook"
-SIGNATURE_NAME: Final = "secret_header"
-"""What ``metadata.signature`` says when the global secret matched."""
+EVENT_ROUTE: Final = "event"
+BATCH_ROUTE: Final = "batch"
 
-PROD_ENV: Final = "prod"
-
-DELIVERY_ID_HEADERS: Final = (
-    "x-github-delivery",  # GitHub: the same on a manual redelivery
-    "webhook-id",  # Standard Webhooks: unchanged across retries
-    "svix-id",  # Standard Webhooks under its older name
-    "x-shopify-webhook-id",
-    "x-shopify-event-id",
-    "x-gitlab-event-uuid",
-    "idempotency-key",
-)
-"""Headers whose value names a delivery, in the order looked at: the first present one counts."""
-
-DELIVERY_ID_CHARS_MAX: Final = 256
-
-TRACEPARENT_CHARS_MAX: Final = 128
-
-_TAKES_ALL: Final = "webhooks have no secret: anybody who reaches the port can post events"
-_REFUSES_ALL: Final = (
-    "webhooks have no secret: in env prod every one is refused"
-    " (set secret_header and secret_key, or allow_unsigned)"
-)
+_BATCHES_WANTED: Final = "application/x-ndjson or application/cloudevents-batch+json"
+_SLACK: Final = "slack"
+_ID_SIGNED: Final = frozenset({"standard-webhooks", "stripe", "slack"})
+"""Algorithms whose signature covers an id or a time: not so the headers of binary mode."""
 
 
 class WebhookProvider:
-    """Takes any JSON document in as an event of the type its URL names."""
+    """Takes JSON, forms and CloudEvents in, one a request or many."""
 
-    __slots__ = ("_env", "_options", "_secret", "_secret_header")
+    __slots__ = ("_env", "_guards", "_options", "_sync_timeout_seconds")
 
-    def __init__(self, options: WebhookOptions, env: str) -> None:
+    def __init__(
+        self, options: WebhookOptions, *, env: str, clock: Clock, api_keys: ApiKeys
+    ) -> None:
         self._options = options
         self._env = env
-        self._secret_header = options.secret_header
-        key = options.secret_key
-        self._secret = None if key is None else key.get_secret_value().encode()
-
-    @property
-    def name(self) -> str:
-        """Give the provider's name in a bundle."""
-        return PROVIDER_NAME
+        self._guards = Guards(options, env=env, clock=clock, api_keys=api_keys)
+        self._sync_timeout_seconds = options.sync_timeout_ms / 1000
 
     @property
     def options(self) -> WebhookOptions:
         """Give the checked options."""
         return self._options
 
-    @property
-    def body_bytes_max(self) -> int:
+    def body_bytes_max(self, route: str) -> int:  # noqa: ARG002 - the same for both
         """Give the largest body taken."""
         return self._options.max_body_bytes
 
     @property
     def sync_timeout_seconds(self) -> float:
         """Give how long a request may wait for a flow's answer."""
-        return self._options.sync_timeout_ms / 1000
+        return self._sync_timeout_seconds
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """Say what is unsafe: unsigned webhooks, to be heard once at start."""
-        if self._secret is not None or self._options.allow_unsigned:
-            return ()
-        if self._env == PROD_ENV:
-            return (_REFUSES_ALL,)
-        return (_TAKES_ALL,)
+        return self._guards.warnings(allow_unsigned=self._options.allow_unsigned)
 
-    def verify(self, request: RawRequest) -> str | None:
-        """Check the signature (SPEC 12.1); give its name, None where none is asked for."""
-        if self._secret is None:
-            if self._env == PROD_ENV and not self._options.allow_unsigned:
-                raise SignatureError("no secret is configured, and env prod takes signed events")
-            return None
-        value = request.headers.get(self._secret_header or "")
-        if not signature_matches(value, request.body, self._secret):
-            raise SignatureError(f"the header {self._secret_header} does not sign this body")
-        return SIGNATURE_NAME
-
-    def normalize(self, request: InboundRequest) -> NormalizedEvent:
-        """Make the event of SPEC 1; `source` is ``webhook``, the type is the URL's."""
-        event_type = request.event_type
-        check_event_type(event_type)
-        if is_reserved(event_type):
-            raise InvalidEventError(
-                "event_type", f"{event_type!r} may come from its own provider only"
-            )
-        payload = decode_json_body(request.body)
-        delivery_id = find_delivery_id(request.headers)
-        return NormalizedEvent(
-            event_type=event_type,
-            source=SOURCE,
-            payload=payload,
-            metadata=self._metadata(request, delivery_id),
-            delivery_id=delivery_id,
+    def handshake(self, headers: Mapping[str, str]) -> Mapping[str, str] | None:
+        """Answer an OPTIONS request of the CloudEvents handshake; None: no grant."""
+        return handshake(
+            headers, allowed_origins=self._options.webhook_allowed_origins, env=self._env
         )
 
-    def _metadata(self, request: InboundRequest, delivery_id: str | None) -> dict[str, Any]:
-        secret_header = self._secret_header
-        headers = request.headers
-        metadata: dict[str, Any] = {
-            "headers": {
-                name: value
-                for name, value in headers.items()
-                if name != secret_header and not is_credential_header(name)
-            },
-            "query": {
-                name: value
-                for name, value in request.query.items()
-                if not is_credential_field(name)
-            },
-            "provider": PROVIDER_NAME,
-        }
-        traceparent = headers.get("traceparent")
-        if traceparent and _is_short_ascii(traceparent, TRACEPARENT_CHARS_MAX):
-            metadata["traceparent"] = traceparent
+    def verify(self, request: InboundRequest) -> str | None:
+        """Check the signature (SPEC 12.1); give the key's name, None where none is asked for."""
+        if request.route == BATCH_ROUTE:
+            return self._guards.verify_batch(request)
+        return self._guards.verify_event(request)
+
+    def receive(self, request: InboundRequest, signature: str | None) -> Inbound:
+        """Make the events of SPEC 1 of a verified request."""
+        kind = check_headers(request.headers)
+        if request.route == BATCH_ROUTE:
+            return self._receive_batch(request, signature, kind)
+        check_own_type(request.event_type)
+        guard = self._guards.entry_of(request.event_type)
+        if kind is BodyKind.CLOUDEVENT:
+            document = parse_document(decode_json_body(request.body))
+            return Inbound((self._of_cloudevent(request, signature, document, None),))
+        if is_binary_mode(request.headers):
+            return Inbound((self._of_binary(request, signature, kind, guard),))
+        return self._receive_document(request, signature, _decode(request, kind), guard)
+
+    def answer(self, route: str, reply: Answer | None) -> HttpAnswer | None:  # noqa: ARG002
+        """Leave a flow's reply as it is: these senders have no terms of their own."""
+        return None
+
+    def _receive_document(
+        self, request: InboundRequest, signature: str | None, payload: Any, guard: Guard | None
+    ) -> Inbound:
+        if guard is None:
+            delivery_id = find_delivery_id(request.headers)
+        else:
+            if guard.algorithm == _SLACK and (answer := answer_challenge(payload)) is not None:
+                return Inbound(answer=answer)
+            delivery_id = signed_delivery_id(guard.algorithm, request, payload)
+        metadata = metadata_of(request, signature, self._guards.headers)
         if delivery_id is not None:
             metadata["delivery_id"] = delivery_id
-        if request.signature is not None:
-            metadata["signature"] = request.signature
-        return metadata
+        event = NormalizedEvent(request.event_type, SOURCE, payload, metadata, delivery_id)
+        return Inbound((event,))
+
+    def _of_binary(
+        self,
+        request: InboundRequest,
+        signature: str | None,
+        kind: BodyKind,
+        guard: Guard | None,
+    ) -> NormalizedEvent:
+        if kind in {BodyKind.LINES, BodyKind.CLOUDEVENTS}:
+            raise refuse_body(request.headers, kind, WANTED)
+        cloudevent = parse_binary(request.headers, request.body)
+        signed_id = None
+        if guard is not None and guard.algorithm in _ID_SIGNED:
+            signed_id = signed_delivery_id(guard.algorithm, request, cloudevent.payload)
+        return self._of_cloudevent(request, signature, cloudevent, signed_id)
+
+    def _of_cloudevent(
+        self,
+        request: InboundRequest,
+        signature: str | None,
+        cloudevent: CloudEvent,
+        delivery_id: str | None,
+    ) -> NormalizedEvent:
+        event_type = self._type_of(cloudevent.text("type"), request.event_type)
+        metadata = metadata_of(request, signature, self._guards.headers)
+        return event_of_cloudevent(cloudevent, event_type, metadata, delivery_id)
+
+    def _type_of(self, own: str, of_url: str) -> str:
+        """Choose the event's type: the CloudEvent's own, which in prod is the URL's (SPEC 6)."""
+        if own == of_url:
+            return own
+        if self._env == PROD_ENV:
+            raise InvalidEventError(
+                "type", f"{own!r} is not the event type of the URL, and in env prod it must be"
+            )
+        check_own_type(own)
+        if self._guards.entry_of(own) not in {None, self._guards.entry_of(of_url)}:
+            raise InvalidEventError("type", f"{own!r} has a signature of its own: post it there")
+        return own
+
+    def _receive_batch(
+        self, request: InboundRequest, signature: str | None, kind: BodyKind
+    ) -> Inbound:
+        metadata = metadata_of(request, signature, self._guards.headers)
+        reader = BatchReader(metadata, self._refuse_guarded if signature is None else _take_any)
+        if kind is BodyKind.LINES:
+            return Inbound(reader.read_lines(request.body), is_batch=True)
+        if kind is BodyKind.CLOUDEVENTS:
+            return Inbound(reader.read_cloudevents(request.body), is_batch=True)
+        raise refuse_body(request.headers, kind, _BATCHES_WANTED)
+
+    def _refuse_guarded(self, event_type: str) -> None:
+        """Refuse in an unsigned batch what alone would have to be signed."""
+        if self._guards.entry_of(event_type) is not None:
+            raise InvalidEventError(
+                "event_type", f"{event_type!r} must be signed, and this batch is not"
+            )
 
 
-def find_delivery_id(headers: Mapping[str, str]) -> str | None:
-    """Give the sender's own id of this delivery, if a known header carries a usable one."""
-    for name in DELIVERY_ID_HEADERS:
-        value = headers.get(name)
-        if value and _is_short_ascii(value, DELIVERY_ID_CHARS_MAX):
-            return value
-    return None
+def _take_any(event_type: str) -> None:
+    """Take any type: who has the global secret or an API key may publish them all."""
 
 
-def _is_short_ascii(value: str, chars_max: int) -> bool:
-    return len(value) <= chars_max and value.isascii() and value.isprintable()
+def _decode(request: InboundRequest, kind: BodyKind) -> Any:
+    if kind is BodyKind.JSON:
+        return decode_json_body(request.body)
+    if kind is BodyKind.FORM:
+        return decode_form(request.body)
+    raise refuse_body(request.headers, kind, WANTED)
