@@ -17,9 +17,9 @@ from typing import Final
 from app.providers.provider import InboundRequest
 from app.providers.signatures.reading import (
     BASE64,
-    CANDIDATES_MAX,
     HEX,
     decode_digest,
+    read_each,
     read_header,
 )
 from app.providers.signatures.scheme import MALFORMED, RefusalError, Verdict, verdict_of
@@ -63,21 +63,7 @@ class BodyHmac:
 
     def _read(self, value: str) -> list[bytes]:
         """Read the digests: one, or several with commas between them while a secret changes."""
-        parts = value.split(",")
-        if len(parts) == 1:
-            return [self._read_one(value)]
-        if len(parts) > CANDIDATES_MAX:
-            raise RefusalError(MALFORMED, f"the header {self.header} has {len(parts)} signatures")
-        found: list[bytes] = []
-        problems: list[RefusalError] = []
-        for part in parts:
-            try:
-                found.append(self._read_one(part))
-            except RefusalError as refusal:
-                problems.append(refusal)
-        if not found:
-            raise problems[0]
-        return found
+        return read_each(value.split(","), self._read_one)
 
     def _read_one(self, value: str) -> bytes:
         prefix = _PREFIX.match(value)

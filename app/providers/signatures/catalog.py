@@ -11,7 +11,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from app.providers.signatures import body_hmac
+from app.providers.signatures import (
+    body_hmac,
+    sendgrid,
+    shared_secret,
+    slack,
+    standard_webhooks,
+    stripe,
+    twilio,
+)
 from app.providers.signatures.scheme import TOLERANCE_SECONDS, Scheme
 from app.providers.signatures.secrets_given import encode_secrets
 
@@ -36,7 +44,7 @@ class Wanted:
         """Give the tolerance asked for, or the usual one."""
         return TOLERANCE_SECONDS if self.tolerance_seconds is None else self.tolerance_seconds
 
-    def keys(self) -> tuple[bytes, ...]:
+    def encoded(self) -> tuple[bytes, ...]:
         """Give the secrets as they are, in UTF-8."""
         return encode_secrets(self.secrets)
 
@@ -79,18 +87,57 @@ def build_scheme(
 
 def _body_hmac(wanted: Wanted) -> Scheme:
     return body_hmac.BodyHmac(
-        wanted.algorithm, wanted.free_header(), wanted.keys(), hash_name=wanted.algorithm
+        wanted.algorithm, wanted.free_header(), wanted.encoded(), hash_name=wanted.algorithm
     )
 
 
 def _github(wanted: Wanted) -> Scheme:
     wanted.fixed_header(body_hmac.GITHUB_HEADER)
-    return body_hmac.github(wanted.keys())
+    return body_hmac.github(wanted.encoded())
 
 
 def _shopify(wanted: Wanted) -> Scheme:
     wanted.fixed_header(body_hmac.SHOPIFY_HEADER)
-    return body_hmac.shopify(wanted.keys())
+    return body_hmac.shopify(wanted.encoded())
+
+
+def _stripe(wanted: Wanted) -> Scheme:
+    wanted.fixed_header(stripe.HEADER)
+    return stripe.StripeScheme(wanted.encoded(), wanted.tolerance)
+
+
+def _slack(wanted: Wanted) -> Scheme:
+    wanted.fixed_header(slack.HEADER)
+    return slack.SlackScheme(wanted.encoded(), wanted.tolerance)
+
+
+def _standard_webhooks(wanted: Wanted) -> Scheme:
+    wanted.fixed_header(*standard_webhooks.SIGNATURE_HEADERS)
+    keys = tuple(standard_webhooks.parse_key(secret) for secret in wanted.secrets)
+    return standard_webhooks.StandardWebhooksScheme(keys, wanted.tolerance)
+
+
+def _token(wanted: Wanted) -> Scheme:
+    keys = tuple(shared_secret.check_token(key) for key in wanted.encoded())
+    return shared_secret.TokenScheme(keys, wanted.header or shared_secret.AUTHORIZATION)
+
+
+def _basic(wanted: Wanted) -> Scheme:
+    keys = tuple(shared_secret.check_user_and_password(key) for key in wanted.encoded())
+    return shared_secret.BasicScheme(keys, wanted.header or shared_secret.AUTHORIZATION)
+
+
+def _twilio(wanted: Wanted) -> Scheme:
+    wanted.fixed_header(twilio.HEADER)
+    return twilio.TwilioScheme(wanted.encoded())
+
+
+def _sendgrid(wanted: Wanted) -> Scheme:
+    wanted.fixed_header(sendgrid.HEADER)
+    keys = tuple(sendgrid.parse_key(secret) for secret in wanted.secrets)
+    if wanted.tolerance_seconds is None:
+        return sendgrid.SendgridScheme(keys)
+    return sendgrid.SendgridScheme(keys, wanted.tolerance, wanted.tolerance)
 
 
 _BUILDERS: Final[Mapping[str, Callable[[Wanted], Scheme]]] = {
@@ -99,6 +146,13 @@ _BUILDERS: Final[Mapping[str, Callable[[Wanted], Scheme]]] = {
     "sha512": _body_hmac,
     "github": _github,
     "shopify": _shopify,
+    "stripe": _stripe,
+    "slack": _slack,
+    "standard-webhooks": _standard_webhooks,
+    "token": _token,
+    "basic": _basic,
+    "twilio": _twilio,
+    "sendgrid": _sendgrid,
 }
 
 ALGORITHMS: Final = tuple(_BUILDERS)

@@ -9,7 +9,7 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from app.providers.signatures.scheme import MALFORMED, MISSING, TOO_NEW, TOO_OLD, RefusalError
@@ -65,6 +65,26 @@ def decode_digest(text: str, hash_name: str, encodings: tuple[str, ...]) -> byte
         if decoded is not None and len(decoded) == size:
             return decoded
     raise RefusalError(MALFORMED, _explain(text, hash_name, encodings))
+
+
+def read_each(texts: Sequence[str], read: Callable[[str], bytes]) -> list[bytes]:
+    """Read several signatures of which one at least must be readable.
+
+    While a secret changes, senders put the old one's and the new one's there. Refuses for the
+    reason of the first.
+    """
+    if len(texts) > CANDIDATES_MAX:
+        raise RefusalError(MALFORMED, f"there are {len(texts)} signatures in one header")
+    found: list[bytes] = []
+    refusals: list[RefusalError] = []
+    for text in texts:
+        try:
+            found.append(read(text))
+        except RefusalError as refusal:
+            refusals.append(refusal)
+    if not found:
+        raise refusals[0]
+    return found
 
 
 def decode_hex(text: str) -> bytes | None:
