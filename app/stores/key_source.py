@@ -1,0 +1,106 @@
+"""Where the sealing key comes from: the settings, or in development a file of the data folder.
+
+In: the checked `[secrets]` section, the env, the data folder. Out: a `SealingKey`. Refuses
+(SettingsError) to make a key up in `prod`, and a key file that others may read.
+
+The key is looked for when it is first needed: a bundle without secrets needs none.
+"""
+
+import os
+import secrets
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from app.errors import SettingsError
+from app.settings.sealing_key import ADVICE, KEY_BYTES, KEY_TEXT_CHARS_MAX, format_key
+from app.settings.sections import SecretsSection
+from app.stores.sealing import SealingKey
+
+KEY_FILE: Final = "secret.key"
+PROD: Final = "prod"
+
+_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+
+
+@dataclass(frozen=True, slots=True)
+class KeySource:
+    """Gives the sealing key of one env."""
+
+    section: SecretsSection
+    env: str
+    data_dir: Path
+
+    @property
+    def path(self) -> Path:
+        """The file that development keeps its key in."""
+        return self.data_dir / KEY_FILE
+
+    def for_sealing(self) -> SealingKey:
+        """Give the key, making one in development where there is none."""
+        return self._given() or self._stored() or self._make()
+
+    def for_opening(self) -> SealingKey:
+        """Give the key. Making one now would open nothing, so its absence is an error."""
+        key = self._given() or self._stored()
+        if key is None:
+            raise self._refusal(
+                "does not exist; set GREENTIC_SECRET_KEY to the key that the secrets were stored"
+                " with"
+            )
+        return key
+
+    def _given(self) -> SealingKey | None:
+        given = self.section.key
+        if given is not None:
+            return SealingKey.parse(given.get_secret_value())
+        if self.env == PROD:
+            problem = f"env {PROD!r} needs GREENTIC_SECRET_KEY (or GREENTIC_SECRET_KEY_FILE)"
+            raise SettingsError([f"secrets.key: {problem}; {ADVICE}"])
+        return None
+
+    def _stored(self) -> SealingKey | None:
+        try:
+            descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise self._refusal(f"cannot be read: {error.strerror}") from None
+        with os.fdopen(descriptor, "rb") as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise self._refusal("is no regular file")
+            if status.st_mode & _OTHERS:
+                raise self._refusal(f"may be read by others: chmod 600 {self.path}")
+            text = file.read(KEY_TEXT_CHARS_MAX + 1)
+        try:
+            return SealingKey.parse(text.decode("ascii"))
+        except ValueError as error:
+            raise self._refusal(str(error)) from None
+
+    def _make(self) -> SealingKey:
+        """Make the key file whole or not at all, and never over another: the loser reads it."""
+        fresh = self.data_dir / f".{KEY_FILE}.{os.getpid()}.{secrets.token_hex(4)}"
+        try:
+            self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+            with os.fdopen(os.open(fresh, flags, 0o600), "w", encoding="ascii") as file:
+                file.write(format_key(secrets.token_bytes(KEY_BYTES)) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            try:
+                os.link(fresh, self.path)
+            except FileExistsError:
+                pass  # somebody else was faster
+            finally:
+                fresh.unlink()
+        except OSError as error:
+            raise self._refusal(f"cannot be made: {error.strerror}") from None
+        made = self._stored()
+        if made is None:
+            raise self._refusal("vanished while it was made")
+        return made
+
+    def _refusal(self, what: str) -> SettingsError:
+        return SettingsError([f"secrets.key: the key file {self.path} {what}"])
