@@ -6,6 +6,7 @@
     │   ├── BadRequestError         400
     │   ├── SignatureError          401
     │   ├── WrongTenantError        403
+    │   ├── OriginRefusedError      403  a handshake of an origin that is not allowed
     │   ├── RouteNotFoundError      404  no such route
     │   │   ├── TenantNotFoundError      no such tenant
     │   │   └── ProviderDisabledError    the provider is off
@@ -73,6 +74,13 @@ class WrongTenantError(IngressError):
 
     code = "http.wrong_tenant"
     title = "The credentials belong to another tenant"
+
+
+class OriginRefusedError(IngressError):
+    """The sender's origin is not among those that may deliver events (CloudEvents webhooks, 4)."""
+
+    code = "http.origin"
+    title = "The origin may not deliver events here"
 
 
 class RouteNotFoundError(IngressError):

@@ -1,19 +1,21 @@
-"""`event`: emits a new event.
+"""`event`: emits a new event, or has a provider act.
 
 In: `event_type` and `payload`. Out: the event, stored; the value is its id and type. Its message id
 is the step's effect key, so a repeated step is the same event within the duplicate window. Refuses
-reserved and malformed types, and chains of more than 32 events.
+reserved and malformed types, and chains of more than 32 events. With `provider` and `action` it is
+an action instead, see `actors.nodes.action`.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
+from actors.diagnostics import did_you_mean
 from actors.errors import InvalidEventError, PermanentError
 from actors.events import Event, check_event_type, is_reserved
 from actors.ids import effect_key
+from actors.nodes.action import build_action
 from actors.nodes.chaining import next_hop
 from actors.nodes.filling import fill_waiting
 from actors.nodes.output import EVENT_BYTES_MAX, check_output
@@ -25,18 +27,31 @@ from actors.nodes.step import StepContext
 from actors.outcomes import Advance
 from actors.ports import Envelope
 
-_PROVIDER_KEYS: Final = ("provider", "action")
+_ONE_OF: Final = "an event node needs 'event_type', or 'provider' and 'action'"
+_STAND_IN: Final = "missing"
+"""For a type that is not there: that has been reported, and the rest is still to be checked."""
+_WITH_ARGUMENTS: Final[ConfigDict] = {**STRICT, "extra": "allow"}
 
 
 class EventConfig(BaseModel):
-    """The event to emit."""
+    """The event to emit, or the action to call; an action's arguments stand beside its name."""
 
-    model_config = STRICT
+    model_config = _WITH_ARGUMENTS
 
-    event_type: str
+    event_type: str | None = None
     """Dotted lower-case tokens; not `….result`, `timer.…`, `email.…` or `twilio.…`."""
     payload: Any = None
     """Any JSON value."""
+    provider: str | None = None
+    """A provider of the bundle that acts instead, `events-sms-twilio`."""
+    action: str | None = None
+    """What it is to do, `send`; its arguments are further keys."""
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What stands beside the four names, the payload too where a provider is to act."""
+        more = dict(self.model_extra or {})
+        return more | {"payload": self.payload} if "payload" in self.model_fields_set else more
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,27 +105,35 @@ def event_type_problem(event_type: str) -> str | None:
 
 
 def build_event(config: EventConfig, site: NodeSite) -> NodePlan:
-    """Compile the event and check a type that is known already."""
+    """Compile the event, or the action, and check what is known already."""
+    if config.provider is not None or config.action is not None:
+        return _build_action(config, site)
+    for key in config.model_extra or {}:
+        hint = did_you_mean(key, EventConfig.model_fields)
+        site.report("flow.unknown_key", (key,), f"{key!r} is no key of 'event'", hint=hint)
+    if config.event_type is None:
+        site.report("flow.missing_key", (), _ONE_OF)
+    event_type = _STAND_IN if config.event_type is None else config.event_type
     emits = None
-    if TAG not in config.event_type:
-        emits = Reference(config.event_type, ("event_type",))
-        problem = event_type_problem(config.event_type)
+    if TAG not in event_type:
+        emits = Reference(event_type, ("event_type",))
+        problem = event_type_problem(event_type)
         if problem is not None:
             site.report("flow.bad_event_type", ("event_type",), problem)
-    content = site.rendering({"event_type": config.event_type, "payload": config.payload})
+    content = site.rendering({"event_type": event_type, "payload": config.payload})
     return NodePlan(EventNode(content), emits=emits)
 
 
-def _wants_provider(config: Mapping[str, Any]) -> str | None:
-    asked = any(key in config for key in _PROVIDER_KEYS)
-    return "event with 'provider' and 'action': provider actions" if asked else None
+def _build_action(config: EventConfig, site: NodeSite) -> NodePlan:
+    if config.event_type is not None or config.provider is None or config.action is None:
+        site.report("flow.bad_value", (), _ONE_OF)
+    return build_action(config.provider or "", config.action or "", config.arguments, site)
 
 
 EVENT = NodeSpec(
     type="event",
-    summary="Emits a new event.",
+    summary="Emits a new event, or calls an action of a provider.",
     config=EventConfig,
     build=build_event,
     has_effect=True,
-    feature_not_yet=_wants_provider,
 )

@@ -6,8 +6,29 @@ paths that leave the bundle.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
+
+from pydantic import BaseModel
 
 from grammar import FunctionLibrary
+
+
+class ActionForm(Protocol):
+    """What a flow has to know of a provider's action."""
+
+    @property
+    def arguments(self) -> type[BaseModel]:
+        """The model its arguments are checked by."""
+        ...
+
+    @property
+    def html_arguments(self) -> frozenset[str]:
+        """The arguments whose templates are escaped for HTML (SPEC 7)."""
+        ...
+
+
+ActionForms = Mapping[str, Mapping[str, ActionForm]]
+"""By provider and action."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +42,8 @@ class FlowResources:
     """Template files; each is also a partial, under its file name without ``.hbs``."""
     timezone: str = "UTC"
     """For timers that name none: the timer provider's option (SPEC 6)."""
+    actions: ActionForms | None = None
+    """What the enabled providers do; None where they are not known, so nothing is checked."""
     library_digest: str = ""
     """Content hash of the shared scripts: part of the flow's own digest."""
 

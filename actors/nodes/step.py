@@ -17,8 +17,12 @@ from actors.ports import (
     EventPublisher,
     HttpCaller,
     Ids,
+    NoProviderActions,
+    NoScriptPool,
     NoSecrets,
     Observer,
+    ProviderActions,
+    ScriptPool,
     Secrets,
     StateScope,
     StateStore,
@@ -39,6 +43,8 @@ class World:
     clock: Clock
     ids: Ids
     secrets: Secrets = field(default_factory=NoSecrets)
+    scripts: ScriptPool = field(default_factory=NoScriptPool)
+    actions: ProviderActions = field(default_factory=NoProviderActions)
 
 
 @dataclass(slots=True)

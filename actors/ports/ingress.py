@@ -1,6 +1,6 @@
 """What the core needs to take events in and to publish them.
 
-In: verified requests, events. Out: normalized events, acknowledgements.
+In: what providers made of verified requests, events. Out: acknowledgements.
 """
 
 import asyncio
@@ -14,20 +14,8 @@ from actors.events import Event
 
 
 @dataclass(frozen=True, slots=True)
-class InboundRequest:
-    """What came to a provider's door, verified but not yet understood. Header names lower-case."""
-
-    event_type: str
-    headers: Mapping[str, str]
-    query: Mapping[str, str]
-    body: bytes
-    signature: str | None = None
-    """Which configured signature entry matched; None where none was asked for."""
-
-
-@dataclass(frozen=True, slots=True)
 class NormalizedEvent:
-    """An event without its identity: what a provider makes of a request (SPEC 1)."""
+    """An event without its identity: what a provider makes of a verified request (SPEC 1)."""
 
     event_type: str
     source: str
@@ -35,14 +23,6 @@ class NormalizedEvent:
     metadata: Mapping[str, Any]
     delivery_id: str | None = None
     """The provider's own id of this delivery: it feeds deduplication, not the event's id."""
-
-
-class Normalizer(Protocol):
-    """The inbound half of a provider that turns a verified request into an event."""
-
-    def normalize(self, request: InboundRequest) -> NormalizedEvent:
-        """Pure and quick. InvalidEventError names the field that is wrong."""
-        ...
 
 
 # ── Publishing events ───────────────────────────────────────────────────────────────────────────

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+from actors.errors import PermanentError
+
 # ── The world behind nodes ──────────────────────────────────────────────────────────────────────
 
 
@@ -94,14 +96,37 @@ class HttpCaller(Protocol):
         ...
 
 
-class ProviderActions(Protocol):
-    """Actions of outbound providers (`send`); the catalogue comes with the providers."""
+@dataclass(frozen=True, slots=True)
+class ActionRequest:
+    """One action of a provider (`send`), as a flow asks for it."""
 
-    async def perform(
-        self, tenant: str, provider: str, action: str, arguments: Mapping[str, Any]
-    ) -> Any:
-        """Perform one action and give its receipt; TransientError or PermanentError."""
+    tenant: str
+    provider: str
+    action: str
+    arguments: Mapping[str, Any]
+    idempotency_key: str
+    """The same when the step is repeated."""
+    timeout_seconds: float = 30.0
+
+
+class ProviderActions(Protocol):
+    """Actions of outbound providers."""
+
+    async def perform(self, request: ActionRequest) -> Mapping[str, Any]:
+        """Perform one action and give its receipt, a JSON object.
+
+        TransientError: may be repeated. PermanentError: never will work, like arguments that the
+        action does not take (`action.bad_argument`) or a provider that is off (`action.off`).
+        """
         ...
+
+
+class NoProviderActions:
+    """For worlds without providers: every one is off."""
+
+    async def perform(self, request: ActionRequest) -> Mapping[str, Any]:
+        """Refuse."""
+        raise PermanentError(f"{request.provider} is not enabled", reason="action.off")
 
 
 class Ticks(Protocol):

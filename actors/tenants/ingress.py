@@ -1,11 +1,10 @@
-"""The ingress actor of a tenant: makes events of verified requests and stores them.
+"""The ingress actor of a tenant: gives events their identity and stores them.
 
-In: requests that a provider has verified. Out: an acknowledgement, after JetStream stored the event
-and never before. It does not wait for one publish before it begins the next.
+In: what a provider made of a verified request. Out: an acknowledgement, after JetStream stored the
+event and never before. It does not wait for one publish before it begins the next.
 """
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,8 +18,7 @@ from actors.ports import (
     Clock,
     Envelope,
     EventPublisher,
-    InboundRequest,
-    Normalizer,
+    NormalizedEvent,
     Observer,
     PublishAck,
 )
@@ -32,10 +30,10 @@ ACCEPT_SECONDS_MAX: Final = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Accept:
-    """Ask the ingress actor to make an event of a request and store it."""
+    """Ask the ingress actor to store what a provider made of a request."""
 
     provider: str
-    request: InboundRequest
+    normalized: NormalizedEvent
     event_id: str
     reply_to: str | None
     reply: Reply[PublishAck]
@@ -43,10 +41,9 @@ class Accept:
 
 @dataclass(frozen=True, slots=True)
 class IngressPorts:
-    """What an ingress actor needs of the world; normalizers are found by provider name."""
+    """What an ingress actor needs of the world."""
 
     publisher: EventPublisher
-    find_normalizer: Callable[[str], Normalizer | None]
     observer: Observer
     clock: Clock
 
@@ -61,7 +58,7 @@ class IngressActor(Actor[Accept]):
     async def receive(self, message: Accept) -> None:
         """Store one event; the reply comes when the bus has acknowledged it."""
         try:
-            event, message_id = self._normalize(message)
+            event, message_id = self._identify(message)
             envelope = Envelope(self._tenant, event, message_id, message.reply_to)
             acked = self._ports.publisher.publish(envelope)
         except Exception as error:  # noqa: BLE001 - the request's edge: a bad one stops no other
@@ -69,11 +66,8 @@ class IngressActor(Actor[Accept]):
             return
         acked.add_done_callback(lambda future: self._answer(message, event, future))
 
-    def _normalize(self, message: Accept) -> tuple[Event, str]:
-        normalizer = self._ports.find_normalizer(message.provider)
-        if normalizer is None:
-            raise UnavailableError(f"{message.provider} was switched off")
-        normalized = normalizer.normalize(message.request)
+    def _identify(self, message: Accept) -> tuple[Event, str]:
+        normalized = message.normalized
         check_event_type(normalized.event_type)
         event = Event(
             id=message.event_id,
@@ -115,15 +109,15 @@ class IngressDoor:
         return self._routes.current.table.answering_flows(event_type)
 
     async def accept(
-        self, provider: str, request: InboundRequest, *, event_id: str, reply_to: str | None
+        self, provider: str, normalized: NormalizedEvent, *, event_id: str, reply_to: str | None
     ) -> PublishAck:
         """Store the event; returns once the bus has it.
 
-        InvalidEventError: the request is no event. MailboxFullError, ActorStoppedError,
+        InvalidEventError: this is no event. MailboxFullError, ActorStoppedError,
         UnavailableError: not stored, or not known to be; the sender must repeat it.
         """
         reply: Reply[PublishAck] = Reply()
-        self._ref.tell_nowait(Accept(provider, request, event_id, reply_to, reply))
+        self._ref.tell_nowait(Accept(provider, normalized, event_id, reply_to, reply))
         # A timer costs a fifth of `asyncio.timeout`, and every webhook needs one.
         late = UnavailableError("the bus did not acknowledge in time")
         timer = asyncio.get_running_loop().call_later(ACCEPT_SECONDS_MAX, reply.fail, late)

@@ -24,7 +24,8 @@ from actors.kernel.supervisor import Supervisor
 from actors.nodes.step import World
 from actors.observations import DeploymentApplied
 from actors.outcomes import Settlement
-from actors.ports import Deliveries, Normalizer, Ticks
+from actors.ports import Deliveries, Ticks
+from actors.ports.timers import TimerPauses
 from actors.runs.begin import RunSeat
 from actors.runs.conclude import RunSinks
 from actors.runs.executor import FlowExecutorActor
@@ -61,7 +62,7 @@ class TreePorts:
     world: World
     sinks: RunSinks
     ticks: Ticks
-    find_normalizer: Callable[[str], Normalizer | None]
+    pauses: TimerPauses
     open_deliveries: Callable[[str], Deliveries]
     """Gives a fresh pull of a tenant's deliveries, for each start of its router."""
 
@@ -158,9 +159,7 @@ class TenantTree:
 
     def _ingress(self) -> ChildSpec[Accept]:
         world = self._ports.world
-        ports = IngressPorts(
-            world.publisher, self._ports.find_normalizer, world.observer, world.clock
-        )
+        ports = IngressPorts(world.publisher, world.observer, world.clock)
         return ChildSpec(
             "ingress",
             lambda _: IngressActor(self._tenant, ports),
@@ -179,7 +178,9 @@ class TenantTree:
 
     def _scheduler(self, name: str, deployment: Deployment) -> ChildSpec[object]:
         world = self._ports.world
-        ports = SchedulerPorts(world.publisher, self._ports.ticks, world.observer, world.clock)
+        ports = SchedulerPorts(
+            world.publisher, self._ports.ticks, self._ports.pauses, world.observer, world.clock
+        )
         flows = tuple(deployment.flows.values())
         return ChildSpec(name, lambda _: SchedulerActor(self._tenant, flows, ports))  # type: ignore[arg-type,return-value]  # it takes no messages
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final, Self
 
 from actors.nodes.step import World
-from actors.ports import Deliveries, Observer
+from actors.ports import Deliveries, Observer, ProviderActions
 from actors.runs.conclude import RunSinks
 from app.bus.acked_publisher import AckedPublisher
 from app.bus.answers import AnswerInbox, NatsAnswers
@@ -57,7 +57,9 @@ class BusSide:
     """The open pull of each tenant, for readiness."""
 
     @classmethod
-    async def open(cls, bus: Bus, *, env: str, observer: Observer) -> Self:
+    async def open(
+        cls, bus: Bus, *, env: str, observer: Observer, actions: ProviderActions
+    ) -> Self:
         """Subscribe to what the process needs."""
         clock, http = SystemClock(), HttpxCaller()
         publisher = await AckedPublisher.start(bus)
@@ -71,6 +73,7 @@ class BusSide:
             observer=observer,
             clock=clock,
             ids=UlidIds(),
+            actions=actions,
         )
         sinks = RunSinks(
             results=JetStreamResults(publisher, env=env),

@@ -5,44 +5,21 @@ cannot be read changes nothing: what runs goes on running, and the problems are 
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from actors.tenants.deployment import Deployment
 from actors.tenants.host import TenantHost
+from app.bootstrap.providers import Providers
 from app.bundle.reading import Bundle, read_bundle
 from app.bus.connection import Bus
 from app.control.control import Control, TenantSubscriptions
 from app.control.limits import StreamLimits
-from app.providers.catalog import PROVIDERS
-from app.providers.provider import InboundProvider
+from app.providers.provider import ProviderContext
 
 SECONDS_PER_HOUR: Final = 3600
-
-
-class Providers:
-    """The enabled inbound providers of the bundle in force; replaced as a whole."""
-
-    def __init__(self) -> None:
-        self._current: dict[str, InboundProvider] = {}
-
-    def replace(self, bundle: Bundle, env: str) -> None:
-        """Build the providers anew from a bundle's options. SettingsError changes nothing."""
-        self._current = {
-            spec.name: spec.build(bundle.options[spec.name], env)
-            for spec in PROVIDERS
-            if spec.name in bundle.options
-        }
-
-    def find(self, name: str) -> InboundProvider | None:
-        """Give an enabled provider by its name."""
-        return self._current.get(name)
-
-    def warnings(self) -> Iterable[str]:
-        """Give what the operator should hear about the providers."""
-        return [text for provider in self._current.values() for text in provider.warnings]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +32,8 @@ class Deployer:
     bus: Bus
     host: TenantHost
     providers: Providers
+    context: ProviderContext
+    """What the providers may use, but for what the bundle itself says."""
 
     async def read(self) -> Bundle:
         """Read the bundle off the event loop: compiling scripts takes its time. BundleError."""
@@ -66,7 +45,7 @@ class Deployer:
         The routers hold still meanwhile: the consumers' filters change first, and an event that
         they let through must not meet the old routes, which would not want it.
         """
-        self.providers.replace(bundle, self.env)
+        self.providers.replace(bundle, self.context)
         plans = [_plan(bundle, tenant) for tenant in bundle.tenants]
         with self.host.holding():
             activated = await self._control(bundle).apply(

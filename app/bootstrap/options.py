@@ -4,8 +4,9 @@ In: checked settings and the bundle's folder. Out: one frozen `StartOptions`. It
 the settings have checked already.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Final
 
@@ -32,6 +33,8 @@ class StartOptions:
     has_worker: bool = True
     bus: BusSettings | None = None
     """Where NATS is; None starts the embedded server."""
+    trusted_proxies: Sequence[IPv4Network | IPv6Network] = ()
+    """Whose forwarded headers are believed."""
     sync_interval: str | None = None
     environment: Mapping[str, str] | None = field(default=None, repr=False)
     """The caller's environment, which expands `$NAME` in the bundle's answers."""
@@ -54,6 +57,7 @@ def build_options(settings: Settings, bundle: Path, environment: Mapping[str, st
         has_worker="worker" in server.roles,
         bus=None if settings.nats.is_embedded else _bus(settings.nats),
         sync_interval=settings.nats.sync,
+        trusted_proxies=server.proxy_networks,
         environment=environment,
         drain_seconds=server.drain_seconds,
     )

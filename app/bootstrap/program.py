@@ -18,24 +18,33 @@ from actors.kernel.ports import KernelPorts
 from actors.tenants.host import TenantHost
 from actors.tenants.tree import Roles, TreePorts
 from app.bootstrap.bus_side import BusSide
-from app.bootstrap.deploy import Deployer, Providers
+from app.bootstrap.deploy import Deployer
 from app.bootstrap.options import StartOptions
+from app.bootstrap.providers import Providers
 from app.bootstrap.reload import Reloader
 from app.bundle.problems import bundle_error, errors_of
 from app.bundle.reading import Bundle
 from app.bus.connection import Bus, BusSettings
 from app.bus.server import EmbeddedServer
 from app.bus.server_process import ServerSettings
-from app.control.names import events_stream
+from app.control.names import blobs_bucket, events_stream, timers_bucket
 from app.errors import AppError
 from app.http.asgi import AsgiApp
 from app.http.doors import IngressPorts
-from app.http.ingress import WebhookIngress
+from app.http.ingress import EventIngress
+from app.http.origin import PublicUrls
 from app.http.pages import build_admin_app, build_public_pages
 from app.http.public import PublicApp
+from app.http.routes import RouteTable
 from app.http.server import HttpServer
 from app.observability.metrics import Metrics
 from app.observability.observer import ReportingObserver
+from app.providers.actions import ActionDesk
+from app.providers.catalog import provider_specs
+from app.providers.provider import ProviderContext
+from app.stores.blobs import ObjectBlobs
+from app.stores.kv import KvBucket
+from app.stores.pauses import KvTimerPauses
 from app.stores.ticks import LastTicks
 from app.system import spare_the_collector
 
@@ -83,8 +92,12 @@ class Program:
         bus = await Bus.connect(
             self._bus_settings, self._observer, deadline_seconds=CONNECT_SECONDS_MAX
         )
-        self._side = await BusSide.open(bus, env=options.env, observer=self._observer)
+        actions = ActionDesk(self._providers.find)
+        self._side = await BusSide.open(
+            bus, env=options.env, observer=self._observer, actions=actions
+        )
         self._stack.push_async_callback(self._side.close, options.drain_seconds)
+        self._stack.push_async_callback(self._providers.close)
         self._host = self._build_host()
         await self._host.start()
         self._stack.push_async_callback(self._host.drain)
@@ -95,6 +108,9 @@ class Program:
             bus=bus,
             host=self._host,
             providers=self._providers,
+            context=ProviderContext(
+                env=options.env, http=self._side.http, clock=self._side.clock
+            ),
         )
         await self._deploy(await self._deployer.read())
         await self._start_http()
@@ -118,7 +134,7 @@ class Program:
             world=side.world,
             sinks=side.sinks,
             ticks=LastTicks(side.bus, env=options.env, stream_of=events_stream),
-            find_normalizer=self._providers.find,
+            pauses=KvTimerPauses(KvBucket(side.bus, timers_bucket(options.env))),
             open_deliveries=side.open_deliveries,
         )
         chance = random.Random()  # noqa: S311 - spreads restarts, hides nothing
@@ -132,9 +148,12 @@ class Program:
                 doors=self._host.door,
                 providers=self._providers.find,
                 answers=self._side.inbox,
+                blobs=ObjectBlobs(self._side.bus.client, blobs_bucket(options.env)),
                 ids=self._side.world.ids,
             )
-            ingress = WebhookIngress(ports, self._side.clock)
+            urls = PublicUrls(self._providers.base_url, options.trusted_proxies)
+            routes = RouteTable(provider_specs())
+            ingress = EventIngress(routes, ports, self._side.clock, urls)
             app = PublicApp(ingress, build_public_pages(self.not_ready), self._metrics.requests)
             self.public = await self._serve(app, options.host, options.port)
         admin = build_admin_app(self.not_ready, self._metrics.render)

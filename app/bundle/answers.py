@@ -1,7 +1,7 @@
 """``answers.json`` or ``answers.yaml``: which providers are on, and with which options (SPEC 6).
 
 In: a document and the caller's environment. Out: checked options per provider. Refuses providers
-and options that this version lacks, and ``$NAME`` where nobody may expand it. ``$$`` at the start
+and options that there are not, and ``$NAME`` where nobody may expand it. ``$$`` at the start
 of a value stands for one ``$``.
 """
 
@@ -14,14 +14,16 @@ from pydantic import BaseModel
 
 from actors.diagnostics import did_you_mean
 from app.bundle.document import Document, Path
-from app.bundle.models import ProviderEntry, TimerOptions, check_section
-from app.bundle.problems import Problem, errors_of
-from app.providers.catalog import PROVIDERS
+from app.bundle.models import ProviderEntry, check_section
+from app.bundle.problems import Problem
+from app.providers.catalog import provider_specs
+from app.providers.provider import ProviderSpec
 
 WEBHOOK: Final = "events-webhook"
 TIMER: Final = "events-timer"
+ALWAYS_ON: Final = (WEBHOOK, TIMER)
+"""On in a bundle that names no provider at all: they need no options."""
 EVENTS_PREFIX: Final = "events-"
-STANDARD_PROVIDERS: Final = (WEBHOOK, TIMER, "events-email-sendgrid", "events-sms-twilio")
 VARIABLE_UNSET: Final = "bundle.variable_unset"
 
 _REFERENCE = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
@@ -58,12 +60,14 @@ def read_answers(
     }
     unset = [problem.path for problem in problems]
     options: dict[str, BaseModel] = {}
-    for name in (WEBHOOK, TIMER):
-        checked, found = _check_supported(document, name, expanded, listed)
+    for spec in provider_specs():
+        if not _is_wanted(spec.name, expanded, listed):
+            continue
+        checked, found = _check_options(document, spec, expanded.get(spec.name, {}))
         # What an unset variable leaves wrong behind it is one mistake, not two.
         problems += [item for item in found if not _concerns(item.path, unset)]
-        if checked is not None and not any(path[0] == name for path in unset):
-            options[name] = checked
+        if checked is not None and not any(path[0] == spec.name for path in unset):
+            options[spec.name] = checked
     problems += _check_others(document, expanded)
     return Answers(options, tuple(problems))
 
@@ -73,49 +77,43 @@ def _concerns(path: Path, places: Sequence[Path]) -> bool:
     return any(place[: len(path)] == path for place in places)
 
 
-def _check_supported(
-    document: Document, name: str, answers: Mapping[str, Any], listed: Mapping[str, ProviderEntry]
+def _is_wanted(name: str, answers: Mapping[str, Any], listed: Mapping[str, ProviderEntry]) -> bool:
+    """Tell whether a provider's options are to be looked at.
+
+    One that is listed and not answered is so only if it can do without options: the reader warns
+    of the others (`app.bundle.checks`).
+    """
+    if name in answers:
+        return True
+    return name in ALWAYS_ON and (not listed or name in listed)
+
+
+def _check_options(
+    document: Document, spec: ProviderSpec, options: Any
 ) -> tuple[BaseModel | None, list[Problem]]:
-    """Give a provider's options if it is on: answered so, or listed, or nothing is listed."""
-    if name not in answers and listed and name not in listed:
+    """Give a provider's options if it is on, or what is wrong with them."""
+    if isinstance(options, dict) and options.get("enabled", True) is False:
         return None, []
-    options = answers.get(name, {})
-    problems = _check_signatures(document, name, options)
-    model = _options_model(name)
-    if problems:
-        options = {key: value for key, value in options.items() if key != "signatures"}
-    checked, found = check_section(document, (name,), options, model)
-    problems += found
-    if checked is None or errors_of(problems) or not getattr(checked, "enabled", True):
+    checked, problems = check_section(document, (spec.name,), options, spec.options_model)
+    if checked is None or not getattr(checked, "enabled", True):
         return None, problems
     return checked, problems
 
 
-def _options_model(name: str) -> type[BaseModel]:
-    return next((spec.options_model for spec in PROVIDERS if spec.name == name), TimerOptions)
-
-
-def _check_signatures(document: Document, name: str, options: Any) -> list[Problem]:
-    if name != WEBHOOK or not isinstance(options, dict) or not options.get("signatures"):
-        return []
-    message = "'signatures' is not in this version, which checks secret_header/secret_key only"
-    return [document.problem((name, "signatures"), "bundle.unsupported", message, of="key")]
-
-
 def _check_others(document: Document, answers: Mapping[str, Any]) -> list[Problem]:
-    """Name what is asked of providers that this version does not have."""
+    """Name what is asked of providers that there are not."""
+    known = [spec.name for spec in provider_specs()]
     problems: list[Problem] = []
     skipped: list[str] = []
     for name, options in answers.items():
         is_on = not isinstance(options, dict) or options.get("enabled", True) is not False
-        if name in (WEBHOOK, TIMER) or not is_on:
+        if name in known or not is_on:
             continue
         if name.startswith(_OTHER_KINDS):
             skipped.append(name)
             continue
-        message = f"provider {name!r} is not in this version, which has {WEBHOOK} and {TIMER}"
-        hint = did_you_mean(name, (WEBHOOK, TIMER)) if name not in STANDARD_PROVIDERS else None
-        hint = hint or "set 'enabled' to false to go on without it"
+        message = f"there is no provider {name!r}; there are {', '.join(known)}"
+        hint = did_you_mean(name, known) or "set 'enabled' to false to go on without it"
         problems.append(
             document.problem((name,), "bundle.unsupported", message, hint=hint, of="key")
         )

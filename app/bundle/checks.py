@@ -12,12 +12,13 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from actors.diagnostics import did_you_mean
-from app.bundle.answers import EVENTS_PREFIX, STANDARD_PROVIDERS, TIMER, WEBHOOK
+from app.bundle.answers import ALWAYS_ON, EVENTS_PREFIX
 from app.bundle.collecting import Collected
 from app.bundle.document import Document, Path
 from app.bundle.files import BundleFiles
 from app.bundle.models import Manifest
 from app.bundle.problems import Problem
+from app.providers.catalog import find_provider, provider_specs
 
 GMAP_SUFFIX: Final = ".gmap"
 PACK_SUFFIX: Final = ".gtpack"
@@ -43,9 +44,9 @@ def provider_problems(manifest: Manifest, document: Document) -> list[Problem]:
         path = ("providers", name)
         if not name.startswith(EVENTS_PREFIX):
             skipped.append(name)
-        elif name not in STANDARD_PROVIDERS:
-            message = f"provider {name!r} is not in this version"
-            hint = did_you_mean(name, STANDARD_PROVIDERS)
+        elif find_provider(name) is None:
+            message = f"there is no provider {name!r}"
+            hint = did_you_mean(name, [spec.name for spec in provider_specs()])
             problems.append(
                 document.problem(path, "bundle.unsupported", message, hint=hint, of="key")
             )
@@ -67,17 +68,18 @@ def provider_problems(manifest: Manifest, document: Document) -> list[Problem]:
 def unanswered_problems(
     manifest: Manifest, answered: Mapping[str, object], document: Document
 ) -> list[Problem]:
-    """Warn of a standard provider that is listed, not in this version and not configured either."""
+    """Warn of a provider that is listed, but has no options and cannot do without."""
     return [
         document.problem(
             ("providers", name),
-            "bundle.unsupported",
-            f"provider {name!r} is not in this version and stays off",
+            "bundle.unanswered",
+            f"provider {name!r} has no options yet and stays off",
+            hint="greentic-events setup",
             severity="warning",
             of="key",
         )
         for name in manifest.providers
-        if name in STANDARD_PROVIDERS and name not in (WEBHOOK, TIMER) and name not in answered
+        if find_provider(name) is not None and name not in ALWAYS_ON and name not in answered
     ]
 
 
@@ -105,7 +107,7 @@ def unsupported_files(files: BundleFiles) -> list[Problem]:
         for file in files.list_files("tenants", GMAP_SUFFIX)
     ]
     for file in files.list_files("providers/events", PACK_SUFFIX):
-        if PurePosixPath(file).name.removesuffix(PACK_SUFFIX) in STANDARD_PROVIDERS:
+        if find_provider(PurePosixPath(file).name.removesuffix(PACK_SUFFIX)) is not None:
             message = "the built-in provider is used instead of this pack"
             problems.append(Problem("warning", "bundle.pack_unused", message, file))
         else:

@@ -27,6 +27,7 @@ from grammar import (
 )
 
 FLOW_SUFFIX: Final = ".ygtc"
+TEMPLATES_FOLDER: Final = "templates"
 ROOT_APP: Final = None
 """Flows in ``flows/`` at the root belong to every tenant."""
 
@@ -36,6 +37,8 @@ class Collected:
     """Flow sources by app; those of the root stand under None."""
 
     sources: Mapping[str | None, tuple[FlowSource, ...]] = field(default_factory=dict)
+    root_templates: Mapping[str, str] = field(default_factory=dict)
+    """The root's template files by their name below ``templates/``."""
     problems: tuple[Problem, ...] = ()
 
 
@@ -68,7 +71,8 @@ def collect_flows(files: BundleFiles, manifest: Manifest, document: Document) ->
         # The root's scripts are part of every app's library and are reported once.
         problems += [item for item in found if app is ROOT_APP or item.file in own.scripts]
         sources[app] = tuple(FlowSource(flow, resources, app) for flow in documents[app])
-    return Collected(sources, tuple(problems))
+    templates = _shortened(shared.templates, f"{TEMPLATES_FOLDER}/")
+    return Collected(sources, templates, tuple(problems))
 
 
 def collect_loose(files: BundleFiles, names: list[str]) -> tuple[list[FlowSource], list[Problem]]:
@@ -150,7 +154,7 @@ def _app_problem(
 def _read_texts(files: BundleFiles, prefix: str) -> _Texts:
     return _Texts(
         _read_all(files, f"{prefix}scripts", ".rhai"),
-        _read_all(files, f"{prefix}templates", ".hbs"),
+        _read_all(files, f"{prefix}{TEMPLATES_FOLDER}", ".hbs"),
     )
 
 

@@ -1,4 +1,4 @@
-"""What ``greentic.demo.yaml`` and the timer's answers may say (SPEC 3 and 6).
+"""What ``greentic.demo.yaml`` may say (SPEC 3).
 
 In: documents. Out: frozen models, or every problem with its position. Refuses unknown keys, wrong
 types and names that cannot be tokens of a subject. The texts never repeat a value: it may be a
@@ -6,7 +6,6 @@ secret.
 """
 
 from typing import Annotated, Any, Final, TypeVar
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -15,6 +14,7 @@ from actors.errors import InvalidSubjectError
 from actors.subjects import check_token
 from app.bundle.document import Document, Path
 from app.bundle.problems import Problem
+from app.providers.timer.options import Timezone
 
 TENANTS_MAX: Final = 1000
 APPS_MAX: Final = 200
@@ -36,14 +36,6 @@ def _inside(path: str) -> str:
     return path
 
 
-def _timezone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError("is no IANA time zone, like 'Europe/Berlin'") from None
-    return name
-
-
 def _empty_if_null(value: Any) -> Any:
     """Read ``demo:`` with nothing behind it as an empty section."""
     return {} if value is None else value
@@ -51,7 +43,6 @@ def _empty_if_null(value: Any) -> Any:
 
 Token = Annotated[str, AfterValidator(_token)]
 InsidePath = Annotated[str, AfterValidator(_inside)]
-Timezone = Annotated[str, AfterValidator(_timezone)]
 Text = Annotated[str, Field(min_length=1, max_length=200)]
 _OrEmpty = BeforeValidator(_empty_if_null)
 
@@ -118,15 +109,6 @@ class Manifest(Section):
     tenants: Annotated[
         dict[Token, Annotated[TenantEntry, _OrEmpty]], _OrEmpty, Field(max_length=TENANTS_MAX)
     ] = Field(default_factory=dict)
-
-
-class TimerOptions(Section):
-    """The options of ``events-timer`` (SPEC 6)."""
-
-    enabled: bool = True
-    """Whether timers fire at all."""
-    timezone: Timezone = "UTC"
-    """For timers of tenants that have no `timezone` of their own: an IANA name."""
 
 
 def check_section(

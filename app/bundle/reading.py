@@ -13,6 +13,7 @@ from typing import Final
 from pydantic import BaseModel
 
 from actors.flows.compiled import CompiledFlow
+from actors.nodes.resources import ActionForms
 from app.bundle.answers import TIMER, WEBHOOK, read_answers
 from app.bundle.checks import (
     default_flow_problems,
@@ -32,11 +33,12 @@ from app.bundle.models import (
     AppEntry,
     Manifest,
     TenantEntry,
-    TimerOptions,
     check_section,
 )
 from app.bundle.problems import Problem, bundle_error, errors_of, sorted_problems
 from app.bundle.yaml import read_yaml
+from app.providers.catalog import find_provider
+from app.providers.timer.options import TimerOptions
 from app.providers.webhook.options import WebhookOptions
 
 MANIFEST_NAMES: Final = ("greentic.demo.yaml", "greentic.yaml")
@@ -69,6 +71,8 @@ class Bundle:
     """Checked options by provider, only of those that are on."""
     apps: Mapping[str, AppEntry] = field(default_factory=dict, repr=False)
     """What the manifest says of its apps."""
+    templates: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """The root's template files by their name below ``templates/``."""
     problems: tuple[Problem, ...] = ()
     """Flows that were left out and why, and warnings."""
 
@@ -170,6 +174,7 @@ class _Reader:
             tenants=tenants,
             options=options,
             apps=manifest.apps or {},
+            templates=collected.root_templates,
             problems=found,
         )
         return Inspection(bundle, found, read)
@@ -208,6 +213,7 @@ class _Reader:
     ) -> tuple[dict[str, TenantBundle], list[Problem]]:
         timer = options.get(TIMER)
         zone_default = timer.timezone if isinstance(timer, TimerOptions) else "UTC"
+        actions = _actions_of(options)
         entries = manifest.tenants or {DEFAULT_TENANT: TenantEntry()}
         # Tenants with the same apps and zone run the same flows: a thousand compile them once.
         loaded_by_apps: dict[tuple[tuple[str, ...] | None, str], LoadedFlows] = {}
@@ -217,7 +223,7 @@ class _Reader:
             zone = entry.settings.timezone or zone_default
             key = (None if entry.apps is None else tuple(sorted(entry.apps)), zone)
             if key not in loaded_by_apps:
-                sources = _sources_of(entry, collected, zone)
+                sources = _sources_of(entry, collected, zone, actions)
                 loaded_by_apps[key] = load_flows(sources)
                 problems += loaded_by_apps[key].problems
                 if timer is None:
@@ -252,11 +258,23 @@ def _no_manifest(path: Path) -> Problem:
     return Problem("error", "bundle.no_manifest", message, MANIFEST_NAMES[0], hint=hint)
 
 
-def _sources_of(entry: TenantEntry, collected: Collected, zone: str) -> list[FlowSource]:
-    """Give the tenant's flow files, with its time zone among their resources."""
+def _actions_of(options: Mapping[str, BaseModel]) -> ActionForms:
+    """Give what the enabled providers can do."""
+    specs = [spec for name in options if (spec := find_provider(name)) is not None]
+    return {
+        spec.name: {action.name: action for action in spec.actions}
+        for spec in specs
+        if spec.actions
+    }
+
+
+def _sources_of(
+    entry: TenantEntry, collected: Collected, zone: str, actions: ActionForms
+) -> list[FlowSource]:
+    """Give the tenant's flow files, with its zone and its providers among their resources."""
     apps = entry.apps
     return [
-        replace(source, resources=replace(source.resources, timezone=zone))
+        replace(source, resources=replace(source.resources, timezone=zone, actions=actions))
         for app, sources in collected.sources.items()
         if app is ROOT_APP or apps is None or app in apps
         for source in sources

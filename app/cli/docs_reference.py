@@ -15,7 +15,6 @@ import actors
 import app
 import grammar
 from actors.errors import ActorsError
-from app.bundle.models import TimerOptions
 from app.bus import observations as bus
 from app.bus import server
 from app.cli.docs_markdown import code, page, prose, table
@@ -26,6 +25,7 @@ from app.http.problems import status_of
 from app.observability import metrics
 from app.observability.labels import FLOWS_MAX, TENANTS_MAX
 from app.observability.rules import RULES, Rule, rule_by_name
+from app.providers.timer.options import TimerOptions
 from app.providers.webhook.options import WebhookOptions
 from app.settings.sections import (
     LoggingSection,

@@ -25,6 +25,8 @@ class StreamLimits:
     """How long a tenant's events and results are kept."""
     events_bytes: int = _GIBIBYTE
     """For each tenant; past it the oldest go. Four times the backlog quota of SPEC 13."""
+    blobs_bytes: int = 4 * _GIBIBYTE
+    """Attachments of all tenants, kept as long as events; past it they are refused (503)."""
     events_duplicate_window_seconds: int = _DAY
     """How long a delivery or a run's result that comes again is recognized; at most 3 days."""
     work_duplicate_window_seconds: int = _HOUR

@@ -72,6 +72,16 @@ def state_bucket(env: str) -> str:
     return f"state-{check_token(env, 'env')}"
 
 
+def blobs_bucket(env: str) -> str:
+    """Name the object store of what is too large for an event."""
+    return f"blobs-{check_token(env, 'env')}"
+
+
+def object_stream(bucket: str) -> str:
+    """Name the stream behind an object store."""
+    return f"OBJ_{bucket}"
+
+
 def secrets_bucket(env: str) -> str:
     """Name the bucket of sealed secrets."""
     return f"secrets-{check_token(env, 'env')}"
@@ -80,6 +90,11 @@ def secrets_bucket(env: str) -> str:
 def api_keys_bucket(env: str) -> str:
     """Name the bucket of API keys."""
     return f"keys-{check_token(env, 'env')}"
+
+
+def timers_bucket(env: str) -> str:
+    """Name the bucket of what was decided about timers."""
+    return f"timers-{check_token(env, 'env')}"
 
 
 def bucket_stream(bucket: str) -> str:

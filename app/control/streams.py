@@ -96,6 +96,7 @@ def shared_specs(env: str, limits: StreamLimits) -> Sequence[StreamSpec]:
             age_seconds_max=limits.audit_age_seconds,
             bytes_max=limits.audit_bytes,
         ),
+        blobs_spec(env, limits),
     )
 
 
@@ -105,6 +106,7 @@ def bucket_specs(env: str) -> Sequence[StreamSpec]:
     return (
         bucket_spec(names.leases_bucket(env)),
         bucket_spec(names.deployments_bucket(env)),
+        bucket_spec(names.timers_bucket(env)),
         bucket_spec(names.state_bucket(env), value_bytes_max=value_bytes),
         *credential_buckets(env),
     )
@@ -116,6 +118,19 @@ def credential_buckets(env: str) -> Sequence[StreamSpec]:
     return (
         bucket_spec(names.secrets_bucket(env), value_bytes_max=value_bytes),
         bucket_spec(names.api_keys_bucket(env)),
+    )
+
+
+def blobs_spec(env: str, limits: StreamLimits) -> StreamSpec:
+    """Describe the object store of an env, as other clients know it too."""
+    bucket = names.blobs_bucket(env)
+    return StreamSpec(
+        name=names.object_stream(bucket),
+        subjects=(f"$O.{bucket}.C.>", f"$O.{bucket}.M.>"),
+        discard="new",
+        age_seconds_max=limits.events_age_seconds,
+        bytes_max=limits.blobs_bytes,
+        allows_rollup=True,
     )
 
 

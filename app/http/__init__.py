@@ -5,7 +5,7 @@ Refuses what SPEC 9 refuses. Inside this package import the modules, not this do
 """
 
 from app.http.doors import AnswerInbox, AnswerWaiter, IngressDoor, IngressPorts, ReadinessCheck
-from app.http.ingress import WebhookIngress
+from app.http.ingress import EventIngress
 from app.http.pages import build_admin_app, build_public_pages
 from app.http.problems import Problem, problem_of, status_of
 from app.http.protocol import ConnectionLimits
@@ -16,13 +16,13 @@ __all__ = [
     "AnswerInbox",
     "AnswerWaiter",
     "ConnectionLimits",
+    "EventIngress",
     "HttpServer",
     "IngressDoor",
     "IngressPorts",
     "Problem",
     "PublicApp",
     "ReadinessCheck",
-    "WebhookIngress",
     "build_admin_app",
     "build_public_pages",
     "problem_of",

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from actors.outcomes import Answer, Ended
-from actors.ports import Ids, InboundRequest, PublishAck
-from app.providers.provider import InboundProvider
+from actors.ports import Ids, NormalizedEvent, PublishAck
+from app.providers.provider import Blob, Provider
 
 
 class IngressDoor(Protocol):
-    """A tenant's way in: normalizes, checks the quota and stores."""
+    """A tenant's way in: checks the quota and stores."""
 
     def answering_flows(self, event_type: str) -> int:
         """How many flows take events of this type and could answer a waiting webhook."""
@@ -24,7 +24,7 @@ class IngressDoor(Protocol):
     async def accept(
         self,
         provider: str,
-        request: InboundRequest,
+        normalized: NormalizedEvent,
         *,
         event_id: str,
         reply_to: str | None,
@@ -58,15 +58,24 @@ class AnswerInbox(Protocol):
         ...
 
 
+class BlobStore(Protocol):
+    """Keeps what is too large for an event."""
+
+    async def put(self, tenant: str, blob: Blob) -> None:
+        """Return once it is stored; the same name again is the same content."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class IngressPorts:
     """Everything the ingress asks, looked up anew for each request: bundles change."""
 
     doors: Callable[[str], IngressDoor | None]
     """The door of a tenant, None for a tenant that does not exist."""
-    providers: Callable[[str], InboundProvider | None]
+    providers: Callable[[str], Provider | None]
     """An enabled provider by its name, None where it is disabled."""
     answers: AnswerInbox
+    blobs: BlobStore
     ids: Ids
 
 

@@ -28,6 +28,7 @@ STATUSES: Final[Mapping[type[Exception], int]] = {
     outer.IngressError: 400,
     outer.SignatureError: 401,
     outer.WrongTenantError: 403,
+    outer.OriginRefusedError: 403,
     outer.RouteNotFoundError: 404,
     outer.MethodRefusedError: 405,
     outer.RequestTimedOutError: 408,

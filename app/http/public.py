@@ -1,4 +1,4 @@
-"""The public application: webhooks on the hot path, ``/health`` and ``/ready``, nothing else.
+"""The public application: events on the hot path, ``/health`` and ``/ready``, nothing else.
 
 In: every request of the public address. Out: an answer or a problem, and one count of it. Refuses
 more requests at once than it may hold. This is the request edge: the one place that catches all.
@@ -11,9 +11,10 @@ import structlog
 from app.errors import OverloadedError
 from app.http.asgi import AsgiApp, ClientGoneError, Receive, Scope, Send, send_problem
 from app.http.body import BodyReader
-from app.http.ingress import WEBHOOK_PREFIX, WebhookIngress
+from app.http.ingress import EventIngress
 from app.http.problems import Problem, problem_of
 from app.http.request import collect_headers
+from app.http.routes import EVENTS_PREFIX, RouteMatch
 from app.observability.requests import RequestMeter
 
 REQUESTS_MAX: Final = 2000
@@ -23,7 +24,9 @@ CLIENT_GONE: Final = 499
 """Counted, never sent: the client closed the connection first."""
 
 INTERNAL_ERROR: Final = 500
-ROUTE_WEBHOOK: Final = "webhook"
+ROUTE_UNKNOWN: Final = "unknown"
+"""Counted for paths below /events/ that are no route."""
+_EVENTS_PREFIX: Final = EVENTS_PREFIX.encode()
 _OVERLOADED: Final = OverloadedError("too many requests at once", retry_after_seconds=1)
 
 _log = structlog.get_logger("app.http")
@@ -36,7 +39,7 @@ class PublicApp:
 
     def __init__(
         self,
-        ingress: WebhookIngress,
+        ingress: EventIngress,
         pages: AsgiApp,
         meter: RequestMeter,
         *,
@@ -50,27 +53,30 @@ class PublicApp:
 
     @property
     def in_flight(self) -> int:
-        """How many webhooks are being answered."""
+        """How many requests are being answered."""
         return self._in_flight
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["type"] != "http" or not scope["raw_path"].startswith(WEBHOOK_PREFIX):
+        if scope["type"] != "http" or not scope["raw_path"].startswith(_EVENTS_PREFIX):
             await self._pages(scope, receive, send)
             return
         self._in_flight += 1
         try:
-            status = await self._answer(scope, receive, send)
+            match = self._ingress.find_route(scope)
+            status = await self._answer(match, scope, receive, send)
         finally:
             self._in_flight -= 1
-        self._meter.count(ROUTE_WEBHOOK, status)
+        self._meter.count(ROUTE_UNKNOWN if match is None else match.route.path, status)
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> int:
+    async def _answer(
+        self, match: RouteMatch | None, scope: Scope, receive: Receive, send: Send
+    ) -> int:
         body = BodyReader(receive, collect_headers(scope["headers"]))
         try:
             if self._in_flight > self._requests_max:
                 return await self._refuse(body, send, problem_of(_OVERLOADED))
-            return await self._ingress.handle(scope, body, receive, send)
+            return await self._ingress.handle(match, scope, body, receive, send)
         except ClientGoneError:
             return CLIENT_GONE
         except Exception as error:  # noqa: BLE001 - the request edge (STYLE 5)

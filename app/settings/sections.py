@@ -5,6 +5,7 @@ and values out of range, and never repeats a value: it may be secret.
 """
 
 import re
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
@@ -59,6 +60,9 @@ class ServerSection(Section):
     roles: Annotated[tuple[str, ...], Field(strict=False)] = ("ingress", "worker")
     """What this process does: `ingress` takes webhooks in, `worker` runs flows."""
 
+    trusted_proxies: Annotated[tuple[str, ...], Field(strict=False, max_length=100)] = ()
+    """Networks of proxies, as CIDR: their `X-Forwarded-Proto` and `-Host` name the public URL."""
+
     drain_seconds: float = Field(default=30.0, ge=0, le=600)
     """How long requests and runs may take to finish at the end."""
 
@@ -67,6 +71,21 @@ class ServerSection(Section):
     def _check_admin(cls, value: str) -> str:
         _split_address(value)
         return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _check_proxies(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for network in value:
+            try:
+                ip_network(network)
+            except ValueError:
+                raise ValueError(f"{network!r} is no network like 10.0.0.0/8") from None
+        return value
+
+    @property
+    def proxy_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """The networks of the trusted proxies."""
+        return tuple(ip_network(network) for network in self.trusted_proxies)
 
     @field_validator("roles")
     @classmethod

@@ -44,7 +44,6 @@ async def main(where: str, env: str, events: int) -> float:
         world=side.world,
         sinks=side.sinks,
         ticks=LastTicks(bus, env=env, stream_of=events_stream),
-        find_normalizer=lambda _: None,
         open_deliveries=side.open_deliveries,
     )
     chance = random.Random(1)  # noqa: S311 - spreads restarts

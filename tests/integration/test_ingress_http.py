@@ -15,28 +15,32 @@ from actors.kernel.ports import KernelPorts
 from actors.kernel.specs import ChildSpec, SupervisorSpec
 from actors.kernel.supervisor import Supervisor
 from actors.outcomes import Answer, Ended
-from actors.ports import InboundRequest, PublishAck
+from actors.ports import NormalizedEvent, PublishAck
 from actors.subjects import tenant_events
 from actors.tenants.deployment import Deployment
 from actors.tenants.ingress import IngressActor, IngressDoor
 from actors.tenants.ingress import IngressPorts as ActorPorts
 from actors.tenants.router import Routes, RoutesInForce
 from actors.tenants.routing import RoutingTable
+from actors.testing.http import MemoryHttp
 from app.bus.acked_publisher import AckedPublisher
 from app.bus.answers import AnswerInbox, NatsAnswers
 from app.bus.connection import Bus
 from app.bus.publisher import JetStreamEventPublisher
 from app.bus.server_folder import Endpoint
 from app.control.control import Control, TenantSubscriptions
-from app.control.names import events_stream
+from app.control.names import blobs_bucket, events_stream
 from app.http.doors import IngressPorts, always_ready
-from app.http.ingress import WebhookIngress
+from app.http.ingress import EventIngress
 from app.http.pages import build_public_pages
 from app.http.public import PublicApp
+from app.http.routes import RouteTable
 from app.http.server import HttpServer
 from app.observability.metrics import Metrics
 from app.observability.observer import ReportingObserver
-from app.providers.catalog import build_provider
+from app.providers.catalog import build_provider, provider_specs
+from app.providers.provider import ProviderContext
+from app.stores.blobs import ObjectBlobs
 from app.system import SystemClock, UlidIds
 from tests.support.bus import connected
 
@@ -55,9 +59,9 @@ class AnsweringDoor:
         return self.flows or self.door.answering_flows(event_type)
 
     async def accept(
-        self, provider: str, request: InboundRequest, *, event_id: str, reply_to: str | None
+        self, provider: str, normalized: NormalizedEvent, *, event_id: str, reply_to: str | None
     ) -> PublishAck:
-        return await self.door.accept(provider, request, event_id=event_id, reply_to=reply_to)
+        return await self.door.accept(provider, normalized, event_id=event_id, reply_to=reply_to)
 
 
 @dataclass
@@ -96,19 +100,21 @@ async def rig(nats_server: Endpoint, fresh_env: str) -> AsyncIterator[Rig]:
         inbox = await AnswerInbox.start(bus, uuid.uuid4().hex)
         metrics, clock = Metrics(), SystemClock()
         observer = ReportingObserver(metrics)
-        provider = build_provider("events-webhook", {"sync_timeout_ms": 20_000}, env=fresh_env)
+        context = ProviderContext(env=fresh_env, http=MemoryHttp(), clock=clock)
+        provider = build_provider("events-webhook", {"sync_timeout_ms": 20_000}, context)
         providers = {provider.name: provider}
-        ports = ActorPorts(
-            JetStreamEventPublisher(publisher, env=fresh_env), providers.get, observer, clock
-        )
+        ports = ActorPorts(JetStreamEventPublisher(publisher, env=fresh_env), observer, clock)
         root = Supervisor(SupervisorSpec(name="root"), KernelPorts(clock, lambda: 0.5))
         await root.start()
         ref = await root.spawn(ChildSpec("ingress", lambda _: IngressActor(TENANT, ports)))
         routes = RoutesInForce(Routes(RoutingTable(Deployment(TENANT, "1", {})), {}))
         door = AnsweringDoor(IngressDoor(ref, routes))
+        blobs = ObjectBlobs(bus.client, blobs_bucket(fresh_env))
         app = PublicApp(
-            WebhookIngress(
-                IngressPorts({TENANT: door}.get, providers.get, inbox, UlidIds()), clock
+            EventIngress(
+                RouteTable(provider_specs()),
+                IngressPorts({TENANT: door}.get, providers.get, inbox, blobs, UlidIds()),
+                clock,
             ),
             build_public_pages(always_ready),
             metrics.requests,
@@ -145,7 +151,10 @@ async def test_answered_event_is_in_the_stream(rig: Rig) -> None:
     assert "cookie" not in event["metadata"]["headers"]
     assert event.keys() == {"id", "event_type", "source", "timestamp", "payload", "metadata"}
     page = rig.metrics.render()[0].decode()
-    assert 'greentic_http_requests_total{route="webhook",status="202"} 1.0' in page
+    assert (
+        'greentic_http_requests_total{route="/events/webhook/{tenant}/{event_type}",status="202"} 1.0'
+        in page
+    )
     assert "greentic_events_accepted_total{" in page
 
 

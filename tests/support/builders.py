@@ -20,6 +20,7 @@ from actors.runs.conclude import RunSinks
 from actors.runs.request import RunRequest, SharedDelivery
 from actors.testing.dead_letters import MemoryDeadLetters
 from actors.testing.deliveries import MemoryDelivery, MemoryEventStream
+from actors.testing.pauses import MemoryTimerPauses
 from actors.testing.results import MemoryResults
 from actors.testing.run_records import MemoryRunRecords
 from actors.testing.ticks import MemoryTicks
@@ -193,6 +194,7 @@ class Yard:
         self.observer = self.stage.observer
         self.stream = MemoryEventStream(self.clock)
         self.ticks = MemoryTicks(self.stage.publisher)
+        self.pauses = MemoryTimerPauses()
 
     @property
     def sinks(self) -> RunSinks:

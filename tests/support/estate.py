@@ -5,13 +5,11 @@ In: deployments and events. Out: what ran, what was settled, and what the superv
 
 import asyncio
 from collections.abc import Awaitable
-from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from actors.flows.compiled import CompiledFlow
 from actors.kernel.ports import KernelPorts
 from actors.kernel.unit import ChildSnapshot
-from actors.ports import InboundRequest, NormalizedEvent
 from actors.tenants.deployment import Deployment
 from actors.tenants.host import TenantHost
 from actors.tenants.tree import Roles, TreePorts
@@ -20,14 +18,6 @@ from tests.support.builders import Yard, a_flow, a_node, an_event, by_name, give
 
 T = TypeVar("T")
 ALL_ROLES: Final = Roles()
-
-
-@dataclass
-class Provider:
-    """Makes an event of any request."""
-
-    def normalize(self, request: InboundRequest) -> NormalizedEvent:
-        return NormalizedEvent(request.event_type, "webhook", {}, {})
 
 
 class Estate:
@@ -41,7 +31,7 @@ class Estate:
             world=yard.stage.world,
             sinks=yard.sinks,
             ticks=yard.ticks,
-            find_normalizer=lambda _: Provider(),
+            pauses=yard.pauses,
             open_deliveries=self.open_deliveries,
         )
         kernel = KernelPorts(yard.clock, lambda: 0.0, yard.observer.observe)

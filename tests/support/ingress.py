@@ -14,46 +14,59 @@ import msgspec
 from prometheus_client import CollectorRegistry
 
 from actors.outcomes import Answer, Ended
-from actors.ports import InboundRequest, PublishAck
+from actors.ports import NormalizedEvent, PublishAck
+from actors.testing.http import MemoryHttp
 from app.http.asgi import AsgiApp, Message
 from app.http.doors import IngressPorts, always_ready
-from app.http.ingress import WebhookIngress
+from app.http.ingress import EventIngress
 from app.http.pages import build_public_pages
 from app.http.public import PublicApp
+from app.http.routes import RouteTable
 from app.observability.requests import RequestMeter
-from app.providers.catalog import build_provider
-from app.providers.provider import InboundProvider
+from app.providers.catalog import build_provider, provider_specs
+from app.providers.provider import Blob, Provider, ProviderContext
 
 TENANT = "demo"
 PATH = "/events/webhook/demo/order.created"
+WEBHOOK_ROUTE = "/events/webhook/{tenant}/{event_type}"
 Headers = Mapping[str, str] | Sequence[tuple[bytes, bytes]]
 JSON_HEADERS = {"content-type": "application/json"}
 
 
 class FakeDoor:
-    """A tenant's door that normalizes like the real one and stores in a list."""
+    """A tenant's door that stores in a list."""
 
-    def __init__(self, provider: InboundProvider) -> None:
-        self.provider = provider
+    def __init__(self) -> None:
         self.flows = 0
         self.error: Exception | None = None
         self.ack: PublishAck | None = None
-        self.accepted: list[tuple[str, InboundRequest, str, str | None]] = []
-        self.events: list[Any] = []
+        self.accepted: list[tuple[str, NormalizedEvent, str, str | None]] = []
+        self.events: list[NormalizedEvent] = []
 
     def answering_flows(self, event_type: str) -> int:
         """Give as many as the test set."""
         return self.flows
 
     async def accept(
-        self, provider: str, request: InboundRequest, *, event_id: str, reply_to: str | None
+        self, provider: str, normalized: NormalizedEvent, *, event_id: str, reply_to: str | None
     ) -> PublishAck:
         """Store it, or fail as told."""
         if self.error is not None:
             raise self.error
-        self.events.append(self.provider.normalize(request))
-        self.accepted.append((provider, request, event_id, reply_to))
+        self.events.append(normalized)
+        self.accepted.append((provider, normalized, event_id, reply_to))
         return self.ack or PublishAck(event_id, len(self.accepted))
+
+
+class FakeBlobs:
+    """A store of blobs in a list."""
+
+    def __init__(self) -> None:
+        self.stored: list[tuple[str, Blob]] = []
+
+    async def put(self, tenant: str, blob: Blob) -> None:
+        """Keep it."""
+        self.stored.append((tenant, blob))
 
 
 class VirtualTime:
@@ -218,6 +231,11 @@ def _raw(headers: Headers) -> list[tuple[bytes, bytes]]:
     return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
 
+def a_context(env: str = "dev", clock: Any = None) -> ProviderContext:
+    """Give a provider what it may use, with no world behind it."""
+    return ProviderContext(env=env, http=MemoryHttp(), clock=clock or VirtualTime())
+
+
 class Ingress:
     """The public application around the fakes."""
 
@@ -229,27 +247,34 @@ class Ingress:
         requests_max: int = 100,
     ) -> None:
         self.clock = VirtualTime()
-        self.provider = build_provider("events-webhook", options or {}, env=env)
-        self.door = FakeDoor(self.provider)
+        self.context = a_context(env, self.clock)
+        self.door = FakeDoor()
         self.doors = {TENANT: self.door}
-        self.providers: dict[str, InboundProvider] = {"events-webhook": self.provider}
+        self.providers: dict[str, Provider] = {}
+        self.enable("events-webhook", options or {})
+        self.blobs = FakeBlobs()
         self.inbox = ScriptedInbox(self.clock)
         self.registry = CollectorRegistry()
         ports = IngressPorts(
             doors=self.doors.get,
             providers=self.providers.get,
             answers=self.inbox,
+            blobs=self.blobs,
             ids=CountingIds(),
         )
         self.app = PublicApp(
-            WebhookIngress(ports, self.clock),
+            EventIngress(RouteTable(provider_specs()), ports, self.clock),
             build_public_pages(always_ready),
             RequestMeter(self.registry),
             requests_max=requests_max,
         )
         self.client = Client(self.app)
 
-    def counted(self, status: int) -> float:
-        """Tell how many webhooks got this status."""
-        labels = {"route": "webhook", "status": str(status)}
+    def enable(self, name: str, options: Mapping[str, Any]) -> None:
+        """Build a provider of options and put it in force."""
+        self.providers[name] = build_provider(name, options, self.context)
+
+    def counted(self, status: int, route: str = WEBHOOK_ROUTE) -> float:
+        """Tell how many requests got this status."""
+        labels = {"route": route, "status": str(status)}
         return self.registry.get_sample_value("greentic_http_requests_total", labels) or 0.0

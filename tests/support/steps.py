@@ -18,6 +18,9 @@ from actors.nodes.site import NodeSite
 from actors.nodes.spec import NodePlan
 from actors.nodes.step import StepContext, WaitingNode, World
 from actors.outcomes import Advance, StepOutcome
+from actors.ports.scripts import ScriptPool
+from actors.ports import ProviderActions
+from actors.testing.actions import MemoryActions
 from actors.testing.answers import MemoryAnswers
 from actors.testing.clock import VirtualClock
 from actors.testing.continuations import MemoryContinuations
@@ -25,6 +28,7 @@ from actors.testing.http import MemoryHttp
 from actors.testing.ids import CountingIds
 from actors.testing.observer import RecordingObserver
 from actors.testing.publisher import MemoryPublisher
+from actors.testing.scripts import InlineScripts
 from actors.testing.state import MemoryStateStore
 
 REPLY_TO = "greentic.reply.i1.evt-0"
@@ -42,6 +46,8 @@ class Stage:
     answers: MemoryAnswers = field(default_factory=MemoryAnswers)
     observer: RecordingObserver = field(default_factory=RecordingObserver)
     ids: CountingIds = field(default_factory=CountingIds)
+    scripts: ScriptPool = field(default_factory=InlineScripts)
+    actions: ProviderActions = field(default_factory=MemoryActions)
     state: Any = None
 
     def __post_init__(self) -> None:
@@ -59,6 +65,8 @@ class Stage:
             observer=self.observer,
             clock=self.clock,
             ids=self.ids,
+            scripts=self.scripts,
+            actions=self.actions,
         )
 
 

@@ -105,24 +105,59 @@ def test_bad_zone_gets_a_hint(flow: Flow, findings: Examine) -> None:
     assert (finding.code, finding.hint) == ("flow.bad_timezone", "did you mean 'Europe/Paris'?")
 
 
+@pytest.mark.parametrize("overlap", ["skip", "queue", "allow", "cancel"])
+def test_overlap_is_one_of_four(flow: Flow, findings: Examine, overlap: str) -> None:
+    document = flow(triggers=[{**TIMER, "overlap": overlap}])
+    assert findings(document) == []
+    schedule = compiled(document)[0].schedule
+    assert schedule is not None
+    assert schedule.overlap == overlap
+
+
+def test_without_a_word_a_tick_is_skipped_while_the_last_one_runs(flow: Flow) -> None:
+    schedule = compiled(flow(triggers=[TIMER]))[0].schedule
+    assert schedule is not None
+    assert (schedule.overlap, schedule.jitter_ms) == ("skip", 0)
+
+
 @pytest.mark.parametrize(
-    ("more", "key"),
+    ("jitter", "milliseconds"),
+    [(0, 0), (30, 30), ("500ms", 500), ("5s", 5000), ("2 m", 120_000), ("24h", 86_400_000)],
+)
+def test_jitter_is_milliseconds_or_says_its_unit(
+    flow: Flow, jitter: int | str, milliseconds: int
+) -> None:
+    schedule = compiled(flow(triggers=[{**TIMER, "jitter": jitter}]))[0].schedule
+    assert schedule is not None
+    assert schedule.jitter_ms == milliseconds
+
+
+@pytest.mark.parametrize(
+    "jitter", [-1, 86_400_001, "25h", "5", "-5s", "5 s ", "s", "5d", "٥s", 1.5, True, None, [5]]
+)
+def test_bad_jitter_is_an_error(flow: Flow, findings: Examine, jitter: object) -> None:
+    (finding,) = findings(flow(triggers=[{**TIMER, "jitter": jitter}]))
+    assert (finding.severity, finding.path) == ("error", ("triggers", 0, "jitter"))
+
+
+@pytest.mark.parametrize(
+    ("cron", "jitter", "codes"),
     [
-        ({"overlap": "queue"}, "overlap"),
-        ({"overlap": "skip"}, "overlap"),
-        ({"jitter": 30}, "jitter"),
-        ({"jitter": "5s"}, "jitter"),
+        ("*/5 * * * *", "299s", []),
+        ("*/5 * * * *", "5m", ["flow.jitter"]),
+        ("0,1 * * * *", "1m", ["flow.jitter"]),
+        ("*/10 * * * * *", "10s", ["flow.jitter"]),
+        ("0 0 30 2 *", "1h", ["flow.cron_never"]),
+        ("61 * * * *", "1h", ["flow.bad_cron"]),
     ],
 )
-def test_what_a_later_version_brings_is_an_error(
-    flow: Flow, findings: Examine, more: dict[str, Any], key: str
+def test_jitter_as_long_as_the_interval_is_a_warning(
+    flow: Flow, findings: Examine, cron: str, jitter: str, codes: list[str]
 ) -> None:
-    (finding,) = findings(flow(triggers=[{**TIMER, **more}]))
-    assert (finding.code, finding.path) == ("flow.not_yet", ("triggers", 0, key))
-
-
-def test_no_jitter_and_overlapping_are_fine(flow: Flow, findings: Examine) -> None:
-    assert findings(flow(triggers=[{**TIMER, "jitter": 0, "overlap": "allow"}])) == []
+    found = findings(flow(triggers=[{**TIMER, "cron": cron, "jitter": jitter}]))
+    assert [item.code for item in found] == codes
+    if codes == ["flow.jitter"]:
+        assert (found[0].severity, found[0].path) == ("warning", ("triggers", 0, "jitter"))
 
 
 @pytest.mark.parametrize("kind", ["webhook", "setup"])

@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 
 from actors.errors import PermanentError, UnavailableError
-from actors.nodes.catalog import find_spec
 from actors.nodes.spec import Reference
 from tests.support.steps import Stage, a_plan, a_step, build_node, take, value_of
 
@@ -83,9 +82,15 @@ def test_constant_type_is_known_before_running() -> None:
     assert a_plan("event", {"event_type": "{{x}}"}).emits is None
 
 
-@pytest.mark.parametrize("config", [{"provider": "events-sms-twilio"}, {"action": "send"}])
-def test_provider_actions_are_not_there_yet(config: dict[str, Any]) -> None:
-    spec = find_spec("event")
-    assert spec is not None
-    assert "provider" in str(spec.feature_not_yet(config))
-    assert spec.feature_not_yet(PAID) is None
+@pytest.mark.parametrize(
+    ("config", "code"),
+    [
+        ({"payload": 1}, "flow.missing_key"),
+        ({"event_type": "a", "payloud": 1}, "flow.unknown_key"),
+        ({"event_type": "a", "provider": "p", "action": "send"}, "flow.bad_value"),
+        ({"provider": "p"}, "flow.bad_value"),
+        ({"action": "send"}, "flow.bad_value"),
+    ],
+)
+def test_neither_an_event_nor_an_action_is_refused(config: dict[str, Any], code: str) -> None:
+    assert code in [finding.code for finding in build_node("event", config).findings]

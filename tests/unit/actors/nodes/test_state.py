@@ -6,7 +6,8 @@ import pytest
 
 from actors.errors import PermanentError, TransientError
 from actors.nodes.spec import Reference
-from actors.nodes.state_access import KEYS_MAX, RACES_MAX, StateView
+from actors.nodes.state_access import RACES_MAX
+from actors.nodes.state_view import KEYS_MAX, StateView
 from actors.nodes.step import StepContext, WaitingNode
 from actors.outcomes import Advance
 from actors.ports import StateEntry, StateScope

@@ -1,8 +1,8 @@
 """Taking events in: no acknowledgement before the bus has one, and no request stops another."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -19,7 +19,7 @@ from actors.kernel.ports import KernelPorts
 from actors.kernel.specs import ChildSpec, SupervisorSpec
 from actors.kernel.supervisor import Supervisor
 from actors.observations import EventAccepted
-from actors.ports import Envelope, InboundRequest, NormalizedEvent, PublishAck
+from actors.ports import Envelope, NormalizedEvent, PublishAck
 from actors.tenants import ingress
 from actors.tenants.deployment import Deployment
 from actors.tenants.ingress import IngressActor, IngressDoor, IngressPorts
@@ -28,23 +28,7 @@ from actors.tenants.routing import RoutingTable
 from actors.testing.publisher import MemoryPublisher
 from tests.support.builders import REPLY_TO, Yard, a_flow, by_name
 
-REQUEST = InboundRequest("order.created", {"x-id": "d-1"}, {}, b'{"total": 7}')
-
-
-@dataclass
-class Provider:
-    """A provider that makes what a test says of any request."""
-
-    event_type: str = "order.created"
-    delivery_id: str | None = None
-    error: Exception | None = None
-
-    def normalize(self, request: InboundRequest) -> NormalizedEvent:
-        if self.error is not None:
-            raise self.error
-        return NormalizedEvent(
-            self.event_type, "webhook", {"body": request.body.decode()}, {"a": 1}, self.delivery_id
-        )
+NORMALIZED = NormalizedEvent("order.created", "webhook", {"total": 7}, {"a": 1})
 
 
 @dataclass
@@ -65,16 +49,13 @@ class Gatehouse:
 
     def __init__(self, yard: Yard) -> None:
         self.yard = yard
-        self.provider: Provider | None = Provider()
+        self.normalized = NORMALIZED
         kernel = KernelPorts(yard.clock, lambda: 0.0, yard.observer.observe)
         self.root = Supervisor(SupervisorSpec("root"), kernel)
 
     async def open(self, publisher: Any = None, *, capacity: int = 64) -> IngressDoor:
         yard = self.yard
-        find: Callable[[str], Provider | None] = lambda name: (  # noqa: E731
-            self.provider if name == "events-webhook" else None
-        )
-        ports = IngressPorts(publisher or yard.stage.publisher, find, yard.observer, yard.clock)
+        ports = IngressPorts(publisher or yard.stage.publisher, yard.observer, yard.clock)
         await self.root.start()
         ref = await self.root.spawn(
             ChildSpec("ingress", lambda _: IngressActor("demo", ports), mailbox_capacity=capacity)
@@ -85,9 +66,11 @@ class Gatehouse:
         return self.door
 
     def accept(self, event_id: str = "evt-1", **fields: Any) -> "asyncio.Task[PublishAck]":
-        provider = fields.get("provider", "events-webhook")
+        reply_to = fields.get("reply_to")
         return asyncio.ensure_future(
-            self.door.accept(provider, REQUEST, event_id=event_id, reply_to=fields.get("reply_to"))
+            self.door.accept(
+                "events-webhook", self.normalized, event_id=event_id, reply_to=reply_to
+            )
         )
 
 
@@ -108,7 +91,7 @@ async def test_an_accepted_request_is_stored_as_an_event(gatehouse: Gatehouse, y
     event = envelope.event
     assert (envelope.tenant, envelope.message_id, envelope.reply_to) == ("demo", "evt-1", REPLY_TO)
     assert (event.id, event.event_type, event.source) == ("evt-1", "order.created", "webhook")
-    assert (event.payload, event.metadata) == ({"body": '{"total": 7}'}, {"a": 1})
+    assert (event.payload, event.metadata) == ({"total": 7}, {"a": 1})
     assert event.timestamp == yard.clock.now_ms()
     assert yard.observer.of(EventAccepted) == [
         EventAccepted("demo", "order.created", "evt-1", "webhook", is_duplicate=False)
@@ -134,7 +117,7 @@ async def test_a_repeated_delivery_is_answered_with_the_first_ones_id(
     gatehouse: Gatehouse, yard: Yard
 ) -> None:
     await gatehouse.open()
-    gatehouse.provider = Provider(delivery_id="d-1")
+    gatehouse.normalized = replace(NORMALIZED, delivery_id="d-1")
     await gatehouse.accept("evt-1")
     again = await gatehouse.accept("evt-2")
     assert (again.event_id, again.is_duplicate) == ("evt-1", True)
@@ -143,33 +126,18 @@ async def test_a_repeated_delivery_is_answered_with_the_first_ones_id(
     assert [seen.is_duplicate for seen in yard.observer.of(EventAccepted)] == [False, True]
 
 
-@pytest.mark.parametrize(
-    ("provider", "error"),
-    [
-        (Provider(error=InvalidEventError("payload", "is no JSON")), InvalidEventError),
-        (Provider(event_type="Not.A.Type"), InvalidEventError),
-        (Provider(event_type="order.created.result"), InvalidEventError),
-        (Provider(error=ZeroDivisionError()), ZeroDivisionError),
-        (None, UnavailableError),
-    ],
-)
-async def test_a_request_that_is_no_event_fails_alone(
-    gatehouse: Gatehouse, yard: Yard, provider: Provider | None, error: type[Exception]
+@pytest.mark.parametrize("event_type", ["Not.A.Type", "order.created.result", ""])
+async def test_what_is_no_event_fails_alone(
+    gatehouse: Gatehouse, yard: Yard, event_type: str
 ) -> None:
     await gatehouse.open()
-    gatehouse.provider = provider
+    gatehouse.normalized = replace(NORMALIZED, event_type=event_type)
     refused = gatehouse.accept()
-    with pytest.raises(error):
+    with pytest.raises(InvalidEventError):
         await refused
-    gatehouse.provider = Provider()
+    gatehouse.normalized = NORMALIZED
     assert await gatehouse.accept("evt-2") == PublishAck("evt-2", 1)
     assert gatehouse.root.children()[0].restarts == 0
-
-
-async def test_a_provider_of_another_name_is_switched_off(gatehouse: Gatehouse) -> None:
-    await gatehouse.open()
-    with pytest.raises(UnavailableError, match="events-other was switched off"):
-        await gatehouse.accept(provider="events-other")
 
 
 async def test_a_bus_that_is_away_means_not_stored(gatehouse: Gatehouse, yard: Yard) -> None:

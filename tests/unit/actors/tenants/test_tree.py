@@ -11,7 +11,7 @@ import pytest_asyncio
 from actors.kernel.observations import ChildQuarantined
 from actors.observations import DeploymentApplied
 from actors.outcomes import Settlement
-from actors.ports import InboundRequest
+from actors.ports import NormalizedEvent
 from actors.tenants.tree import (
     DRAIN_SECONDS,
     FLOW_BUDGET,
@@ -82,8 +82,8 @@ async def test_a_door_leads_to_the_bus(estate: Estate, yard: Yard) -> None:
     await estate.deploy(deployed(versioned("1")))
     door = estate.host.door("demo")
     assert door is not None
-    request = InboundRequest("order.created", {}, {}, b"")
-    ack = await door.accept("events-webhook", request, event_id="evt-9", reply_to=None)
+    normalized = NormalizedEvent("order.created", "webhook", {}, {})
+    ack = await door.accept("events-webhook", normalized, event_id="evt-9", reply_to=None)
     assert ack.event_id == "evt-9"
     assert yard.stage.publisher.stored[0].tenant == "demo"
 
@@ -319,8 +319,8 @@ async def test_a_drain_stops_pulling_first_and_lets_runs_finish(estate: Estate) 
     assert [d.event.id for d in estate.stream().handed_out] == ["evt-1"]
     door = estate.host.door("demo")
     assert door is not None
-    request = InboundRequest("order.created", {}, {}, b"")
-    await door.accept("events-webhook", request, event_id="evt-9", reply_to=None)
+    normalized = NormalizedEvent("order.created", "webhook", {}, {})
+    await door.accept("events-webhook", normalized, event_id="evt-9", reply_to=None)
     gate.opened.set()
     await estate.yard.clock.advance(1)
     assert draining.done()

@@ -366,7 +366,7 @@ def test_a_path_that_is_no_folder_is_refused(write: Write) -> None:
         ),
         (
             {"greentic.demo.yaml": MANIFEST + "providers: {events-sms-twilio: }\n"},
-            "bundle.unsupported",
+            "bundle.unanswered",
         ),
         (
             {"greentic.demo.yaml": MANIFEST + "providers: {messaging-x: {pack: x.gtpack}}\n"},

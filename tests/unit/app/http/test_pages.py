@@ -44,9 +44,7 @@ async def test_metrics_are_on_the_admin_address_only() -> None:
     assert (await Ingress().client.request("GET", "/metrics")).status == 404
 
 
-@pytest.mark.parametrize(
-    "path", ["/", "/health/", "/healthy", "//", "/console", "/events/batch/demo"]
-)
+@pytest.mark.parametrize("path", ["/", "/health/", "/healthy", "//", "/console", "/event/webhook"])
 async def test_unknown_page_is_a_404_problem(path: str) -> None:
     reply = await Ingress().client.request("GET", path)
     assert (reply.status, reply.json["code"]) == (404, "http.not_found")

@@ -1,0 +1,62 @@
+"""What is too large for an event, in JetStream's object store: attachments of e-mails.
+
+In: bytes under a tenant and a name. Out: nothing but the assurance that they are stored. A name
+says its content's hash, so what is there already is not written again. Only `app.control` makes the
+bucket. UnavailableError when nobody answers.
+"""
+
+import asyncio
+from typing import Protocol
+
+from nats.errors import Error as NatsError
+from nats.js import JetStreamContext
+from nats.js.api import ObjectMeta
+from nats.js.errors import NotFoundError
+from nats.js.object_store import ObjectStore
+
+from actors.errors import UnavailableError
+from app.providers.provider import Blob
+
+STORE_SECONDS_MAX = 30.0
+
+
+class JetStreams(Protocol):
+    """A bus that can give the client library's JetStream."""
+
+    def jetstream(self) -> JetStreamContext:
+        """Give it."""
+        ...
+
+
+class ObjectBlobs:
+    """Blobs of all tenants of an env, each below its tenant's name."""
+
+    def __init__(self, streams: JetStreams, bucket: str) -> None:
+        self._streams = streams
+        self._bucket = bucket
+
+    async def put(self, tenant: str, blob: Blob) -> None:
+        """Store a blob; one that is there already stays."""
+        name = f"{tenant}/{blob.name}"
+        try:
+            async with asyncio.timeout(STORE_SECONDS_MAX):
+                store = await self._streams.jetstream().object_store(self._bucket)
+                if not await _has(store, name, len(blob.content)):
+                    meta = ObjectMeta(headers={"Content-Type": blob.media_type})
+                    await store.put(name, blob.content, meta=meta)
+        except (NatsError, TimeoutError) as error:
+            raise UnavailableError(f"the object store: {type(error).__name__}") from error
+
+    async def get(self, tenant: str, name: str) -> bytes:
+        """Read a blob; StoreError where there is none."""
+        store = await self._streams.jetstream().object_store(self._bucket)
+        found = await store.get(f"{tenant}/{name}")
+        return found.data or b""
+
+
+async def _has(store: ObjectStore, name: str, size: int) -> bool:
+    try:
+        info = await store.get_info(name)
+    except NotFoundError:
+        return False
+    return info.size == size
