@@ -58,7 +58,14 @@ class Assembly:
 def assemble(document: object, resources: FlowResources) -> Assembly:
     """Read a document and compile every part of it that can be compiled."""
     draft = read_draft(document)
-    site = NodeSite(draft.name, (), resources, _renderings(resources), _log_level(draft))
+    site = NodeSite(
+        draft.name,
+        (),
+        resources,
+        _renderings(resources),
+        log_level=_log_level(draft),
+        script_limits=draft.config.script.limits,
+    )
     site.findings.extend(draft.findings)
     site.findings.extend(_features_not_yet(draft))
     assembly = Assembly(draft, findings=site.findings)

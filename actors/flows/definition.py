@@ -5,6 +5,7 @@ problem at once. What a node's `config` may hold stands with the node, in `actor
 """
 
 import re
+from dataclasses import replace
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, Field
@@ -13,12 +14,17 @@ from actors.diagnostics import Diagnostic
 from actors.errors import DefinitionError
 from actors.flows.diagnostics import in_document_order, summarize
 from actors.nodes.schema import STRICT, RetryPolicy, TimeoutMs, plain_json_problem, read_model
+from grammar import DEFAULT_LIMITS, Limits
 
 NODES_MAX: Final = 500
 TRIGGERS_MAX: Final = 100
 FLOW_TIMEOUT_MS_MAX: Final = 300_000
 FLOW_NAME_CHARS_MAX: Final = 128
 NODE_TIMEOUT_MS_DEFAULT: Final = 30_000
+SCRIPT_OPERATIONS_DEFAULT: Final = 100_000
+SCRIPT_OPERATIONS_MAX: Final = 50_000_000
+SCRIPT_TIMEOUT_MS_POOLED: Final = 1_000
+SCRIPT_TIMEOUT_MS_MAX: Final = 10_000
 
 FLOW_CONTROL_KEYS: Final = (
     "concurrency",
@@ -66,6 +72,27 @@ class LoggingConfig(BaseModel):
     level: Literal["debug", "info", "warn", "warning", "error"] = "debug"
 
 
+class ScriptLimits(BaseModel):
+    """What a `script` node may spend. With more than the defaults it runs in a process pool."""
+
+    model_config = STRICT
+
+    operations: Annotated[int, Field(ge=1, le=SCRIPT_OPERATIONS_MAX)] = SCRIPT_OPERATIONS_DEFAULT
+    """Statements, expressions, calls and loop turns."""
+    timeout: Annotated[int, Field(ge=1, le=SCRIPT_TIMEOUT_MS_MAX)] | None = None
+    """Milliseconds of computing: 5, or 1,000 with more operations than the default."""
+
+    @property
+    def limits(self) -> Limits:
+        """The limits of one evaluation."""
+        wall_ms = DEFAULT_LIMITS.wall_ms
+        if self.timeout is not None:
+            wall_ms = self.timeout
+        elif self.operations > SCRIPT_OPERATIONS_DEFAULT:
+            wall_ms = SCRIPT_TIMEOUT_MS_POOLED
+        return replace(DEFAULT_LIMITS, operations=self.operations, wall_ms=wall_ms)
+
+
 class FlowConfig(BaseModel):
     """How the flow runs. Flow control is read here so that it can be refused by name."""
 
@@ -75,6 +102,7 @@ class FlowConfig(BaseModel):
     """Milliseconds for a whole run."""
     retry_policy: RetryPolicy | None = None
     logging: LoggingConfig = LoggingConfig()
+    script: ScriptLimits = ScriptLimits()
     concurrency: Any = None
     throttle: Any = None
     rate_limit: Any = None

@@ -3,6 +3,7 @@
 In: a level and a text. Out: `FlowLogged` at the observer. Refuses nothing: long texts are cut.
 """
 
+from collections.abc import Iterable
 from typing import Final
 
 from actors.nodes.step import StepContext
@@ -12,6 +13,9 @@ MESSAGE_CHARS_MAX: Final = 8_192
 
 LEVELS: Final = ("debug", "info", "warning", "error")
 """From quiet to loud."""
+
+_LEVEL_OF: Final = {"print": "info", "debug": "debug"}
+"""What a program's `print` and `debug` say is logged at these levels."""
 
 
 def is_heard(level: str, threshold: str) -> bool:
@@ -25,3 +29,13 @@ def report_log(context: StepContext, level: str, text: str) -> None:
     context.world.observer.observe(
         FlowLogged(context.tenant, context.flow, context.run_id, context.step_id, level, cut)
     )
+
+
+def report_printed(
+    context: StepContext, printed: Iterable[tuple[str, str]], heard: frozenset[str]
+) -> None:
+    """Report what a program printed, of the levels that are ``heard``."""
+    for channel, text in printed:
+        level = _LEVEL_OF[channel]
+        if level in heard:
+            report_log(context, level, text)

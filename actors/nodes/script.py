@@ -1,27 +1,34 @@
 """`script`: a program whose value is the node's value.
 
 In: `script`, or `script_file` of the bundle. Out: the program's last value. What it prints becomes
-log lines. Refuses values that are not JSON or too large.
+log lines. A flow whose `config.script` asks for more than the defaults has its scripts run in a
+pool of processes. Refuses values that are not JSON or too large.
 """
 
 from dataclasses import dataclass
-from typing import Final
 
 from pydantic import BaseModel
 
 from actors.nodes.language import failure_of
 from actors.nodes.output import check_output
-from actors.nodes.reporting import LEVELS, is_heard, report_log
+from actors.nodes.reporting import LEVELS, is_heard, report_printed
 from actors.nodes.schema import STRICT
+from actors.nodes.script_pooled import PooledScriptNode
 from actors.nodes.site import STATE, NodeSite
 from actors.nodes.spec import NodePlan, NodeSpec
 from actors.nodes.state_access import StatefulNode
 from actors.nodes.step import StepContext
 from actors.outcomes import Advance
-from grammar import Budget, EvaluationError, Program
-
-_LEVEL_OF: Final = {"print": "info", "debug": "debug"}
-"""What a program's `print` and `debug` say is logged at these levels."""
+from actors.ports import ScriptText
+from grammar import (
+    DEFAULT_LIMITS,
+    Budget,
+    EvaluationError,
+    FunctionLibrary,
+    Limits,
+    Program,
+    SourceText,
+)
 
 
 class ScriptConfig(BaseModel):
@@ -42,27 +49,42 @@ class ScriptNode:
     program: Program
     heard: frozenset[str]
     """Levels that the flow's `logging.level` lets through."""
+    limits: Limits = DEFAULT_LIMITS
 
     def step(self, context: StepContext) -> Advance:
         """Run it; PermanentError (``script.…``) with the line when it fails."""
-        budget = Budget()
+        budget = Budget(self.limits)
         try:
-            value = self.program.run(context.scope, budget)
+            value = check_output(self.program.run(context.scope, budget))
         except EvaluationError as error:
             raise failure_of(error, "script") from None
-        for channel, text in budget.output or ():
-            level = _LEVEL_OF[channel]
-            if level in self.heard:
-                report_log(context, level, text)
-        return Advance(check_output(value))
+        if budget.output:
+            report_printed(context, budget.output, self.heard)
+        return Advance(value)
 
 
 def build_script(config: ScriptConfig, site: NodeSite) -> NodePlan:
     """Compile the program; one that touches `state` makes a node that waits."""
     program = _program(config, site)
     heard = frozenset(level for level in LEVELS if is_heard(level, site.log_level))
-    node = ScriptNode(program, heard)
+    limits = site.script_limits
+    if _exceeds_defaults(limits):
+        script = ScriptText.of(program.source, _texts_of(site.resources.library))
+        return NodePlan(PooledScriptNode(script, program.names, limits, heard))
+    node = ScriptNode(program, heard, limits)
     return NodePlan(StatefulNode(node) if STATE in program.names else node)
+
+
+def _exceeds_defaults(limits: Limits) -> bool:
+    """Tell whether a script may hold the event loop for longer than tenants share it."""
+    most = DEFAULT_LIMITS
+    return (limits.operations or 0) > (most.operations or 0) or (limits.wall_ms or 0) > (
+        most.wall_ms or 0
+    )
+
+
+def _texts_of(library: FunctionLibrary | None) -> tuple[SourceText, ...]:
+    return () if library is None else tuple(part.place for part in library.parts)
 
 
 def _program(config: ScriptConfig, site: NodeSite) -> Program:

@@ -11,7 +11,15 @@ from actors.diagnostics import Diagnostic, DocumentPath, Severity, did_you_mean
 from actors.nodes.language import findings_of
 from actors.nodes.rendering import Rendering, RenderingCompiler
 from actors.nodes.resources import FlowResources, find_path, leaves_bundle
-from grammar import GrammarError, Program, Template, compile_condition, compile_script
+from grammar import (
+    DEFAULT_LIMITS,
+    GrammarError,
+    Limits,
+    Program,
+    Template,
+    compile_condition,
+    compile_script,
+)
 
 SECRETS: Literal["secrets"] = "secrets"
 STATE: Literal["state"] = "state"
@@ -29,6 +37,8 @@ class NodeSite:
     templates: RenderingCompiler
     log_level: LogLevel = "debug"
     """The flow's `logging.level`: `log` nodes below it stay silent."""
+    script_limits: Limits = DEFAULT_LIMITS
+    """What the flow's `script` nodes may spend, by its `config.script`."""
 
     @property
     def findings(self) -> list[Diagnostic]:

@@ -16,7 +16,8 @@ from actors.nodes.rendering import Constant, Rendering, text_of
 from actors.nodes.schema import STRICT
 from actors.nodes.site import NodeSite
 from actors.nodes.spec import NodePlan, NodeSpec, Reference
-from actors.nodes.state_access import RACES_MAX, check_key
+from actors.nodes.state_access import RACES_MAX
+from actors.nodes.state_view import check_key
 from actors.nodes.step import StepContext
 from actors.outcomes import Advance
 from actors.ports import STATE_TTL_SECONDS_MAX

@@ -19,6 +19,7 @@ from actors.nodes.spec import NodePlan
 from actors.nodes.step import StepContext, WaitingNode, World
 from actors.outcomes import Advance, StepOutcome
 from actors.ports.scripts import ScriptPool
+from actors.ports.scripts import ScriptPool
 from actors.ports import ProviderActions
 from actors.testing.actions import MemoryActions
 from actors.testing.answers import MemoryAnswers
@@ -28,6 +29,7 @@ from actors.testing.http import MemoryHttp
 from actors.testing.ids import CountingIds
 from actors.testing.observer import RecordingObserver
 from actors.testing.publisher import MemoryPublisher
+from actors.testing.scripts import InlineScripts
 from actors.testing.scripts import InlineScripts
 from actors.testing.state import MemoryStateStore
 
@@ -47,6 +49,7 @@ class Stage:
     observer: RecordingObserver = field(default_factory=RecordingObserver)
     ids: CountingIds = field(default_factory=CountingIds)
     scripts: ScriptPool = field(default_factory=InlineScripts)
+    scripts: ScriptPool = field(default_factory=InlineScripts)
     actions: ProviderActions = field(default_factory=MemoryActions)
     state: Any = None
 
@@ -65,6 +68,7 @@ class Stage:
             observer=self.observer,
             clock=self.clock,
             ids=self.ids,
+            scripts=self.scripts,
             scripts=self.scripts,
             actions=self.actions,
         )

@@ -155,3 +155,39 @@ def test_union_members_are_told_as_one_problem() -> None:
     assert finding.path == ("x", "status")
     assert "integer" in finding.message
     assert "string" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("script", "operations", "wall_ms"),
+    [
+        ({}, 100_000, 5),
+        ({"operations": 10}, 10, 5),
+        ({"timeout": 2}, 100_000, 2),
+        ({"timeout": 10_000}, 100_000, 10_000),
+        ({"operations": 50_000_000}, 50_000_000, 1_000),
+        ({"operations": 200_000, "timeout": 3}, 200_000, 3),
+    ],
+)
+def test_script_limits_have_defaults_that_fit_each_other(
+    flow: Callable[..., Any], script: dict[str, int], operations: int, wall_ms: float
+) -> None:
+    definition = parse_flow(flow({"id": "a", "type": "log"}, config={"script": script}))
+    limits = definition.config.script.limits
+    assert (limits.operations, limits.wall_ms) == (operations, wall_ms)
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        {"operations": 0},
+        {"operations": 50_000_001},
+        {"operations": 1.5},
+        {"timeout": 0},
+        {"timeout": 10_001},
+        {"timeout": "1s"},
+        {"memory": 1},
+    ],
+)
+def test_script_limits_have_bounds(flow: Callable[..., Any], script: dict[str, object]) -> None:
+    (found,) = problems(flow({"id": "a", "type": "log"}, config={"script": script}))
+    assert found.path == ("config", "script", *script)
