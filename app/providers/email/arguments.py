@@ -158,14 +158,6 @@ class MailArguments(BaseModel):
     custom: Annotated[dict[str, str], AfterValidator(_check_custom)] = Field(default_factory=dict)
     """Texts that SendGrid gives back in every event of this mail; SMTP leaves them out."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _drop_absent(cls, value: Any) -> Any:
-        """Take a null for an argument that is not there: templates render what is missing so."""
-        if isinstance(value, dict):
-            return {key: item for key, item in value.items() if item is not None}
-        return value
-
     @model_validator(mode="after")
     def _check_recipients(self) -> Self:
         if sum(map(len, unique_recipients(self))) > RECIPIENTS_MAX:
