@@ -17,6 +17,10 @@ RESPOND: Final = "respond"
 """Ends the run and answers the waiting webhook, when no node has that id."""
 
 
+Overlap = Literal["skip", "queue", "allow", "cancel"]
+"""What a tick does while the run of an earlier one goes on (SPEC 12.5)."""
+
+
 @dataclass(frozen=True, slots=True)
 class CompiledNode:
     """One node of a flow, its behaviour and where its steps lead."""
@@ -43,6 +47,9 @@ class TimerSchedule:
     timezone: str
     misfire: Literal["skip", "last", "all"] = "last"
     catch_up_seconds: float = 3600.0
+    overlap: Overlap = "skip"
+    jitter_ms: int = 0
+    """A tick is fired up to so many milliseconds after its time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import re
 from dataclasses import replace
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
 from actors.diagnostics import Diagnostic
 from actors.errors import DefinitionError
@@ -25,6 +25,7 @@ SCRIPT_OPERATIONS_DEFAULT: Final = 100_000
 SCRIPT_OPERATIONS_MAX: Final = 50_000_000
 SCRIPT_TIMEOUT_MS_POOLED: Final = 1_000
 SCRIPT_TIMEOUT_MS_MAX: Final = 10_000
+JITTER_MS_MAX: Final = 86_400_000
 
 FLOW_CONTROL_KEYS: Final = (
     "concurrency",
@@ -40,6 +41,8 @@ FLOW_CONTROL_KEYS: Final = (
 
 _TOKEN = r"[a-z0-9][a-z0-9_-]{0,62}"  # noqa: S105 - a pattern, not a password
 _FLOW_NAME = re.compile(rf"{_TOKEN}(?:/{_TOKEN})*")
+_DURATION = re.compile(r"([0-9]{1,9}) ?(ms|s|m|h)", re.ASCII)
+_UNIT_MS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
 
@@ -60,8 +63,19 @@ def _check_identifier(name: str) -> str:
     return name
 
 
+def _read_jitter(value: Any) -> Any:
+    """Read `500ms`, `30s`, `5m` or `1h` as milliseconds; a number is milliseconds already."""
+    if not isinstance(value, str):
+        return value
+    found = _DURATION.fullmatch(value)
+    if found is None:
+        raise ValueError("must be milliseconds, or a number with ms, s, m or h, like '30s'")
+    return int(found[1]) * _UNIT_MS[found[2]]
+
+
 FlowName = Annotated[str, AfterValidator(_check_flow_name)]
 Identifier = Annotated[str, AfterValidator(_check_identifier)]
+JitterMs = Annotated[int, BeforeValidator(_read_jitter), Field(ge=0, le=JITTER_MS_MAX)]
 
 
 class LoggingConfig(BaseModel):
@@ -161,9 +175,10 @@ class TimerTrigger(BaseModel):
     timezone: str | None = None
     """IANA name; without it the timer provider's option, UTC by default."""
     misfire: Literal["skip", "last", "all"] = "last"
-    overlap: Literal["skip", "queue", "allow", "cancel"] | None = None
-    """What a tick does while the run of an earlier one goes on; this version has `allow`."""
-    jitter: int | float | str | None = None
+    overlap: Literal["skip", "queue", "allow", "cancel"] = "skip"
+    """What a tick does while the run of an earlier one goes on."""
+    jitter: JitterMs = 0
+    """Up to how much later than its time a tick is fired: milliseconds, or text like `30s`."""
     filter: str | None = None
 
 

@@ -1,10 +1,11 @@
 """Triggers: checked and compiled (SPEC 4, 12.5).
 
 In: a draft's triggers. Out: compiled triggers and findings. Refuses patterns that no event type can
-match, times that cannot be read, filters that need to wait, and what a later version brings.
+match, times that cannot be read, and filters that need to wait.
 """
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Final
 from zoneinfo import available_timezones
 
@@ -27,6 +28,9 @@ from grammar import Program
 
 TIMER_NAME_TOKENS_MAX: Final = 6
 """Of a flow's name in ``timer.<flow>.<n>``: an event type has at most eight tokens (SPEC 6)."""
+
+TICKS_LOOKED_AT: Final = 64
+"""Of a timer with jitter, for the shortest time between two: an hour of every minute, and more."""
 
 _SOME_INSTANT_MS: Final = 1_704_067_200_000
 """2024-01-01: from any instant, a time that is not met within 28 years never comes."""
@@ -64,7 +68,13 @@ def _compile(
         trigger.target,
         pattern=f"timer.{flow_tokens(draft.name)}.{timer_number}",
         filter=condition,
-        schedule=TimerSchedule(trigger.cron, timezone, trigger.misfire),
+        schedule=TimerSchedule(
+            trigger.cron,
+            timezone,
+            trigger.misfire,
+            overlap=trigger.overlap,
+            jitter_ms=trigger.jitter,
+        ),
     )
 
 
@@ -95,13 +105,13 @@ def _check_event_type(pattern: str, path: DocumentPath) -> Iterator[Diagnostic]:
 def _check_timer(
     flow: str, trigger: TimerTrigger, timezone: str, path: DocumentPath
 ) -> Iterator[Diagnostic]:
-    yield from _check_later(trigger, path)
     yield from _check_timer_name(flow, path)
     problem = _timezone_problem(timezone)
     if problem is not None:
         hint = did_you_mean(timezone, available_timezones())
         yield Diagnostic("error", "flow.bad_timezone", (*path, "timezone"), problem, hint)
     yield from _check_cron(trigger.cron, (*path, "cron"))
+    yield from _check_jitter(trigger, path)
 
 
 def _check_timer_name(flow: str, path: DocumentPath) -> Iterator[Diagnostic]:
@@ -117,13 +127,29 @@ def _check_timer_name(flow: str, path: DocumentPath) -> Iterator[Diagnostic]:
     yield Diagnostic("error", "flow.timer_name", path, message)
 
 
-def _check_later(trigger: TimerTrigger, path: DocumentPath) -> Iterator[Diagnostic]:
-    if trigger.overlap not in (None, "allow"):
-        message = f"overlap: {trigger.overlap}: this version only has 'allow': every tick runs"
-        yield Diagnostic("error", "flow.not_yet", (*path, "overlap"), message)
-    if trigger.jitter:
-        message = "jitter: this version does not have it yet"
-        yield Diagnostic("error", "flow.not_yet", (*path, "jitter"), message)
+def _check_jitter(trigger: TimerTrigger, path: DocumentPath) -> Iterator[Diagnostic]:
+    gap_ms = _shortest_gap_ms(trigger.cron) if trigger.jitter else None
+    if gap_ms is not None and trigger.jitter >= gap_ms:
+        message = (
+            f"a jitter of {trigger.jitter} ms is not shorter than the {gap_ms} ms between two ticks"
+            " of this timer; no tick is delayed past the next one"
+        )
+        yield Diagnostic("warning", "flow.jitter", (*path, "jitter"), message)
+
+
+def _shortest_gap_ms(expression: str) -> int | None:
+    """Give the shortest time between two of the next ticks; None where there are no two."""
+    try:
+        schedule = parse_cron(expression, "UTC")
+    except ValueError:
+        return None
+    ticks = [_SOME_INSTANT_MS]
+    while len(ticks) <= TICKS_LOOKED_AT:
+        tick = schedule.next_after(ticks[-1])
+        if tick is None:
+            break
+        ticks.append(tick)
+    return min((later - earlier for earlier, later in pairwise(ticks[1:])), default=None)
 
 
 def _timezone_problem(timezone: str) -> str | None:

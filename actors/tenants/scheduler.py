@@ -2,33 +2,30 @@
 
 In: timer triggers and the time. Out: events ``timer.<flow>.<n>``, one per tick however many workers
 run this: the tick's id is its message id, so the stream keeps one. The last tick in the stream is
-the record of the last firing; what was missed since is judged by the trigger's `misfire`.
+the record of the last firing; what was missed since is judged by the trigger's `misfire`. A timer
+that is paused fires nothing, and counts from its resumption afterwards.
 """
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import Final, Never
+from typing import Final, Never, TypeVar
 
 from actors.errors import UnavailableError
 from actors.events import Event
-from actors.flows.compiled import CompiledFlow, CompiledTrigger, TimerSchedule
-from actors.flows.cron import CronSchedule, parse_cron
-from actors.ids import tick_id
+from actors.flows.compiled import CompiledFlow
 from actors.kernel.actor import Actor
 from actors.observations import TimerFired
 from actors.ports import Clock, Envelope, EventPublisher, Observer, Ticks
+from actors.ports.timers import TimerPauses
+from actors.tenants.timer import ON_TIME_SECONDS, Timer, choose_ticks, timers_of
 
 NAP_SECONDS_MAX: Final = 30.0
 """A scheduler looks at the wall clock at least this often: it may have been set, or slept."""
 
-ON_TIME_SECONDS: Final = 10.0
-"""A tick published this late or less is on time; later ones are misfires."""
-
-CATCH_UP_TICKS_MAX: Final = 1000
-"""Missed ticks that `misfire: all` fires at most, the latest ones."""
-
 RETRY_SECONDS: Final = 1.0
 _MS: Final = 1000
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,19 +34,9 @@ class SchedulerPorts:
 
     publisher: EventPublisher
     ticks: Ticks
+    pauses: TimerPauses
     observer: Observer
     clock: Clock
-
-
-@dataclass(frozen=True, slots=True)
-class Timer:
-    """One timer trigger, ready to be followed."""
-
-    flow: str
-    number: int
-    event_type: str
-    schedule: TimerSchedule
-    cron: CronSchedule
 
 
 class SchedulerActor(Actor[Never]):
@@ -58,12 +45,7 @@ class SchedulerActor(Actor[Never]):
     def __init__(self, tenant: str, flows: Iterable[CompiledFlow], ports: SchedulerPorts) -> None:
         self._tenant = tenant
         self._ports = ports
-        self._timers = tuple(
-            _timer(flow, trigger)
-            for flow in flows
-            for trigger in flow.triggers
-            if trigger.schedule is not None
-        )
+        self._timers = timers_of(tenant, flows)
 
     async def on_start(self) -> None:
         """Begin to follow every timer."""
@@ -76,50 +58,60 @@ class SchedulerActor(Actor[Never]):
     # ── One timer ────────────────────────────────────────────────────────────────────────────
 
     async def _follow(self, timer: Timer) -> None:
+        clock = self._ports.clock
         done_ms = await self._last_tick(timer)
         if done_ms is None:
             # A timer that never fired has missed nothing: it counts from now.
-            done_ms = self._ports.clock.now_ms()
+            done_ms = clock.now_ms()
         while True:
-            now_ms = self._ports.clock.now_ms()
+            now_ms = clock.now_ms()
             next_ms = timer.cron.next_after(done_ms)
             if next_ms is None:
                 return
-            if next_ms > now_ms:
-                nap_seconds = min((next_ms - now_ms) / _MS, NAP_SECONDS_MAX)
-                await self._ports.clock.sleep(nap_seconds)
+            wait_ms = timer.due_ms(next_ms) - now_ms
+            if wait_ms > 0:
+                await clock.sleep(min(wait_ms / _MS, NAP_SECONDS_MAX))
                 continue
-            if now_ms - next_ms > ON_TIME_SECONDS * _MS:
+            if -wait_ms > ON_TIME_SECONDS * _MS:
                 # We were away: another worker may have fired meanwhile.
                 done_ms = max(done_ms, await self._last_tick(timer) or done_ms)
+            done_ms = max(done_ms, await self._paused_until(timer))
             for tick_ms in choose_ticks(timer, done_ms, now_ms):
                 await self._fire(timer, tick_ms)
-            done_ms = now_ms
+            done_ms = max(done_ms, timer.due_until(now_ms))
 
     async def _last_tick(self, timer: Timer) -> int | None:
-        while True:
-            try:
-                return await self._ports.ticks.last_stored_tick(self._tenant, timer.event_type)
-            except UnavailableError:
-                await self._ports.clock.sleep(RETRY_SECONDS)
+        ticks = self._ports.ticks
+        return await self._insist(lambda: ticks.last_stored_tick(self._tenant, timer.event_type))
+
+    async def _paused_until(self, timer: Timer) -> int:
+        """Give the instant up to which a pause forbids to fire; 0 if there never was one."""
+        pauses = self._ports.pauses
+        pause = await self._insist(lambda: pauses.read(self._tenant, timer.event_type))
+        if pause is None:
+            return 0
+        return self._ports.clock.now_ms() if pause.is_paused else pause.changed_ms
 
     async def _fire(self, timer: Timer, tick_ms: int) -> None:
         envelope = self._envelope(timer, tick_ms)
-        while True:
-            try:
-                ack = await self._ports.publisher.publish(envelope)
-                break
-            except UnavailableError:
-                await self._ports.clock.sleep(RETRY_SECONDS)
-        late_ms = max(0, self._ports.clock.now_ms() - tick_ms)
+        ack = await self._insist(lambda: self._ports.publisher.publish(envelope))
+        late_ms = max(0, self._ports.clock.now_ms() - timer.due_ms(tick_ms))
         self._ports.observer.observe(
             TimerFired(
                 self._tenant, timer.flow, timer.event_type, tick_ms, late_ms, ack.is_duplicate
             )
         )
 
+    async def _insist(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Ask until the bus answers."""
+        while True:
+            try:
+                return await ask()
+            except UnavailableError:
+                await self._ports.clock.sleep(RETRY_SECONDS)
+
     def _envelope(self, timer: Timer, tick_ms: int) -> Envelope:
-        identity = tick_id(timer.flow, timer.number, tick_ms)
+        identity = timer.tick_id(tick_ms)
         event = Event(
             id=identity,
             event_type=timer.event_type,
@@ -129,31 +121,3 @@ class SchedulerActor(Actor[Never]):
             metadata={"provider": "events-timer"},
         )
         return Envelope(self._tenant, event, message_id=identity)
-
-
-def choose_ticks(timer: Timer, done_ms: int, now_ms: int) -> list[int]:
-    """Choose what to fire of all ticks in (done, now], by the trigger's `misfire` (SPEC 12.5).
-
-    Where even the first of them is on time nothing was missed, and all are fired. Ticks older
-    than the catch-up window never are.
-    """
-    first_ms = timer.cron.next_after(done_ms)
-    is_on_time = first_ms is not None and now_ms - first_ms <= ON_TIME_SECONDS * _MS
-    policy = "all" if is_on_time else timer.schedule.misfire
-    window_seconds = ON_TIME_SECONDS if policy == "skip" else timer.schedule.catch_up_seconds
-    oldest_ms = max(done_ms + 1, now_ms - int(window_seconds * _MS))
-    ticks_max = CATCH_UP_TICKS_MAX if policy == "all" else 1
-    due: list[int] = []
-    tick = timer.cron.last_until(now_ms)
-    while tick is not None and tick >= oldest_ms and len(due) < ticks_max:
-        due.append(tick)
-        tick = timer.cron.last_until(tick - 1)
-    return due[::-1]
-
-
-def _timer(flow: CompiledFlow, trigger: CompiledTrigger) -> Timer:
-    schedule = trigger.schedule
-    if schedule is None or trigger.pattern is None:
-        raise ValueError(f"trigger {trigger.number} of {flow.name} is no timer")
-    cron = parse_cron(schedule.cron, schedule.timezone)
-    return Timer(flow.name, trigger.number, trigger.pattern, schedule, cron)

@@ -14,7 +14,9 @@ from actors.observations import RunFinished
 from actors.tenants.host import TenantHost
 from actors.tenants.tree import Roles, TreePorts
 from app.bus.connection import Bus
-from app.control.names import events_stream
+from app.control.names import events_stream, timers_bucket
+from app.stores.kv import KvBucket
+from app.stores.pauses import KvTimerPauses
 from app.stores.ticks import LastTicks
 from app.system import spare_the_collector
 from tests.benchmarks.flow_setup import prepare, settings
@@ -44,6 +46,7 @@ async def main(where: str, env: str, events: int) -> float:
         world=side.world,
         sinks=side.sinks,
         ticks=LastTicks(bus, env=env, stream_of=events_stream),
+        pauses=KvTimerPauses(KvBucket(bus, timers_bucket(env))),
         open_deliveries=side.open_deliveries,
     )
     chance = random.Random(1)  # noqa: S311 - spreads restarts

@@ -15,7 +15,9 @@ from app.bus.acked_publisher import AckedPublisher
 from app.bus.connection import Bus, BusSettings
 from app.bus.publisher import JetStreamEventPublisher
 from app.control.control import Control, TenantSubscriptions
-from app.control.names import events_stream
+from app.control.names import events_stream, timers_bucket
+from app.stores.kv import KvBucket
+from app.stores.pauses import KvTimerPauses
 from app.stores.ticks import LastTicks
 
 FLOW = CompiledFlow(
@@ -64,6 +66,7 @@ async def start_scheduler(
     ports = SchedulerPorts(
         publisher=publisher,
         ticks=LastTicks(bus, env=env, stream_of=events_stream),
+        pauses=KvTimerPauses(KvBucket(bus, timers_bucket(env))),
         observer=RecordingObserver(),
         clock=clock,
     )

@@ -14,15 +14,9 @@ from actors.kernel.specs import ChildSpec, SupervisorSpec
 from actors.kernel.supervisor import Supervisor
 from actors.observations import TimerFired
 from actors.ports import Clock
-from actors.tenants.scheduler import (
-    CATCH_UP_TICKS_MAX,
-    NAP_SECONDS_MAX,
-    ON_TIME_SECONDS,
-    SchedulerActor,
-    SchedulerPorts,
-    _timer,
-    choose_ticks,
-)
+from actors.ports.timers import TimerPause
+from actors.tenants.scheduler import NAP_SECONDS_MAX, SchedulerActor, SchedulerPorts
+from actors.tenants.timer import ON_TIME_SECONDS
 from actors.testing.clock import VirtualClock
 from tests.support.builders import Yard, a_flow, a_timer, a_trigger
 
@@ -62,7 +56,9 @@ class Belfry:
 
     async def start(self, name: str, *flows: CompiledFlow, clock: Clock | None = None) -> None:
         yard = self.yard
-        ports = SchedulerPorts(yard.stage.publisher, yard.ticks, yard.observer, clock or yard.clock)
+        ports = SchedulerPorts(
+            yard.stage.publisher, yard.ticks, yard.pauses, yard.observer, clock or yard.clock
+        )
         if not self.root.children():
             await self.root.start()
         spec = ChildSpec(name, lambda _: SchedulerActor("demo", flows, ports))
@@ -243,51 +239,106 @@ async def test_ticks_that_an_outage_held_up_follow(belfry: Belfry, yard: Yard) -
     assert belfry.ticks() == [60, 120, 180, 240]
 
 
-async def test_it_takes_no_message_and_no_flow_without_timers(yard: Yard) -> None:
-    ports = SchedulerPorts(yard.stage.publisher, yard.ticks, yard.observer, yard.clock)
+async def test_it_takes_no_message(yard: Yard) -> None:
+    ports = SchedulerPorts(yard.stage.publisher, yard.ticks, yard.pauses, yard.observer, yard.clock)
     await SchedulerActor("demo", [a_flow()], ports).receive(None)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="trigger 1 of orders is no timer"):
-        _timer(a_flow(), a_trigger())
 
 
-# ── Choosing ticks ───────────────────────────────────────────────────────────────────────────
+# ── Jitter ───────────────────────────────────────────────────────────────────────────────────
 
 
-def chosen(cron: str, done_ms: int, now_ms: int, **schedule: Any) -> list[int]:
-    trigger = a_timer(cron, **schedule)
-    return choose_ticks(_timer(a_flow(triggers=(trigger,)), trigger), done_ms, now_ms)
-
-
-@pytest.mark.parametrize("misfire", ["skip", "last", "all"])
-def test_a_tick_on_time_is_always_fired(misfire: str) -> None:
-    late_ms = int(ON_TIME_SECONDS * 1000)
-    due_ms = MIDNIGHT_MS + MINUTE_MS
-    assert chosen("* * * * *", MIDNIGHT_MS, due_ms + late_ms, misfire=misfire) == [due_ms]
-    too_late = chosen("* * * * *", MIDNIGHT_MS, due_ms + late_ms + 1000, misfire=misfire)
-    assert too_late == ([] if misfire == "skip" else [due_ms])
-
-
-def test_a_tick_that_is_done_is_not_chosen_again() -> None:
-    assert chosen("* * * * *", MIDNIGHT_MS, MIDNIGHT_MS + 59_000, misfire="all") == []
-
-
-@pytest.mark.parametrize("misfire", ["last", "all"])
-def test_ticks_older_than_the_catch_up_window_are_let_go(misfire: str) -> None:
-    now_ms = MIDNIGHT_MS + 10 * HOUR_MS + HOUR_MS // 2
-    assert chosen("0 0 * * *", MIDNIGHT_MS - 1, now_ms, misfire=misfire) == []
-    caught = chosen("0 * * * *", MIDNIGHT_MS, now_ms, misfire=misfire, catch_up_seconds=2.0 * 3600)
-    hours = [(tick - MIDNIGHT_MS) // HOUR_MS for tick in caught]
-    assert hours == ([9, 10] if misfire == "all" else [10])
-
-
-def test_all_is_not_endless_and_prefers_the_latest() -> None:
-    now_ms = MIDNIGHT_MS + HOUR_MS
-    ticks = chosen("* * * * * *", MIDNIGHT_MS, now_ms, misfire="all")
-    assert len(ticks) == CATCH_UP_TICKS_MAX
-    assert ticks == list(range(now_ms - 999_000, now_ms + 1, 1000))
+async def test_jitter_puts_ticks_off_and_leaves_their_names(belfry: Belfry, yard: Yard) -> None:
+    await belfry.start("one", every_minute(jitter_ms=50_000))
+    await belfry.start("two", every_minute(jitter_ms=50_000))
+    await yard.clock.advance(565)
+    assert belfry.ticks() == list(range(60, 600, 60))
+    stored = yard.stage.publisher.stored
+    waits_ms = [kept.event.timestamp - kept.event.payload["scheduled_ms"] for kept in stored]
+    assert all(0 <= wait < 50_000 for wait in waits_ms)
+    assert len(set(waits_ms)) > len(waits_ms) // 2
+    assert [kept.event.id for kept in stored] == [
+        tick_id("orders", 1, MIDNIGHT_MS + 1000 * tick) for tick in belfry.ticks()
+    ]
+    assert all(seen.late_ms == 0 for seen in yard.observer.of(TimerFired))
 
 
 @pytest.mark.parametrize("misfire", ["skip", "last", "all"])
-def test_ticks_of_a_short_delay_are_all_fired_whatever_the_misfire(misfire: str) -> None:
-    ticks = chosen("* * * * * *", 10_000, 13_200, misfire=misfire)
-    assert ticks == [11_000, 12_000, 13_000]
+async def test_jitter_longer_than_the_window_makes_no_misfire(
+    belfry: Belfry, yard: Yard, misfire: str
+) -> None:
+    flow = a_flow(triggers=(a_timer("0 * * * *", misfire=misfire, jitter_ms=3_590_000),))
+    await belfry.start("one", flow)
+    await yard.clock.advance(5 * 3600)
+    assert belfry.ticks() == [3600, 7200, 10_800, 14_400]
+
+
+# ── Pauses ───────────────────────────────────────────────────────────────────────────────────
+
+
+async def say(yard: Yard, *, is_paused: bool) -> None:
+    pause = TimerPause(is_paused, yard.clock.now_ms())
+    await yard.pauses.write("demo", "timer.orders.1", pause)
+
+
+@pytest.mark.parametrize("misfire", ["skip", "last", "all"])
+async def test_a_paused_timer_fires_nothing_and_counts_from_its_resumption(
+    belfry: Belfry, yard: Yard, misfire: str
+) -> None:
+    await belfry.start("one", every_minute(misfire=misfire))
+    await yard.clock.advance(35)
+    await say(yard, is_paused=True)
+    await yard.clock.advance(600)
+    assert belfry.ticks() == [60]
+    await say(yard, is_paused=False)
+    await yard.clock.advance(120)
+    assert belfry.ticks() == [60, 720, 780]
+
+
+async def test_a_pause_is_only_of_its_own_timer(belfry: Belfry, yard: Yard) -> None:
+    flow = a_flow(triggers=(a_timer("* * * * *"), a_timer("* * * * *", number=2)))
+    await say(yard, is_paused=True)
+    await belfry.start("one", flow)
+    await yard.clock.advance(60)
+    assert belfry.ticks() == []
+    assert belfry.ticks("timer.orders.2") == [60]
+
+
+@pytest.mark.parametrize("jitter_ms", [0, 45_000])
+async def test_a_scheduler_that_slept_over_a_pause_does_not_make_up_for_it(
+    belfry: Belfry, yard: Yard, jitter_ms: int
+) -> None:
+    paused = PausableClock(yard.clock)
+    flow = every_minute(misfire="all", jitter_ms=jitter_ms)
+    await belfry.start("one", flow, clock=paused)
+    await yard.clock.advance(85)
+    assert belfry.ticks() == [60]
+    paused.going.clear()
+    await say(yard, is_paused=True)
+    await yard.clock.advance(300)
+    await say(yard, is_paused=False)
+    await yard.clock.advance(135)
+    paused.going.set()
+    await yard.clock.advance(45)
+    assert belfry.ticks() == [60, 420, 480, 540]
+
+
+async def test_a_pause_outlives_the_scheduler(belfry: Belfry, yard: Yard) -> None:
+    await belfry.start("one", every_minute(misfire="all"))
+    await yard.clock.advance(31)
+    await say(yard, is_paused=True)
+    removing = asyncio.ensure_future(belfry.root.remove("one"))
+    await yard.clock.advance(200)
+    await removing
+    await belfry.start("two", every_minute(misfire="all"))
+    await yard.clock.advance(200)
+    assert belfry.ticks() == [60]
+
+
+async def test_a_bus_that_does_not_tell_of_pauses_delays_ticks(belfry: Belfry, yard: Yard) -> None:
+    await belfry.start("one", every_minute())
+    yard.pauses.is_available = False
+    await yard.clock.advance(45)
+    assert belfry.ticks() == []
+    yard.pauses.is_available = True
+    await yard.clock.advance(1)
+    assert belfry.ticks() == [60]
