@@ -6,7 +6,7 @@ bucket. UnavailableError when nobody answers.
 """
 
 import asyncio
-from typing import Protocol
+from typing import Final, Protocol
 
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
@@ -17,7 +17,7 @@ from nats.js.object_store import ObjectStore
 from actors.errors import UnavailableError
 from app.providers.provider import Blob
 
-STORE_SECONDS_MAX = 30.0
+STORE_SECONDS_MAX: Final = 30.0
 
 
 class JetStreams(Protocol):
@@ -47,11 +47,16 @@ class ObjectBlobs:
         except (NatsError, TimeoutError) as error:
             raise UnavailableError(f"the object store: {type(error).__name__}") from error
 
-    async def get(self, tenant: str, name: str) -> bytes:
-        """Read a blob; StoreError where there is none."""
-        store = await self._streams.jetstream().object_store(self._bucket)
-        found = await store.get(f"{tenant}/{name}")
-        return found.data or b""
+    async def get(self, tenant: str, name: str) -> bytes | None:
+        """Read a blob; None where there is none, or no more."""
+        try:
+            async with asyncio.timeout(STORE_SECONDS_MAX):
+                store = await self._streams.jetstream().object_store(self._bucket)
+                return (await store.get(f"{tenant}/{name}")).data or b""
+        except NotFoundError:
+            return None
+        except (NatsError, TimeoutError) as error:
+            raise UnavailableError(f"the object store: {type(error).__name__}") from error
 
 
 async def _has(store: ObjectStore, name: str, size: int) -> bool:
