@@ -13,7 +13,12 @@ def build_webhook(options: WebhookOptions, context: ProviderContext) -> Provider
     inbound = WebhookProvider(
         options, env=context.env, clock=context.clock, api_keys=context.api_keys
     )
-    return Provider(PROVIDER_NAME, inbound=inbound, warnings=inbound.warnings)
+    return Provider(
+        PROVIDER_NAME,
+        inbound=inbound,
+        handshake=inbound.handshake,
+        warnings=inbound.warnings,
+    )
 
 
 WEBHOOK: Final = ProviderSpec(
