@@ -3,6 +3,8 @@
 import asyncio
 import hashlib
 import hmac
+import threading
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -15,6 +17,7 @@ from actors.errors import (
     UnavailableError,
 )
 from actors.ports import PublishAck
+from app.providers.provider import Provider
 from tests.support.ingress import JSON_HEADERS, PATH, Client, Ingress
 
 SECRET = "quite secret"
@@ -335,3 +338,46 @@ async def test_more_requests_than_allowed_at_once_are_503() -> None:
     await asyncio.wait({held})
     assert ingress.app.in_flight == 0
     assert ingress.inbox.waiting == 0
+
+
+# ── Handshakes and large bodies ──────────────────────────────────────────────────────────────
+
+
+async def test_a_cloudevents_handshake_is_granted_to_allowed_origins_only() -> None:
+    ingress = Ingress()
+    origin = {"webhook-request-origin": "events.example.com", "webhook-request-rate": "120"}
+    granted = await ingress.client.request("OPTIONS", PATH, headers=origin)
+    assert granted.status == 204
+    assert granted.header("webhook-allowed-origin") == "events.example.com"
+    refused = await Ingress(env="prod").client.request("OPTIONS", PATH, headers=origin)
+    assert (refused.status, refused.json["code"]) == (403, "http.origin")
+    assert refused.header("webhook-allowed-origin") is None
+    unknown = await ingress.client.request(
+        "OPTIONS", PATH.replace("demo", "nobody"), headers=origin
+    )
+    assert unknown.status == 404
+
+
+async def test_a_large_body_is_understood_beside_the_event_loop() -> None:
+    ingress = Ingress()
+    loop_thread, seen = threading.get_ident(), []
+    inbound = ingress.providers["events-webhook"].inbound
+    assert inbound is not None
+    receive = inbound.receive
+
+    class Watched:
+        """The provider, and in which thread it is asked."""
+
+        sync_timeout_seconds = 0.0
+        verify, answer, body_bytes_max = inbound.verify, inbound.answer, inbound.body_bytes_max
+
+        def receive(self, request: Any, signature: str | None) -> Any:
+            seen.append(threading.get_ident() == loop_thread)
+            return receive(request, signature)
+
+    watched = Provider("events-webhook", inbound=Watched())
+    ingress.providers["events-webhook"] = watched
+    assert (await ingress.client.post(b"[1]")).status == 202
+    assert (await ingress.client.post(b'["%s"]' % (b"x" * 300_000))).status == 202
+    assert (await ingress.client.post(b"[%s" % (b" " * 300_000))).status == 422
+    assert seen == [True, False, False]
