@@ -1,0 +1,1 @@
+"""Text messages by Twilio: options, the Messages API, and what Twilio posts to us."""
