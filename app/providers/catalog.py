@@ -14,13 +14,19 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from app.errors import SettingsError
+from app.providers.email_sendgrid.spec import SENDGRID
+from app.providers.email_smtp.spec import SMTP
 from app.providers.provider import Provider, ProviderContext, ProviderSpec
+from app.providers.sms_twilio.spec import TWILIO
 from app.providers.timer.spec import TIMER
 from app.providers.webhook.spec import WEBHOOK
 
 BUILT_IN: Final[tuple[ProviderSpec, ...]] = (
     WEBHOOK,
     TIMER,
+    SENDGRID,
+    SMTP,
+    TWILIO,
 )
 ENTRY_POINT_GROUP: Final = "greentic.providers"
 

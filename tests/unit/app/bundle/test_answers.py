@@ -93,14 +93,26 @@ def test_a_server_never_expands() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["events-email-sendgrid", "events-email-smtp", "events-sms-twilio"]
+    ("name", "options", "missing"),
+    [
+        ("events-email-sendgrid", {}, "api_key and from_email are missing"),
+        ("events-email-smtp", {}, "host"),
+        ("events-sms-twilio", {"account_sid": "AC" + "0" * 32}, "auth_token"),
+    ],
 )
-def test_an_event_provider_this_version_lacks_is_named(name: str) -> None:
-    found = answered({name: {"enabled": True}})
-    assert codes(found) == [("error", "bundle.unsupported")]
-    assert name in found.problems[0].message
+def test_options_that_are_missing_are_named(
+    name: str, options: dict[str, str], missing: str
+) -> None:
+    found = answered({name: options})
+    assert {code for _, code in codes(found)} <= {"bundle.value", "bundle.missing_key"}
+    assert missing in found.problems[0].message
+    assert name not in found.options
     assert answered({name: {"enabled": False}}).problems == ()
-    assert codes(answered({name: "on"})) == [("error", "bundle.unsupported")]
+    assert codes(answered({name: "on"})) == [("error", "bundle.value")]
+
+
+def test_a_provider_that_nobody_brings_is_named() -> None:
+    assert codes(answered({"events-pager": {}})) == [("error", "bundle.unsupported")]
 
 
 def test_a_misspelt_provider_is_guessed() -> None:

@@ -296,7 +296,7 @@ tenants:
         "bundle.unknown_key",
         "bundle.unsupported",
         "bundle.unsupported",
-        "bundle.unsupported",
+        "bundle.value",
         "bundle.value",
         "bundle.value",
         "bundle.value",
