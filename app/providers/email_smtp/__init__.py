@@ -1,0 +1,1 @@
+"""SMTP: mails out by any mail server."""
