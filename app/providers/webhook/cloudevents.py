@@ -34,6 +34,8 @@ HEADER_PREFIX: Final = "ce-"
 _REQUIRED: Final = ("id", "source", "type", "specversion")
 _TEXTS: Final = frozenset({*_REQUIRED, "datacontenttype", "dataschema", "subject", "time"})
 _DATA: Final = frozenset({"data", "data_base64"})
+_JSON_ENDS: Final = ("/json", "+json")
+"""Of whatever type: json-format.md 3.1."""
 _INTEGER_BITS: Final = 31
 _NAME = re.compile(r"[a-z0-9]+")
 _FORBIDDEN = re.compile(
@@ -161,7 +163,7 @@ def _unquote(text: str) -> str:
 
 def _decode_data(body: bytes, media: MediaType) -> Any:
     """Read bytes by their media type; of none at all senders mean JSON, as their libraries do."""
-    if media.is_json or not media.name:
+    if media.name.endswith(_JSON_ENDS) or not media.name:
         return decode_json_body(body)
     if media.is_text and media.is_utf8:
         try:
