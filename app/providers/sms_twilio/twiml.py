@@ -85,7 +85,12 @@ def _message(text: str, media: tuple[str, ...]) -> str:
 
 
 def _as_text(value: Any) -> str:
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    if isinstance(value, str):
+        return value
+    try:
+        return msgspec.json.encode(value).decode()
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        return ""  # no JSON value: nothing that could be said
 
 
 def _clean(text: str) -> str:
