@@ -10,12 +10,7 @@ from typing import Annotated, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
-from app.providers.signatures.catalog import (
-    ALGORITHMS,
-    SECRETS_MAX,
-    TOLERANCE_SECONDS_MAX,
-    build_scheme,
-)
+from app.providers.signatures.catalog import SECRETS_MAX, TOLERANCE_SECONDS_MAX, build_scheme
 from app.providers.signatures.scheme import Scheme
 
 BODY_BYTES_MAX: Final = 768 * 1024
@@ -26,6 +21,20 @@ DEDUP_WINDOW_HOURS_MAX: Final = 72
 SECRET_BYTES_MAX: Final = 4096
 SIGNATURES_MAX: Final = 100
 ORIGINS_MAX: Final = 100
+
+ALGORITHMS: Final = (
+    "sha1",
+    "sha256",
+    "sha512",
+    "stripe",
+    "slack",
+    "shopify",
+    "standard-webhooks",
+    "github",
+    "token",
+    "basic",
+)
+"""Those of SPEC 6. Other schemes belong to the providers that have routes of their own."""
 
 GLOBAL_ALGORITHM: Final = "sha256"
 """What ``secret_header`` and ``secret_key`` are short for (SPEC 12.1)."""
