@@ -156,3 +156,6 @@ _BUILDERS: Final[Mapping[str, Callable[[Wanted], Scheme]]] = {
 }
 
 ALGORITHMS: Final = tuple(_BUILDERS)
+
+HEADER_NEEDED: Final = ("sha1", "sha256", "sha512")
+"""The algorithms for which the bundle names the header."""
