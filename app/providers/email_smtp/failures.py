@@ -11,6 +11,7 @@ from typing import Final
 
 from aiosmtplib.errors import (
     SMTPAuthenticationError,
+    SMTPException,
     SMTPNotSupported,
     SMTPRecipientsRefused,
     SMTPResponseException,
@@ -40,7 +41,8 @@ def failure_of(error: Exception, server: str) -> NodeError:
         case SMTPResponseException():
             text = f"{server} answered {error.code} {one_line(error.message)}"
             return _by_code(error.code, text, "email.refused")
-        case SMTPNotSupported():
+        # aiosmtplib says so with its plain error where STARTTLS or AUTH is missing.
+        case SMTPException() if type(error) in (SMTPNotSupported, SMTPException):
             text = f"{server} cannot do what is asked of it: {one_line(error.message)}"
             return PermanentError(text, reason="email.not_supported")
         case _:
