@@ -31,10 +31,12 @@ _QUOTES: Final = "'\"`"
 def key_variants(scheme: Scheme, secrets: Sequence[str]) -> list[VariantScheme]:
     """Give the scheme with its keys read otherwise; all secrets in the same way at once."""
     variants: list[VariantScheme] = []
+    seen = [scheme]
     for words, read in _READINGS:
         keys = tuple(key for secret in secrets if (key := read(secret)))
         other = _with_keys(scheme, keys) if keys else None
-        if other is not None and other != scheme:
+        if other is not None and other not in seen:
+            seen.append(other)
             variants.append((words, other))
     return variants
 
