@@ -86,13 +86,17 @@ class Continuation:
     due_ms: int = 0
     parent_run_id: str | None = None
     hops: int = 0
+    trigger: int | None = None
+    """Number of the trigger that starts it; None goes on, or starts a sub-run."""
+    round: int = 0
+    """How often it was put off before it began."""
 
 
 class Continuations(Protocol):
     """Durable beginnings of later runs."""
 
     async def schedule(self, tenant: str, continuation: Continuation) -> None:
-        """Store it; the same run id and attempt again is one continuation."""
+        """Store it; the same run id, attempt and round again is one continuation."""
         ...
 
 

@@ -76,7 +76,8 @@ def choose_trigger(run: Run) -> bool:
         run.trigger, run.frame.target = SUB_RUN_TRIGGER, entry_target(run.flow)
         return True
     for trigger in request.triggers:
-        if _filter_holds(trigger, run.frame.scope):
+        if request.round or _filter_holds(trigger, run.frame.scope):
+            run.chosen = trigger
             run.trigger, run.frame.target = f"{trigger.type}:{trigger.number}", trigger.target
             return True
     return False

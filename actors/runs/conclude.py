@@ -6,6 +6,7 @@ that is not settled when the worker goes is given back.
 """
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,6 +22,7 @@ from actors.outcomes import (
     Failed,
     Interrupted,
     Rejected,
+    RunError,
     RunOutcome,
     RunResult,
     Settlement,
@@ -62,6 +64,7 @@ class FinishedRun:
 
     run: Run
     outcome: RunOutcome
+    on_settled: Callable[[], None] | None = None
 
 
 class Concluder:
@@ -146,6 +149,8 @@ class Concluder:
         self._tell_waiting_webhook(run, outcome)
         self._world.observer.observe(_observation(self._tenant, run, outcome, finished_ms))
         run.request.share.settle_one(settlement_of(outcome))
+        if finished.on_settled is not None:
+            finished.on_settled()
 
     def _tell_waiting_webhook(self, run: Run, outcome: RunOutcome) -> None:
         reply_to = run.request.reply_to
@@ -186,7 +191,7 @@ def _result_of(
         flow_version=run.flow.version,
         status=status_of(outcome),
         output=outcome.output if isinstance(outcome, Completed) else None,
-        error=outcome.error if isinstance(outcome, Failed) else None,
+        error=_error_of(outcome),
         started_ms=run.started_ms,
         finished_ms=finished_ms,
         attempt=run.request.attempt,
@@ -194,7 +199,7 @@ def _result_of(
 
 
 def _observation(tenant: str, run: Run, outcome: RunOutcome, finished_ms: int) -> RunFinished:
-    error = outcome.error if isinstance(outcome, Failed) else None
+    error = _error_of(outcome)
     return RunFinished(
         tenant=tenant,
         flow=run.flow.name,
@@ -208,6 +213,17 @@ def _observation(tenant: str, run: Run, outcome: RunOutcome, finished_ms: int) -
         steps=len(run.path),
         duration_ms=finished_ms - run.started_ms,
     )
+
+
+def _error_of(outcome: RunOutcome) -> RunError | None:
+    """Say why a run did not complete: somebody may look for it."""
+    match outcome:
+        case Failed():
+            return outcome.error
+        case Rejected() | Cancelled():
+            return RunError(status_of(outcome), None, outcome.reason)
+        case _:
+            return None
 
 
 def _outcome_name(outcome: RunOutcome) -> str:

@@ -12,11 +12,14 @@ from typing import Final
 from actors.errors import NodeError
 from actors.flows.compiled import CompiledFlow
 from actors.kernel.actor import Actor
-from actors.outcomes import Ended, Failed, RunError, RunOutcome, Settlement
+from actors.outcomes import Ended, Failed, Interrupted, RunError, RunOutcome, Settlement
+from actors.ports import StateStore
 from actors.runs.begin import RunSeat, begin, choose_trigger
 from actors.runs.conclude import Concluder, FinishedRun, RunSinks
+from actors.runs.overlap import OverlapGuard, needs_turn
 from actors.runs.request import RunRequest
 from actors.runs.run import Run
+from actors.runs.turns import Turn
 from actors.runs.walk import Walker
 
 RUNS_MAX: Final = 32
@@ -29,9 +32,16 @@ SLICE_SECONDS: Final = 0.002
 class FlowExecutorActor(Actor[RunRequest]):
     """Runs one version of one flow."""
 
-    def __init__(self, seat: RunSeat, flows: Mapping[str, CompiledFlow], sinks: RunSinks) -> None:
+    def __init__(
+        self,
+        seat: RunSeat,
+        flows: Mapping[str, CompiledFlow],
+        sinks: RunSinks,
+        leases: StateStore,
+    ) -> None:
         self._seat = seat
         self._walker = Walker(flows)
+        self._overlap = OverlapGuard(seat, leases, self._walker)
         self._concluder = Concluder(seat.tenant, sinks, seat.world)
         self._slots = asyncio.Semaphore(RUNS_MAX)
         self._waiting: dict[int, Run] = {}
@@ -92,7 +102,7 @@ class FlowExecutorActor(Actor[RunRequest]):
     def _run_inline(self, run: Run) -> RunOutcome | None:
         """Walk as far as possible without waiting. None: it waits, or no trigger let it start."""
         try:
-            if not choose_trigger(run):
+            if not choose_trigger(run) or needs_turn(run):
                 return None
             return self._walker.walk_inline(run)
         except NodeError as error:
@@ -101,14 +111,30 @@ class FlowExecutorActor(Actor[RunRequest]):
             return _internal(error)
 
     async def _run_waiting(self, run: Run) -> None:
-        outcome: RunOutcome
-        try:
-            outcome = await self._walker.walk(run)
-        except Exception as error:  # noqa: BLE001 - the run's edge: one bad run stops no other
-            outcome = _internal(error)
-        await self._concluder.put(FinishedRun(run, outcome))
+        turn = await self._take_turn(run)
+        is_settled = asyncio.Event()
+        outcome = await self._walk(run, turn)
+        await self._concluder.put(FinishedRun(run, outcome, is_settled.set))
         del self._waiting[id(run)]
         self._slots.release()
+        if isinstance(turn, Turn) and not isinstance(outcome, Interrupted):
+            await is_settled.wait()
+            await self._overlap.give_back(turn)
+
+    async def _take_turn(self, run: Run) -> Turn | RunOutcome | None:
+        """Give the turn, the outcome of a run that does not get it, or None: it needs none."""
+        try:
+            return await self._overlap.take(run) if needs_turn(run) else None
+        except Exception as error:  # noqa: BLE001 - the run's edge: one bad run stops no other
+            return _internal(error)
+
+    async def _walk(self, run: Run, turn: Turn | RunOutcome | None) -> RunOutcome:
+        try:
+            if turn is None:
+                return await self._walker.walk(run)
+            return await self._overlap.walk(run, turn) if isinstance(turn, Turn) else turn
+        except Exception as error:  # noqa: BLE001 - the run's edge: one bad run stops no other
+            return _internal(error)
 
     def _skip(self, request: RunRequest) -> None:
         if request.reply_to is not None and self._seat.flow.can_answer:

@@ -56,3 +56,5 @@ class RunRequest:
     reply_to: str | None = None
     attempt: int = 1
     parent_run_id: str | None = None
+    round: int = 0
+    """How often the run was put off before it began; its trigger was chosen the first time."""

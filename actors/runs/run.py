@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from actors.errors import PermanentError
-from actors.flows.compiled import CompiledFlow, CompiledNode
+from actors.flows.compiled import CompiledFlow, CompiledNode, CompiledTrigger
 from actors.ids import step_id
 from actors.nodes.scope import RunScope
 from actors.nodes.step import StepContext
@@ -47,6 +47,8 @@ class Run:
     deadline: float
     """When the flow's timeout strikes, on the monotonic clock."""
     trigger: str = ""
+    chosen: CompiledTrigger | None = None
+    """The trigger that started it; None for a sub-run."""
     path: list[str] = field(default_factory=list)
     iterations: dict[str, int] = field(default_factory=dict)
     """How often each step was taken, by step id: a sub-flow called twice goes on counting."""

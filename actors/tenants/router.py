@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final, Never
 
 from actors.errors import ActorStoppedError, UnavailableError
+from actors.flows.compiled import CompiledFlow, CompiledTrigger
 from actors.ids import run_id
 from actors.kernel.actor import Actor
 from actors.kernel.ref import ActorRef
@@ -177,16 +178,23 @@ class DeliveryRouter(Actor[Never]):
         self, routes: Routes, delivery: Delivery, waiting: Continuation
     ) -> None:
         if waiting.flow not in routes.executors:
-            await self._park(delivery, waiting)
+            error = RunError("unknown_flow", None, f"there is no flow {waiting.flow!r} any more")
+            await self._park(delivery, waiting, error)
+            return
+        triggers = _triggers_of(routes.table.deployment.flows[waiting.flow], waiting)
+        if triggers is None:
+            message = f"{waiting.flow} has no timer as its trigger {waiting.trigger} any more"
+            await self._park(delivery, waiting, RunError("unknown_trigger", None, message))
             return
         request = RunRequest(
             run_id=waiting.run_id,
             event=waiting.event,
-            triggers=(),
+            triggers=triggers,
             share=SharedDelivery(delivery, 1, self._forget),
             hops=waiting.hops,
             attempt=waiting.attempt,
             parent_run_id=waiting.parent_run_id,
+            round=waiting.round,
         )
         await self._tell(routes, waiting.flow, request)
 
@@ -198,8 +206,7 @@ class DeliveryRouter(Actor[Never]):
             # The deployment changed, or the worker is going: whoever has the flow takes it.
             request.share.settle_one(Settlement.NAK)
 
-    async def _park(self, delivery: Delivery, waiting: Continuation) -> None:
-        error = RunError("unknown_flow", None, f"there is no flow {waiting.flow!r} any more")
+    async def _park(self, delivery: Delivery, waiting: Continuation, error: RunError) -> None:
         letter = DeadLetter(
             tenant=self._tenant,
             reason=error.code,
@@ -224,3 +231,11 @@ class DeliveryRouter(Actor[Never]):
         self._in_flight.pop(id(delivery), None)
         if not self._in_flight:
             self._is_idle.set()
+
+
+def _triggers_of(flow: CompiledFlow, waiting: Continuation) -> tuple[CompiledTrigger, ...] | None:
+    """Give the trigger a run was put off with, none for a sub-run; None if it is gone."""
+    if waiting.trigger is None:
+        return ()
+    is_it = (trigger for trigger in flow.triggers if trigger.number == waiting.trigger)
+    return next(((trigger,) for trigger in is_it if trigger.schedule is not None), None)

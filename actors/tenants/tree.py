@@ -24,7 +24,7 @@ from actors.kernel.supervisor import Supervisor
 from actors.nodes.step import World
 from actors.observations import DeploymentApplied
 from actors.outcomes import Settlement
-from actors.ports import Deliveries, Ticks
+from actors.ports import Deliveries, StateStore, Ticks
 from actors.ports.timers import TimerPauses
 from actors.runs.begin import RunSeat
 from actors.runs.conclude import RunSinks
@@ -63,6 +63,8 @@ class TreePorts:
     sinks: RunSinks
     ticks: Ticks
     pauses: TimerPauses
+    leases: StateStore
+    """What workers agree in on whose turn it is; its values expire."""
     open_deliveries: Callable[[str], Deliveries]
     """Gives a fresh pull of a tenant's deliveries, for each start of its router."""
 
@@ -190,7 +192,9 @@ class TenantTree:
         seat = RunSeat(self._tenant, flow, self._ports.world)
         return ChildSpec(
             name,
-            lambda _: FlowExecutorActor(seat, deployment.flows, self._ports.sinks),
+            lambda _: FlowExecutorActor(
+                seat, deployment.flows, self._ports.sinks, self._ports.leases
+            ),
             own_budget=FLOW_BUDGET,
             mailbox_capacity=FLOW_MAILBOX_MAX,
         )

@@ -27,7 +27,7 @@ from app.bundle.reading import Bundle
 from app.bus.connection import Bus, BusSettings
 from app.bus.server import EmbeddedServer
 from app.bus.server_process import ServerSettings
-from app.control.names import blobs_bucket, events_stream, timers_bucket
+from app.control.names import blobs_bucket, events_stream, leases_bucket, timers_bucket
 from app.errors import AppError
 from app.http.asgi import AsgiApp
 from app.http.doors import IngressPorts
@@ -45,6 +45,7 @@ from app.providers.provider import ProviderContext
 from app.stores.blobs import ObjectBlobs
 from app.stores.kv import KvBucket
 from app.stores.pauses import KvTimerPauses
+from app.stores.state import KvStateStore
 from app.stores.ticks import LastTicks
 from app.system import spare_the_collector
 
@@ -135,6 +136,7 @@ class Program:
             sinks=side.sinks,
             ticks=LastTicks(side.bus, env=options.env, stream_of=events_stream),
             pauses=KvTimerPauses(KvBucket(side.bus, timers_bucket(options.env))),
+            leases=KvStateStore(KvBucket(side.bus, leases_bucket(options.env)), side.clock),
             open_deliveries=side.open_deliveries,
         )
         chance = random.Random()  # noqa: S311 - spreads restarts, hides nothing

@@ -31,6 +31,8 @@ _RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _FIELDS: Final = frozenset(
     {"run_id", "flow", "event", "attempt", "due_ms", "parent_run_id", "hops"}
 )
+_LATER_FIELDS: Final = frozenset({"trigger", "round"})
+"""Absent from what an earlier version scheduled."""
 
 
 class JetStreamContinuations:
@@ -42,10 +44,13 @@ class JetStreamContinuations:
         self._clock = clock
 
     async def schedule(self, tenant: str, continuation: Continuation) -> None:
-        """Store it; the same run id and attempt again is one continuation."""
+        """Store it; the same run id, attempt and round again is one continuation."""
         run_id = continuation.run_id
         target = work_run_subject(self._env, tenant, run_id)
-        pairs = [(MESSAGE_ID, f"{tenant}:{run_id}:{continuation.attempt}"), JSON_CONTENT]
+        place = f"{continuation.attempt}"
+        if continuation.round:
+            place += f".{continuation.round}"
+        pairs = [(MESSAGE_ID, f"{tenant}:{run_id}:{place}"), JSON_CONTENT]
         subject = target
         if continuation.due_ms > self._clock.now_ms():
             subject = work_schedule_subject(self._env, tenant, run_id)
@@ -76,6 +81,8 @@ def encode_continuation(continuation: Continuation) -> bytes:
             "due_ms": continuation.due_ms,
             "parent_run_id": continuation.parent_run_id,
             "hops": continuation.hops,
+            "trigger": continuation.trigger,
+            "round": continuation.round,
         },
         "event",
     )
@@ -87,9 +94,9 @@ def encode_continuation(continuation: Continuation) -> bytes:
 def decode_continuation(data: bytes) -> Continuation:
     """Read a continuation off the bus; InvalidEventError names the field that is wrong."""
     document = decode_json(data, "continuation")
-    if not isinstance(document, dict) or document.keys() != _FIELDS:
+    if not isinstance(document, dict) or document.keys() - _LATER_FIELDS != _FIELDS:
         raise InvalidEventError("continuation", "must have exactly the fields of a continuation")
-    parent = document["parent_run_id"]
+    parent, trigger = document["parent_run_id"], document.get("trigger")
     return Continuation(
         run_id=_run_id(document["run_id"], "run_id"),
         flow=_name(document["flow"]),
@@ -98,6 +105,8 @@ def decode_continuation(data: bytes) -> Continuation:
         due_ms=_count(document["due_ms"], "due_ms", 0),
         parent_run_id=None if parent is None else _run_id(parent, "parent_run_id"),
         hops=_count(document["hops"], "hops", 0),
+        trigger=None if trigger is None else _count(trigger, "trigger", 1),
+        round=_count(document.get("round", 0), "round", 0),
     )
 
 

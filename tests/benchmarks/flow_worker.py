@@ -14,9 +14,10 @@ from actors.observations import RunFinished
 from actors.tenants.host import TenantHost
 from actors.tenants.tree import Roles, TreePorts
 from app.bus.connection import Bus
-from app.control.names import events_stream, timers_bucket
+from app.control.names import events_stream, leases_bucket, timers_bucket
 from app.stores.kv import KvBucket
 from app.stores.pauses import KvTimerPauses
+from app.stores.state import KvStateStore
 from app.stores.ticks import LastTicks
 from app.system import spare_the_collector
 from tests.benchmarks.flow_setup import prepare, settings
@@ -47,6 +48,7 @@ async def main(where: str, env: str, events: int) -> float:
         sinks=side.sinks,
         ticks=LastTicks(bus, env=env, stream_of=events_stream),
         pauses=KvTimerPauses(KvBucket(bus, timers_bucket(env))),
+        leases=KvStateStore(KvBucket(bus, leases_bucket(env)), side.clock),
         open_deliveries=side.open_deliveries,
     )
     chance = random.Random(1)  # noqa: S311 - spreads restarts

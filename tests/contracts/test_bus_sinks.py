@@ -268,6 +268,15 @@ async def test_continuation_is_stored_whole_once_per_attempt(sinks: Sinks) -> No
     assert await sinks.read_continuations() == [first, second]
 
 
+async def test_a_run_that_is_put_off_again_is_another_continuation(sinks: Sinks) -> None:
+    first = Continuation("r1", "orders", EVENT, trigger=3, round=1)
+    await sinks.continuations.schedule(TENANT, first)
+    await sinks.continuations.schedule(TENANT, replace(first, hops=7))
+    again = replace(first, round=2)
+    await sinks.continuations.schedule(TENANT, again)
+    assert await sinks.read_continuations() == [first, again]
+
+
 async def test_later_continuation_waits_with_its_due_time(sinks: Sinks) -> None:
     later = Continuation("r1", "orders", EVENT, due_ms=SystemClock().now_ms() + 3_600_000)
     await sinks.continuations.schedule(TENANT, later)

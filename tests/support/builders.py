@@ -23,6 +23,7 @@ from actors.testing.deliveries import MemoryDelivery, MemoryEventStream
 from actors.testing.pauses import MemoryTimerPauses
 from actors.testing.results import MemoryResults
 from actors.testing.run_records import MemoryRunRecords
+from actors.testing.state import MemoryStateStore
 from actors.testing.ticks import MemoryTicks
 from tests.support.steps import Stage
 
@@ -195,6 +196,7 @@ class Yard:
         self.stream = MemoryEventStream(self.clock)
         self.ticks = MemoryTicks(self.stage.publisher)
         self.pauses = MemoryTimerPauses()
+        self.leases = MemoryStateStore(self.clock)
 
     @property
     def sinks(self) -> RunSinks:

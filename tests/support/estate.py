@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 from actors.flows.compiled import CompiledFlow
 from actors.kernel.ports import KernelPorts
 from actors.kernel.unit import ChildSnapshot
+from actors.ports import StateStore
 from actors.tenants.deployment import Deployment
 from actors.tenants.host import TenantHost
 from actors.tenants.tree import Roles, TreePorts
@@ -23,7 +24,9 @@ ALL_ROLES: Final = Roles()
 class Estate:
     """A host with a stream per tenant."""
 
-    def __init__(self, yard: Yard, roles: Roles = ALL_ROLES) -> None:
+    def __init__(
+        self, yard: Yard, roles: Roles = ALL_ROLES, leases: StateStore | None = None
+    ) -> None:
         self.yard = yard
         self.streams: dict[str, MemoryEventStream] = {}
         self.opened: list[str] = []
@@ -32,6 +35,7 @@ class Estate:
             sinks=yard.sinks,
             ticks=yard.ticks,
             pauses=yard.pauses,
+            leases=leases or yard.leases,
             open_deliveries=self.open_deliveries,
         )
         kernel = KernelPorts(yard.clock, lambda: 0.0, yard.observer.observe)

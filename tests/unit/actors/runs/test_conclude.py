@@ -69,8 +69,8 @@ async def concluded(yard: Yard, outcome: RunOutcome, **fields: Any) -> Run:
     [
         (Completed([1]), "completed", [1], None),
         (FAILED, "failed", None, ERROR),
-        (Rejected("rate"), "rejected", None, None),
-        (Cancelled("singleton"), "cancelled", None, None),
+        (Rejected("rate"), "rejected", None, RunError("rejected", None, "rate")),
+        (Cancelled("singleton"), "cancelled", None, RunError("cancelled", None, "singleton")),
     ],
 )
 async def test_a_final_outcome_is_published_recorded_and_acked(

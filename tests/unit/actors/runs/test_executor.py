@@ -51,7 +51,7 @@ class Plant:
         seat, flows = self.yard.seat(flow), by_name(flow, *others)
         await self.root.start()
         self.ref = await self.root.spawn(
-            ChildSpec("flow", lambda _: FlowExecutorActor(seat, flows, self.yard.sinks))
+            ChildSpec("flow", lambda _: FlowExecutorActor(seat, flows, self.yard.sinks, self.yard.leases))
         )
         return self.ref
 
@@ -94,7 +94,7 @@ async def test_a_flow_that_never_waits_is_run_and_settled(plant: Plant, yard: Ya
 
 async def test_one_request_can_be_received_alone(yard: Yard) -> None:
     flow = a_flow()
-    actor = FlowExecutorActor(yard.seat(flow), {}, yard.sinks)
+    actor = FlowExecutorActor(yard.seat(flow), {}, yard.sinks, yard.leases)
     delivery = yard.delivered()
     await actor.receive(yard.request(flow, delivery=delivery))
     await actor.on_stop()

@@ -186,6 +186,20 @@ def test_continuation_comes_back_as_it_went(
     assert continuations.decode_continuation(data) == continuation
 
 
+def test_continuation_of_an_earlier_version_is_read() -> None:
+    document = json.loads(continuations.encode_continuation(Continuation("r1", "f", EVENT)))
+    del document["trigger"], document["round"]
+    read = continuations.decode_continuation(json.dumps(document).encode())
+    assert read == Continuation("r1", "f", EVENT)
+
+
+@pytest.mark.parametrize(("field", "value"), [("trigger", 0), ("trigger", "1"), ("round", -1)])
+def test_continuation_with_an_odd_trigger_is_refused(field: str, value: object) -> None:
+    document = json.loads(continuations.encode_continuation(Continuation("r1", "f", EVENT)))
+    with pytest.raises(InvalidEventError, match=field):
+        continuations.decode_continuation(json.dumps({**document, field: value}).encode())
+
+
 def test_continuation_of_a_full_depth_event_is_written() -> None:
     continuation = Continuation("r1", "f", replace(EVENT, payload=nested(JSON_DEPTH_MAX)))
     data = continuations.encode_continuation(continuation)
