@@ -6,6 +6,7 @@ test fills in.
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import ssl
 from collections.abc import Iterator
@@ -94,15 +95,15 @@ class _FreePort(Controller):
 
     @property
     def real_port(self) -> int:
-        assert self.server is not None
+        assert isinstance(self.server, asyncio.Server)
         return int(self.server.sockets[0].getsockname()[1])
 
     def _trigger_server(self) -> None:
         self.port = self.real_port
-        super()._trigger_server()
+        super()._trigger_server()  # type: ignore[no-untyped-call]
 
     def factory(self) -> SMTP:
-        session = super().factory()
+        session: SMTP = super().factory()  # type: ignore[no-untyped-call]
         # One method, so that a test knows what is sent.
         session._auth_methods = {
             name: method for name, method in session._auth_methods.items() if name == "PLAIN"
