@@ -1,6 +1,7 @@
 """Settings: which source wins, what is refused, and that all of it is said at once."""
 
 from collections.abc import Mapping
+import base64
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,10 @@ def load(
         path = tmp_path / "greentic.toml"
         path.write_text(toml)
     return load_settings(path, environ or {}, flags or {})
+
+
+A_KEY = base64.b64encode(bytes(range(32))).decode()
+B_KEY = base64.b64encode(bytes(range(1, 33))).decode()
 
 
 def problems(tmp_path: Path, *sources: Any, **named: Any) -> list[str]:
@@ -50,6 +55,8 @@ def test_flags_win_over_environment_over_file_over_defaults(tmp_path: Path) -> N
 def test_every_variable_sets_its_key(variable: str, tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("hunter2\n")
+    key = tmp_path / "key"
+    key.write_text(A_KEY + "\n")
     values = {
         "GREENTIC_PORT": "9",
         "GREENTIC_ADMIN": "h:9",
@@ -57,6 +64,8 @@ def test_every_variable_sets_its_key(variable: str, tmp_path: Path) -> None:
         "GREENTIC_NATS_PASSWORD_FILE": str(secret),
         "GREENTIC_LOG_LEVEL": "error",
         "GREENTIC_LOG_FORMAT": "json",
+        "GREENTIC_SECRET_KEY": A_KEY,
+        "GREENTIC_SECRET_KEY_FILE": str(key),
     }
     value = values.get(variable, "word")
     settings = load(tmp_path, environ={variable: value})
@@ -65,6 +74,16 @@ def test_every_variable_sets_its_key(variable: str, tmp_path: Path) -> None:
         found = getattr(found, name)
     plain = found.get_secret_value() if hasattr(found, "get_secret_value") else found
     assert str(plain) == value
+
+
+def test_key_comes_from_a_mounted_file_and_a_variable_wins_over_it(tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.write_text(A_KEY + "\n")
+    for environ, expected in ({}, A_KEY), ({"GREENTIC_SECRET_KEY": B_KEY}, B_KEY):
+        section = load(tmp_path, f'[secrets]\nkey_file = "{key}"', environ).secrets
+        assert section.key is not None
+        assert section.key.get_secret_value() == expected
+        assert expected not in repr(section)
 
 
 def test_variables_of_others_are_ignored(tmp_path: Path) -> None:
