@@ -21,6 +21,8 @@ from app.stores.sealing import SealingKey
 KEY_FILE: Final = "secret.key"
 PROD: Final = "prod"
 
+_READ: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+"""Not blocking: a pipe of that name must not hang the program."""
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -62,7 +64,7 @@ class KeySource:
 
     def _stored(self) -> SealingKey | None:
         try:
-            descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            descriptor = os.open(self.path, _READ)
         except FileNotFoundError:
             return None
         except OSError as error:

@@ -1,7 +1,7 @@
 """Settings: which source wins, what is refused, and that all of it is said at once."""
 
-from collections.abc import Mapping
 import base64
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
