@@ -246,6 +246,14 @@ def test_v1a_is_checked_with_the_public_key_and_made_with_the_private_one() -> N
         build_scheme("standard-webhooks", [public]).sign(InboundRequest({}, BODY), now_seconds=NOW)
 
 
+def test_v1a_over_other_bytes_is_a_mismatch() -> None:
+    public, private = ed25519_pair()
+    unsigned = InboundRequest({}, BODY)
+    headers = build_scheme("standard-webhooks", [private]).sign(unsigned, now_seconds=NOW)
+    verdict = judged(build_scheme("standard-webhooks", [public]), headers, BODY + b" ")
+    assert verdict.reason == MISMATCH
+
+
 def test_both_versions_at_once_find_the_secret_that_fits() -> None:
     public, private = ed25519_pair()
     shared = TIMED["standard-webhooks"]
@@ -327,6 +335,13 @@ def test_a_token_beyond_ascii_arrives_as_latin_1_of_its_bytes() -> None:
     assert judged(scheme, {"authorization": "pārole"}).reason == MALFORMED
 
 
+@pytest.mark.parametrize("name", ["token", "basic"])
+def test_secrets_sent_along_are_bounded(name: str) -> None:
+    verdict = judged(build_scheme(name, ["a:b"]), {"authorization": "Basic " + "A" * 9000})
+    assert verdict.reason == MALFORMED
+    assert "9006 characters" in verdict.detail
+
+
 @pytest.mark.parametrize("secret", ["user:pass", "user:pa:ss", ":pass", "ūser:pārole"])
 def test_basic_is_user_and_password(secret: str) -> None:
     scheme = build_scheme("basic", ["other:one", secret])
@@ -403,6 +418,13 @@ def test_a_body_that_is_no_form_needs_its_hash_in_the_query() -> None:
     bare = twilio(URL) | {"content-type": "application/json"}
     assert "no bodySHA256" in twilio_verdict(bare, BODY).detail
     assert twilio_verdict(bare, b"").key == 0
+
+
+def test_a_form_of_a_thousand_fields_is_the_largest() -> None:
+    fields = [f"f{n:03}=" for n in range(1000)]
+    message = URL + "".join(field[:-1] for field in fields)
+    assert twilio_verdict(twilio(message), "&".join(fields).encode()).key == 0
+    assert "1000 fields" in twilio_verdict(twilio(URL), b"&" * 1000).detail
 
 
 def test_twilio_refusals() -> None:
