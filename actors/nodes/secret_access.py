@@ -1,0 +1,192 @@
+"""`secrets.NAME` in configs of calls that leave the process (SPEC 5): read late, shown to nobody.
+
+In: a rendering and a step. Out: the filled-in value for the call itself, and a `UsedSecrets` that
+keeps the values out of everything else. Refuses (PermanentError) a secret that there is not, the
+use of `secrets` as a whole, and more than 16 of them in a step.
+
+A config that reads a secret is rendered until every name it asks for is loaded, like `state`; the
+scope knows `secrets` only meanwhile. An error of such a rendering says its reason but not its text,
+which may quote a value, whole, cut or changed. Errors of the call and what it answers are searched
+for the values instead: their texts are worth reading.
+"""
+
+import base64
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from actors.errors import NodeError, PermanentError, TransientError, UnavailableError
+from actors.nodes.filling import fill_waiting
+from actors.nodes.rendering import Rendering
+from actors.nodes.site import SECRETS
+from actors.nodes.step import StepContext
+from actors.nodes.urls import percent_encode
+from grammar import HostMap
+
+SECRETS_MAX: Final = 16
+"""Secrets that one step may use."""
+
+MASK: Final = "[secret]"
+
+MASKED_CHARS_MIN: Final = 8
+"""Shorter values are not looked for in answers, where they would match by chance."""
+
+_MISSING: Final = "secret.missing"
+
+
+class _SecretWantedError(Exception):
+    """The rendering read a secret that is not loaded. Never leaves this module."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+
+class _SecretsView(HostMap):
+    """One rendering's view of the secrets loaded so far."""
+
+    __slots__ = ("_loaded",)
+
+    def __init__(self, loaded: Mapping[str, str]) -> None:
+        self._loaded = loaded
+
+    def get(self, key: str) -> Any:
+        """Give the value, or ask for it to be loaded."""
+        value = self._loaded.get(key)
+        if value is None:
+            raise _SecretWantedError(key)
+        return value
+
+    def contains(self, key: str) -> bool:
+        """Tell of a secret that there is; of one that there is not by failing, as `get` does."""
+        return self.get(key) is not None
+
+    def set(self, key: str, value: Any) -> None:
+        """Refuse: a flow reads secrets and does not make them."""
+        del value
+        raise PermanentError(f"secrets.{key} cannot be set by a flow", reason="secret.read_only")
+
+    def remove(self, key: str) -> None:
+        """Refuse, as `set` does."""
+        self.set(key, None)
+
+
+@dataclass(frozen=True, slots=True)
+class UsedSecrets:
+    """The secrets that went into one call."""
+
+    values: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Value by name; empty where the config reads none."""
+
+    def redact(self, text: str) -> str:
+        """Take the values out of a text, in each form a request gives them."""
+        for form in self._forms(1):
+            text = text.replace(form, MASK)
+        return text
+
+    def mask(self, answer: Any) -> Any:
+        """Take the values out of a JSON value that came back: a service may repeat its request."""
+        forms = self._forms(MASKED_CHARS_MIN)
+        return _masked(answer, forms) if forms else answer
+
+    @contextmanager
+    def guarding(self) -> Iterator[None]:
+        """Raise what a call raises without the values in its text."""
+        if not self.values:
+            yield
+            return
+        try:
+            yield
+        except NodeError as error:
+            # Not chained: a cause's text is the very thing that is not to be seen.
+            raise _reworded(error, self.redact(str(error))) from None
+
+    @contextmanager
+    def withholding(self) -> Iterator[None]:
+        """Raise what building a request raises without its text: it may quote any part of it."""
+        if not self.values:
+            yield
+            return
+        try:
+            yield
+        except NodeError as error:
+            raise _withheld(error, self.values) from None
+
+    def _forms(self, chars_min: int) -> list[str]:
+        """List how the values may be written, the longest first, so that none is left in half."""
+        forms: set[str] = set()
+        for value in self.values.values():
+            if len(value) >= chars_min:
+                quoted = json.dumps(value)[1:-1]
+                forms |= {value, value.strip(), quoted, percent_encode(value), repr(value)[1:-1]}
+                forms.add(base64.b64encode(value.encode()).decode())
+        return sorted((form for form in forms if form), key=len, reverse=True)
+
+
+NO_SECRETS: Final = UsedSecrets()
+
+
+async def fill_with_secrets(rendering: Rendering, context: StepContext) -> tuple[Any, UsedSecrets]:
+    """Render a call's config, loading the state and the secrets that it reads.
+
+    PermanentError (``secret.missing``) names the secret that there is not and how to store it.
+    """
+    if SECRETS not in rendering.names:
+        return await fill_waiting(rendering, context), NO_SECRETS
+    loaded: dict[str, str] = {}
+    while True:
+        context.scope[SECRETS] = _SecretsView(loaded)
+        try:
+            return await fill_waiting(rendering, context), UsedSecrets(loaded)
+        except _SecretWantedError as wanted:
+            name = wanted.name
+        except NodeError as error:
+            raise _withheld(error, loaded) from None
+        finally:
+            del context.scope[SECRETS]
+        if len(loaded) >= SECRETS_MAX:
+            limit = f"a step may use {SECRETS_MAX} secrets"
+            raise PermanentError(limit, reason="secret.limit")
+        loaded[name] = await _load(context, name)
+
+
+async def _load(context: StepContext, name: str) -> str:
+    value = await context.world.secrets.get(context.tenant, name)
+    if value is None:
+        message = (
+            f"tenant {context.tenant} has no secret {name!r}; store it with:"
+            f" greentic-events secret set {context.tenant} {name}"
+        )
+        raise PermanentError(message, reason=_MISSING)
+    return value
+
+
+def _withheld(error: NodeError, used: Mapping[str, str]) -> NodeError:
+    if not used or isinstance(error, UnavailableError):
+        return error
+    names = ", ".join(f"secrets.{name}" for name in sorted(used))
+    text = f"the config that reads {names} cannot be filled in; details are withheld"
+    return _reworded(error, text)
+
+
+def _reworded(error: NodeError, text: str) -> NodeError:
+    if isinstance(error, UnavailableError):
+        return UnavailableError(text, retry_after_seconds=error.retry_after_seconds)
+    if isinstance(error, TransientError):
+        after = error.retry_after_seconds
+        return TransientError(text, reason=error.reason, retry_after_seconds=after)
+    return PermanentError(text, reason=error.reason)
+
+
+def _masked(value: Any, forms: list[str]) -> Any:
+    if isinstance(value, str):
+        for form in forms:
+            value = value.replace(form, MASK)
+        return value
+    if isinstance(value, dict):
+        return {_masked(key, forms): _masked(item, forms) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_masked(item, forms) for item in value]
+    return value
