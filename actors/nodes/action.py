@@ -13,7 +13,6 @@ from pydantic import ValidationError
 
 from actors.diagnostics import did_you_mean
 from actors.ids import effect_key
-from actors.nodes.filling import fill_waiting
 from actors.nodes.output import check_output
 from actors.nodes.rendering import (
     TAG,
@@ -24,6 +23,7 @@ from actors.nodes.rendering import (
     names_of,
 )
 from actors.nodes.resources import ActionForm
+from actors.nodes.secret_access import fill_with_secrets
 from actors.nodes.site import NodeSite
 from actors.nodes.spec import NodePlan
 from actors.nodes.step import StepContext
@@ -43,17 +43,17 @@ class ActionNode:
 
     async def step_waiting(self, context: StepContext) -> Advance:
         """Act; TransientError or PermanentError as the provider says."""
-        arguments = await fill_waiting(self.arguments, context)
-        receipt = await context.world.actions.perform(
-            ActionRequest(
-                tenant=context.tenant,
-                provider=self.provider,
-                action=self.action,
-                arguments=arguments,
-                idempotency_key=effect_key(context.run_id, context.step_id, context.iteration),
-            )
+        arguments, secrets = await fill_with_secrets(self.arguments, context)
+        request = ActionRequest(
+            tenant=context.tenant,
+            provider=self.provider,
+            action=self.action,
+            arguments=arguments,
+            idempotency_key=effect_key(context.run_id, context.step_id, context.iteration),
         )
-        return Advance(check_output(dict(receipt)))
+        with secrets.guarding():
+            receipt = await context.world.actions.perform(request)
+        return Advance(check_output(secrets.mask(dict(receipt))))
 
 
 def build_action(
@@ -62,7 +62,7 @@ def build_action(
     """Compile the arguments and check what is known of the action."""
     form = _find_form(provider, action, site)
     html = _NO_HTML if form is None else form.html_arguments
-    rendering = _compile(arguments, html, site)
+    rendering = _compile(arguments, html, site.with_secrets())
     if form is not None:
         _check_arguments(form, arguments, rendering, site)
     return NodePlan(ActionNode(provider, action, rendering))

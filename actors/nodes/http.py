@@ -12,7 +12,6 @@ from pydantic import BaseModel, Field
 
 from actors.errors import PermanentError
 from actors.ids import effect_key
-from actors.nodes.filling import fill_waiting
 from actors.nodes.http_headers import check_headers, header_name_problem
 from actors.nodes.http_message import (
     build_body,
@@ -23,6 +22,7 @@ from actors.nodes.http_message import (
 from actors.nodes.output import OUTPUT_BYTES_MAX, check_output
 from actors.nodes.rendering import TAG, Rendering
 from actors.nodes.schema import NODE_TIMEOUT_MS_MAX, STRICT, RetryPolicy, TimeoutMs
+from actors.nodes.secret_access import fill_with_secrets
 from actors.nodes.site import NodeSite
 from actors.nodes.spec import NodePlan, NodeSpec
 from actors.nodes.step import StepContext
@@ -60,7 +60,7 @@ class BearerAuth(BaseModel):
 
 
 class HttpConfig(BaseModel):
-    """The request; every text may be a template."""
+    """The request; every text may be a template and read `secrets.NAME`."""
 
     model_config = STRICT
 
@@ -91,9 +91,12 @@ class HttpNode:
 
     async def step_waiting(self, context: StepContext) -> Advance:
         """Call; TransientError without an answer, PermanentError for a request not to be sent."""
-        parts = await fill_waiting(self.request, context)
-        response = await context.world.http.call(context.tenant, self._build(parts, context))
-        value = parse_response(response)
+        parts, secrets = await fill_with_secrets(self.request, context)
+        with secrets.withholding():
+            request = self._build(parts, context)
+        with secrets.guarding():
+            response = await context.world.http.call(context.tenant, request)
+        value = secrets.mask(parse_response(response))
         check_output(value["body"])
         return Advance(value)
 
@@ -123,7 +126,7 @@ class HttpNode:
 def build_http(config: HttpConfig, site: NodeSite) -> NodePlan:
     """Compile the request and check what is constant in it."""
     _check_constants(config, site)
-    request = site.rendering(
+    request = site.with_secrets().rendering(
         {
             "url": config.url,
             "method": config.method,

@@ -37,6 +37,9 @@ class NodeSite:
     templates: RenderingCompiler
     log_level: LogLevel = "debug"
     """The flow's `logging.level`: `log` nodes below it stay silent."""
+    may_read_secrets: bool = False
+    """True in configs of calls that leave the process; their node fills them in with
+    `actors.nodes.secret_access`."""
     script_limits: Limits = DEFAULT_LIMITS
     """What the flow's `script` nodes may spend, by its `config.script`."""
 
@@ -56,6 +59,10 @@ class NodeSite:
     ) -> None:
         """Add a finding at ``key``, a path below the config."""
         self.findings.append(Diagnostic(severity, code, self.path + key, message, hint))
+
+    def with_secrets(self) -> "NodeSite":
+        """Give the site of a config that may read `secrets.NAME`."""
+        return replace(self, may_read_secrets=True)
 
     def at(self, *key: str | int) -> "NodeSite":
         """Give the site of a part of this config."""
@@ -115,9 +122,9 @@ class NodeSite:
         return None
 
     def _refuse_secrets(self, names: frozenset[str], *key: str | int) -> None:
-        if SECRETS in names:
-            message = "secrets.NAME: this version does not have secrets yet"
-            self.report("flow.not_yet", key, message)
+        if SECRETS in names and not self.may_read_secrets:
+            message = "secrets.NAME can be read only in configs of 'http' and of provider actions"
+            self.report("flow.secret_here", key, message)
 
 
 def _name(path: DocumentPath) -> str:

@@ -31,6 +31,7 @@ from actors.testing.observer import RecordingObserver
 from actors.testing.publisher import MemoryPublisher
 from actors.testing.scripts import InlineScripts
 from actors.testing.scripts import InlineScripts
+from actors.testing.secrets import MemorySecrets
 from actors.testing.state import MemoryStateStore
 
 REPLY_TO = "greentic.reply.i1.evt-0"
@@ -48,6 +49,7 @@ class Stage:
     answers: MemoryAnswers = field(default_factory=MemoryAnswers)
     observer: RecordingObserver = field(default_factory=RecordingObserver)
     ids: CountingIds = field(default_factory=CountingIds)
+    secrets: MemorySecrets = field(default_factory=MemorySecrets)
     scripts: ScriptPool = field(default_factory=InlineScripts)
     scripts: ScriptPool = field(default_factory=InlineScripts)
     actions: ProviderActions = field(default_factory=MemoryActions)
@@ -68,6 +70,7 @@ class Stage:
             observer=self.observer,
             clock=self.clock,
             ids=self.ids,
+            secrets=self.secrets,
             scripts=self.scripts,
             scripts=self.scripts,
             actions=self.actions,

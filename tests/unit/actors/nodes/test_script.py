@@ -104,9 +104,9 @@ def test_missing_file_is_found_with_a_hint() -> None:
     assert finding.hint == "did you mean 'scripts/total.rhai'?"
 
 
-def test_secrets_are_not_there_yet() -> None:
+def test_secrets_are_not_for_scripts() -> None:
     built = build_node("script", {"script": "secrets.KEY"})
-    assert built.codes == ["flow.not_yet"]
+    assert built.codes == ["flow.secret_here"]
     assert "secrets" in built.findings[0].message
 
 
