@@ -86,7 +86,7 @@ def test_spoilt_file_is_refused_and_kept(tmp_path: Path, content: bytes) -> None
     source(tmp_path).for_sealing()
     path = tmp_path / "data" / KEY_FILE
     path.write_bytes(content)
-    with pytest.raises(SettingsError, match="32 bytes|ascii") as caught:
+    with pytest.raises(SettingsError, match=r"32 bytes|ascii") as caught:
         source(tmp_path).for_sealing()
     assert "hunter2" not in str(caught.value)
     assert path.read_bytes() == content
