@@ -9,6 +9,7 @@ import pytest
 from actors.errors import NodeError, PermanentError, TransientError, UnavailableError
 from actors.nodes.secret_access import MASK, SECRETS_MAX, UsedSecrets
 from actors.ports import HttpRequest, HttpResponse
+from actors.testing.actions import MemoryActions
 from actors.testing.http import MemoryHttp
 from actors.testing.secrets import MemorySecrets
 from tests.support.steps import Stage, a_plan, a_step, build_node, take, value_of
@@ -115,7 +116,7 @@ async def test_secrets_as_a_whole_are_not_to_be_had(body: Any) -> None:
 
 async def test_too_many_secrets_in_a_step_are_refused() -> None:
     names = [f"S{number}" for number in range(SECRETS_MAX + 1)]
-    stage = a_stage(**dict.fromkeys(names, ASCII))
+    stage = a_stage(None, **dict.fromkeys(names, ASCII))
     body = " ".join(f"{{{{secrets.{name}}}}}" for name in names)
     assert (await failure(stage, body=body)).reason == "secret.limit"
 
@@ -222,5 +223,6 @@ async def test_provider_action_gets_them_in_its_arguments() -> None:
     stage = a_stage(TO="+15550001111")
     config = {"provider": "events-sms-twilio", "action": "send", "to": "{{secrets.TO}}"}
     await take(a_plan("event", config), a_step(stage))
+    assert isinstance(stage.actions, MemoryActions)
     [request] = stage.actions.requests
     assert request.arguments["to"] == "+15550001111"
