@@ -61,11 +61,6 @@ class WebhookProvider:
         self._guards = Guards(options, env=env, clock=clock, api_keys=api_keys)
         self._sync_timeout_seconds = options.sync_timeout_ms / 1000
 
-    @property
-    def options(self) -> WebhookOptions:
-        """Give the checked options."""
-        return self._options
-
     def body_bytes_max(self, route: str) -> int:  # noqa: ARG002 - the same for both
         """Give the largest body taken."""
         return self._options.max_body_bytes

@@ -10,7 +10,7 @@ from app.errors import SignatureError
 from app.providers.provider import Inbound
 from app.providers.signatures.catalog import build_scheme
 from app.providers.webhook.handshake import handshake
-from tests.support.webhooks import a_door, a_request, a_webhook
+from tests.support.webhooks import a_door, a_request, a_webhook, take
 
 NOW = 1_700_000_000
 SLACK = {"slack": {"algorithm": "slack", "secret": "s"}}
@@ -46,6 +46,14 @@ def test_challenge_is_an_event_like_any_other_where_slack_does_not_sign() -> Non
     inbound = ask(CHALLENGE, "order.created", allow_unsigned=True)
     assert inbound.answer is None
     assert len(inbound.events) == 1
+
+
+def test_challenge_under_another_signature_is_an_event() -> None:
+    door = a_door(signatures={"slack": {"algorithm": "token", "secret": "s"}})
+    request = a_request(
+        json.dumps(CHALLENGE).encode(), "slack.x", headers={"authorization": "Bearer s"}
+    )
+    assert take(door, request).payload == CHALLENGE
 
 
 @pytest.mark.parametrize("document", [{"type": "event_callback"}, {"challenge": "x"}, [], "x"])
