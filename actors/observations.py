@@ -65,6 +65,24 @@ class FlowLogged:
 
 
 @dataclass(frozen=True, slots=True)
+class ScriptPooled:
+    """A script ran in a process of the pool, well or not: its wait for one, and its own time."""
+
+    tenant: str
+    wait_ms: float
+    run_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptProcessLost:
+    """A script process was ended or ended itself: died, overran, garbled, memory or abandoned."""
+
+    tenant: str
+    how: str
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
 class TimerFired:
     """A timer's tick was stored; ``late_ms`` after its time."""
 

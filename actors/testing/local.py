@@ -25,6 +25,7 @@ from actors.testing.answers import MemoryAnswers
 from actors.testing.continuations import MemoryContinuations
 from actors.testing.observer import RecordingObserver
 from actors.testing.publisher import MemoryPublisher
+from actors.testing.scripts import InlineScripts
 from actors.testing.state import MemoryStateStore
 
 
@@ -87,6 +88,7 @@ async def run_locally(
         observer=observer,
         clock=place.clock,
         ids=place.ids,
+        scripts=InlineScripts(),
     )
     request = _request(flow, event, place.clock)
     if request is None:

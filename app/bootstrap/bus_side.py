@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final, Self
 
 from actors.nodes.step import World
-from actors.ports import Deliveries, Observer, ProviderActions
+from actors.ports import Deliveries, Observer, ProviderActions, ScriptPool
 from actors.runs.conclude import RunSinks
 from app.bus.acked_publisher import AckedPublisher
 from app.bus.answers import AnswerInbox, NatsAnswers
@@ -58,7 +58,13 @@ class BusSide:
 
     @classmethod
     async def open(
-        cls, bus: Bus, *, env: str, observer: Observer, actions: ProviderActions
+        cls,
+        bus: Bus,
+        *,
+        env: str,
+        observer: Observer,
+        actions: ProviderActions,
+        scripts: ScriptPool,
     ) -> Self:
         """Subscribe to what the process needs."""
         clock, http = SystemClock(), HttpxCaller()
@@ -74,6 +80,7 @@ class BusSide:
             clock=clock,
             ids=UlidIds(),
             actions=actions,
+            scripts=scripts,
         )
         sinks = RunSinks(
             results=JetStreamResults(publisher, env=env),

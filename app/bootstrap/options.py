@@ -40,6 +40,9 @@ class StartOptions:
     """The caller's environment, which expands `$NAME` in the bundle's answers."""
     watches_files: bool = True
     drain_seconds: float = 30.0
+    script_processes: int | None = None
+    """None: one less than the cores."""
+    script_memory_mib: int = 512
 
 
 def build_options(settings: Settings, bundle: Path, environment: Mapping[str, str]) -> StartOptions:
@@ -60,6 +63,8 @@ def build_options(settings: Settings, bundle: Path, environment: Mapping[str, st
         trusted_proxies=server.proxy_networks,
         environment=environment,
         drain_seconds=server.drain_seconds,
+        script_processes=settings.worker.script_processes,
+        script_memory_mib=settings.worker.script_memory_mib,
     )
 
 

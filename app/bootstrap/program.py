@@ -48,6 +48,7 @@ from app.stores.pauses import KvTimerPauses
 from app.stores.state import KvStateStore
 from app.stores.ticks import LastTicks
 from app.system import spare_the_collector
+from app.worker.script_pool import MIB, ScriptProcessPool
 
 CONNECT_SECONDS_MAX: Final = 30.0
 SILENT_SECONDS_MAX: Final = 75.0
@@ -95,7 +96,11 @@ class Program:
         )
         actions = ActionDesk(self._providers.find)
         self._side = await BusSide.open(
-            bus, env=options.env, observer=self._observer, actions=actions
+            bus,
+            env=options.env,
+            observer=self._observer,
+            actions=actions,
+            scripts=self._build_scripts(),
         )
         self._stack.push_async_callback(self._side.close, options.drain_seconds)
         self._stack.push_async_callback(self._providers.close)
@@ -128,6 +133,15 @@ class Program:
         self._server = server
         self._stack.push_async_callback(server.stop)
         return BusSettings(endpoint.url, endpoint.user, endpoint.password)
+
+    def _build_scripts(self) -> ScriptProcessPool:
+        scripts = ScriptProcessPool(
+            self._observer,
+            processes=self._options.script_processes,
+            memory_bytes=self._options.script_memory_mib * MIB,
+        )
+        self._stack.push_async_callback(scripts.close)
+        return scripts
 
     def _build_host(self) -> TenantHost:
         side, options = self._side, self._options

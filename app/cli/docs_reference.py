@@ -34,6 +34,7 @@ from app.settings.sections import (
     Section,
     ServerSection,
     Settings,
+    WorkerSection,
 )
 from app.settings.sources import ENVIRONMENT
 from grammar import GrammarError
@@ -45,6 +46,7 @@ _SECTIONS: Final[Sequence[tuple[str, type[Section]]]] = (
     ("server", ServerSection),
     ("nats", NatsSection),
     ("logging", LoggingSection),
+    ("worker", WorkerSection),
     ("secrets", SecretsSection),
 )
 _METRIC: Final = re.compile(r"^ *(greentic_\w+)(?:\{([\w, ]+)\})? ", re.MULTILINE)

@@ -9,6 +9,9 @@ values are bounded: tenants and flows beyond `labels` count as ``other``.
     greentic_deliveries_parked_total{tenant, code}   messages that were no events
     greentic_runs_total{tenant, flow, outcome}       runs that reached an outcome
     greentic_run_duration_seconds{tenant}            how long runs took (histogram)
+    greentic_script_wait_seconds                     how long scripts waited for a process
+    greentic_script_run_seconds                      how long they ran there
+    greentic_script_processes_lost_total{how}        processes that died, overran or grew too large
     greentic_timers_fired_total{tenant, duplicate}   ticks stored, or stored by another worker
     greentic_timer_late_seconds                      how late ticks were (histogram)
     greentic_deployment_flows{tenant}                flows in force
@@ -33,6 +36,7 @@ OCCURRENCES_MAX: Final = 100
 QUARANTINED_MAX: Final = 10_000
 
 RUN_SECONDS_BUCKETS: Final = (0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0, 300.0)
+SCRIPT_SECONDS_BUCKETS: Final = (0.001, 0.01, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0)
 LATE_SECONDS_BUCKETS: Final = (0.05, 0.25, 1.0, 5.0, 30.0, 300.0, 3600.0)
 
 
@@ -75,6 +79,21 @@ class Metrics:
             ("tenant",),
             buckets=RUN_SECONDS_BUCKETS,
             registry=self.registry,
+        )
+        self.script_wait_seconds = Histogram(
+            "greentic_script_wait_seconds",
+            "How long scripts waited for a process.",
+            buckets=SCRIPT_SECONDS_BUCKETS,
+            registry=self.registry,
+        )
+        self.script_run_seconds = Histogram(
+            "greentic_script_run_seconds",
+            "How long scripts ran in a process.",
+            buckets=SCRIPT_SECONDS_BUCKETS,
+            registry=self.registry,
+        )
+        self.script_processes_lost = self._counter(
+            "greentic_script_processes_lost_total", "Script processes that ended.", "how"
         )
         self.timer_late_seconds = Histogram(
             "greentic_timer_late_seconds",

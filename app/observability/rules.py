@@ -68,6 +68,15 @@ def _finished(metrics: Metrics, seen: core.RunFinished) -> None:
     metrics.time_run(tenant, seen.duration_ms / _MS)
 
 
+def _pooled(metrics: Metrics, seen: core.ScriptPooled) -> None:
+    metrics.script_wait_seconds.observe(seen.wait_ms / _MS)
+    metrics.script_run_seconds.observe(seen.run_ms / _MS)
+
+
+def _process_lost(metrics: Metrics, seen: core.ScriptProcessLost) -> None:
+    metrics.script_processes_lost.count(metrics.codes.bound(seen.how))
+
+
 def _fired(metrics: Metrics, seen: core.TimerFired) -> None:
     metrics.timers.count(metrics.tenants.bound(seen.tenant), _YES_NO[seen.is_duplicate])
     metrics.timer_late_seconds.observe(max(0, seen.late_ms) / _MS)
@@ -129,6 +138,10 @@ RULES: Final[Mapping[type, Rule]] = {
     core.RunFinished: Rule("run.finished", _run_level, _finished, _RUN + _RUN_MORE),
     core.FlowLogged: _occurrence(
         "flow.logged", _flow_level, ("tenant", "flow", "run_id", "node", "message")
+    ),
+    core.ScriptPooled: Rule("script.pooled", "debug", _pooled, ("tenant", "wait_ms", "run_ms")),
+    core.ScriptProcessLost: Rule(
+        "script.process_lost", "warning", _process_lost, ("tenant", "how", "pid")
     ),
     core.TimerFired: Rule(
         "timer.fired", "debug", _fired, ("tenant", "flow", "event_type", "scheduled_ms", "late_ms")

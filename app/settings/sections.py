@@ -174,6 +174,16 @@ class LoggingSection(Section):
     """`pretty` for people, `json` for machines; `auto` is pretty on a terminal."""
 
 
+class WorkerSection(Section):
+    """``[worker]``: the processes for scripts of flows that ask for more than the defaults."""
+
+    script_processes: int | None = Field(default=None, ge=1, le=256)
+    """How many at most: by default one less than the cores. None is started before it is needed."""
+
+    script_memory_mib: int = Field(default=512, ge=128, le=65_536)
+    """MiB of memory for each."""
+
+
 class SecretsSection(Section):
     """``[secrets]``: the key that seals stored secrets."""
 
@@ -200,6 +210,7 @@ class Settings(Section):
     server: ServerSection = Field(default_factory=ServerSection)
     nats: NatsSection = Field(default_factory=NatsSection)
     logging: LoggingSection = Field(default_factory=LoggingSection)
+    worker: WorkerSection = Field(default_factory=WorkerSection)
     secrets: SecretsSection = Field(default_factory=SecretsSection)
 
     @field_validator("env")
