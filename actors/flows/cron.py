@@ -29,6 +29,9 @@ CHARS_MAX: Final = 512
 
 _FIELDS_WITH_SECONDS: Final = 6
 _MS: Final = 1000
+_DRAWN: Final = re.compile(r"(?:^|[\s,])[hr]", re.IGNORECASE)
+"""croniter's random (``R``) and hashed (``H``) values; no month or day begins with these."""
+
 _ELAPSED: Final = re.compile(r"@hourly|(?:\S+\s+)?(?:\*\S*\s+\S+|\S+\s+\*\S*)(?:\s+\S+){3}")
 """A star in front of the minutes or the hours, after seconds if there are any."""
 
@@ -126,6 +129,10 @@ def parse_cron(expression: str, timezone: str) -> CronSchedule:
         ) from error
     if len(expression) > CHARS_MAX or len(expression.split()) > _FIELDS_WITH_SECONDS:
         raise ValueError("a cron expression has five fields, or six with seconds first")
+    if _DRAWN.search(expression):
+        raise ValueError(
+            f"bad cron expression {expression!r}: R and H would be drawn anew by every worker"
+        )
     try:
         croniter(expression, second_at_beginning=True)
     except (ValueError, LookupError, AttributeError, TypeError) as error:

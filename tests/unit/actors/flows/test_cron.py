@@ -73,6 +73,11 @@ def walk(expression: str, start: str, times: int, zone: str = "UTC") -> list[str
         ("@weekly", "2024-02-04T00:00:00"),
         ("@monthly", "2024-02-01T00:00:00"),
         ("@yearly", "2025-01-01T00:00:00"),
+        ("@annually", "2025-01-01T00:00:00"),
+        ("@midnight", "2024-02-01T00:00:00"),
+        ("@Daily", "2024-02-01T00:00:00"),
+        ("0 0 ? * THU", "2024-02-01T00:00:00"),
+        ("0 12 * mar-apr FRI#2", "2024-03-08T12:00:00"),
     ],
 )
 def test_the_next_time_follows_the_fields(expression: str, expected: str) -> None:
@@ -181,7 +186,8 @@ def test_an_unknown_zone_is_refused(timezone: str) -> None:
 @pytest.mark.parametrize(
     "expression",
     ["", "x", "* * * *", "60 * * * *", "* 24 * * *", "* * 0 * *", "* * * 13 *", "* * * * 8",
-     "a b c d e", "*/0 * * * *", "5-1-2 * * * *", "@never", "1,,2 * * * *", "H * * * *"],
+     "a b c d e", "*/0 * * * *", "5-1-2 * * * *", "@never", "1,,2 * * * *", "H * * * *",
+     "R * * * *", "0 r * * *", "1,R(5-9) * * * *", "0 R/5 * * *", "* * * * * R", "@reboot"],
 )  # fmt: skip
 def test_a_bad_expression_is_refused(expression: str) -> None:
     with pytest.raises(ValueError, match="bad cron expression"):
