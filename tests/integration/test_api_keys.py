@@ -1,0 +1,158 @@
+"""API keys on a real bucket: made, found, expired, revoked, and known to other processes soon."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from actors.errors import InvalidSubjectError
+from actors.testing.clock import VirtualClock
+from app.bus.admin import JetStreamAdmin
+from app.bus.server_folder import Endpoint
+from app.control import names, streams
+from app.errors import NotFoundError, StoreError
+from app.stores import api_keys
+from app.stores.api_keys import ApiKeyRing, KvApiKeys
+from app.stores.kv import KvBucket
+from app.system import SystemClock
+from tests.support.bus import connected
+
+SOON_SECONDS = 2.0
+
+
+@pytest.fixture
+async def bucket(nats_server: Endpoint, fresh_env: str) -> AsyncIterator[KvBucket]:
+    async with connected(nats_server) as bus:
+        for spec in streams.credential_buckets(fresh_env):
+            await JetStreamAdmin(bus).ensure_stream(spec)
+        yield KvBucket(bus, names.api_keys_bucket(fresh_env))
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    return VirtualClock()
+
+
+@pytest.fixture
+def store(bucket: KvBucket, clock: VirtualClock) -> KvApiKeys:
+    return KvApiKeys(bucket, clock)
+
+
+@pytest.fixture
+def ring(bucket: KvBucket, clock: VirtualClock) -> ApiKeyRing:
+    return ApiKeyRing(bucket, clock)
+
+
+async def test_key_belongs_to_its_tenant_and_scope(store: KvApiKeys, ring: ApiKeyRing) -> None:
+    _, acme = await store.add("acme", "ci", ["publish"])
+    _, other = await store.add("other", "ci", ["publish"])
+    assert ring.find_tenant(str(acme), "publish") is None
+    await ring.refresh()
+    assert ring.find_tenant(str(acme), "publish") == "acme"
+    assert ring.find_tenant(str(other), "publish") == "other"
+    assert ring.find_tenant(str(acme), "admin") is None
+
+
+async def test_right_prefix_with_a_wrong_secret_is_no_key(
+    store: KvApiKeys, ring: ApiKeyRing
+) -> None:
+    _, text = await store.add("acme", "ci", ["publish"])
+    _, other = await store.add("acme", "cd", ["publish"])
+    await ring.refresh()
+    assert ring.find_tenant(str(replace(text, secret=other.secret)), "publish") is None
+    assert ring.find_tenant(str(replace(text, prefix="aaaaaaaa")), "publish") is None
+
+
+@pytest.mark.parametrize("token", ["", "gte_", "Bearer x", "ü" * 56, "gte_aaaaaaaa_" + "a" * 43])
+async def test_hostile_token_is_no_key(ring: ApiKeyRing, token: str) -> None:
+    await ring.refresh()
+    assert ring.find_tenant(token, "publish") is None
+
+
+async def test_key_ends_when_it_expires_without_any_refresh(
+    store: KvApiKeys, ring: ApiKeyRing, clock: VirtualClock
+) -> None:
+    _, text = await store.add("acme", "ci", ["publish"], expires_ms=clock.now_ms() + 5000)
+    await ring.refresh()
+    assert ring.find_tenant(str(text), "publish") == "acme"
+    await clock.advance(5)
+    assert ring.find_tenant(str(text), "publish") is None
+
+
+async def test_revoked_key_is_gone_with_the_next_refresh(
+    store: KvApiKeys, ring: ApiKeyRing
+) -> None:
+    key, text = await store.add("acme", "ci", ["publish"])
+    _, stays = await store.add("acme", "cd", ["publish"])
+    await ring.refresh()
+    await store.revoke("acme", key.prefix)
+    await ring.refresh()
+    assert ring.find_tenant(str(text), "publish") is None
+    assert ring.find_tenant(str(stays), "publish") == "acme"
+    with pytest.raises(NotFoundError):
+        await store.revoke("acme", key.prefix)
+
+
+async def test_key_of_another_tenant_is_not_revoked(store: KvApiKeys) -> None:
+    key, _ = await store.add("acme", "ci", ["publish"])
+    with pytest.raises(NotFoundError):
+        await store.revoke("other", key.prefix)
+    assert await store.list("acme") == (key,)
+    assert await store.list("other") == ()
+
+
+async def test_copied_or_spoilt_record_is_no_key(
+    store: KvApiKeys, ring: ApiKeyRing, bucket: KvBucket
+) -> None:
+    key, text = await store.add("acme", "ci", ["publish"])
+    await bucket.put(f"other.{key.prefix}", key.as_bytes())
+    await bucket.put("other.spoilt", b"not a record")
+    await store.revoke("acme", key.prefix)
+    await ring.refresh()
+    assert ring.find_tenant(str(text), "publish") is None
+    assert await store.list("other") == ()
+
+
+async def test_bucket_never_sees_the_secret(store: KvApiKeys, bucket: KvBucket) -> None:
+    key, text = await store.add("acme", "ci", ["publish"])
+    raw = (await bucket.get(f"acme.{key.prefix}")).value
+    assert raw is not None
+    assert text.secret.encode() not in raw
+
+
+@pytest.mark.parametrize(
+    ("name", "scopes"), [("", ["publish"]), ("a" * 101, ["publish"]), ("a\nb", ["publish"]),
+                         ("ci", []), ("ci", ["everything"])],
+)  # fmt: skip
+async def test_key_of_no_sense_is_refused(store: KvApiKeys, name: str, scopes: list[str]) -> None:
+    with pytest.raises(StoreError):
+        await store.add("acme", name, scopes)
+
+
+async def test_tenant_must_be_a_token(store: KvApiKeys) -> None:
+    with pytest.raises(InvalidSubjectError):
+        await store.add("acme.*", "ci", ["publish"])
+
+
+async def test_a_tenant_has_only_so_many(store: KvApiKeys, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api_keys, "KEYS_MAX", 1)
+    await store.add("acme", "ci", ["publish"])
+    with pytest.raises(StoreError, match="the most"):
+        await store.add("acme", "cd", ["publish"])
+
+
+async def test_running_ring_hears_of_changes_within_two_seconds(bucket: KvBucket) -> None:
+    ring, store = ApiKeyRing(bucket, SystemClock()), KvApiKeys(bucket, SystemClock())
+    await ring.start()
+    try:
+        key, text = await store.add("acme", "ci", ["publish"])
+        async with asyncio.timeout(SOON_SECONDS):
+            while ring.find_tenant(str(text), "publish") is None:
+                await asyncio.sleep(0.02)
+        await store.revoke("acme", key.prefix)
+        async with asyncio.timeout(SOON_SECONDS):
+            while ring.find_tenant(str(text), "publish") is not None:
+                await asyncio.sleep(0.02)
+    finally:
+        await ring.stop()
