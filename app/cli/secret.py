@@ -1,0 +1,162 @@
+"""``greentic-events secret …``: what flows may use as `secrets.NAME` in calls that go out.
+
+In: a tenant and a name; the value from a prompt, standard input, a file or a variable, and never
+from the command line, which other users of the machine can read. Out: names; no command shows a
+value.
+"""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from actors.ports import SECRET_BYTES_MAX
+from app.cli.output import print_json, say, warn
+from app.cli.vault import find_whereabouts, open_secrets
+from app.errors import CommandError
+from app.stores.secrets import check_name, check_owner, check_value
+
+TenantArgument = Annotated[
+    str, typer.Argument(help="The tenant, like demo; _bundle for the providers' own secrets.")
+]
+NameArgument = Annotated[str, typer.Argument(help="Its name, like API_KEY.")]
+DataOption = Annotated[
+    Path | None, typer.Option("--data", help="Data folder with nats.json: BUNDLE/.greentic.")
+]
+NatsOption = Annotated[
+    str | None, typer.Option("--nats-url", help="NATS server, nats://user:password@host:port.")
+]
+EnvOption = Annotated[str | None, typer.Option("--env", help="The env; GREENTIC_ENV, else dev.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+_UNSET: Final = "the environment variable {} is not set"
+
+
+def secret_app() -> typer.Typer:
+    """Put the commands of this noun together."""
+    app = typer.Typer(
+        help="Store secrets for flows; nothing shows them again.", no_args_is_help=True
+    )
+    app.command("set")(secret_set)
+    app.command("list")(secret_list)
+    app.command("remove")(secret_remove)
+    return app
+
+
+def secret_set(
+    tenant: TenantArgument,
+    name: NameArgument,
+    *,
+    from_env: Annotated[
+        str | None, typer.Option("--from-env", help="Take the value of this variable.")
+    ] = None,
+    from_file: Annotated[
+        Path | None, typer.Option("--from-file", help="Take the whole content of this file.")
+    ] = None,
+    data: DataOption = None,
+    nats_url: NatsOption = None,
+    env: EnvOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Store a secret, over one of that name.
+
+    The value is asked for without being shown, or read from standard input (one line end is left
+    out). Flows read it as secrets.NAME in http and provider nodes, at their next call.
+    """
+    check_owner(tenant)
+    check_name(name)
+    where = find_whereabouts(nats_url, data, env, os.environ)
+    value = _read_value(name, from_env, from_file)
+    check_value(value)
+
+    async def store() -> None:
+        async with open_secrets(where) as secrets:
+            await secrets.set(tenant, name, value)
+
+    asyncio.run(store())
+    if as_json:
+        print_json({"tenant": tenant, "name": name, "env": where.env})
+    else:
+        say(f"stored {name} for {tenant} in env {where.env}")
+
+
+def secret_list(
+    tenant: TenantArgument,
+    *,
+    data: DataOption = None,
+    nats_url: NatsOption = None,
+    env: EnvOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Name a tenant's secrets; values are not shown."""
+    where = find_whereabouts(nats_url, data, env, os.environ)
+
+    async def read() -> tuple[str, ...]:
+        async with open_secrets(where) as secrets:
+            return await secrets.list(tenant)
+
+    names = asyncio.run(read())
+    if as_json:
+        print_json({"tenant": tenant, "env": where.env, "secrets": list(names)})
+        return
+    for name in names:
+        say(name)
+    if not names:
+        warn(f"{tenant} has no secrets in env {where.env}")
+
+
+def secret_remove(
+    tenant: TenantArgument,
+    name: NameArgument,
+    *,
+    data: DataOption = None,
+    nats_url: NatsOption = None,
+    env: EnvOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Forget a secret."""
+    where = find_whereabouts(nats_url, data, env, os.environ)
+
+    async def remove() -> None:
+        async with open_secrets(where) as secrets:
+            await secrets.remove(tenant, name)
+
+    asyncio.run(remove())
+    if as_json:
+        print_json({"tenant": tenant, "name": name, "env": where.env})
+    else:
+        say(f"removed {name} of {tenant} in env {where.env}")
+
+
+def _read_value(name: str, from_env: str | None, from_file: Path | None) -> str:
+    if from_env is not None and from_file is not None:
+        raise CommandError("--from-env and --from-file exclude each other")
+    if from_env is not None:
+        value = os.environ.get(from_env)
+        if not value:
+            raise CommandError(_UNSET.format(from_env))
+        return value
+    if from_file is not None:
+        return _decoded(_file_bytes(from_file))
+    if sys.stdin.isatty():
+        return str(typer.prompt(name, hide_input=True, err=True))
+    text = _decoded(sys.stdin.buffer.read(SECRET_BYTES_MAX + 3))
+    return text.removesuffix("\n").removesuffix("\r")
+
+
+def _file_bytes(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(SECRET_BYTES_MAX + 1)
+    except OSError as error:
+        raise CommandError(f"cannot read {path}: {error.strerror}") from None
+
+
+def _decoded(content: bytes) -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        raise CommandError("a secret must be text in UTF-8; encode other bytes as base64") from None

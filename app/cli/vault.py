@@ -1,0 +1,79 @@
+"""How commands reach the stores of secrets and API keys.
+
+In: the options that name a server, a data folder and an env; the environment. Out: the stores, for
+a while. The buckets are made where there are none yet: `setup` comes before the first `start`.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from app.bus.admin import JetStreamAdmin
+from app.bus.connection import Bus, BusSettings
+from app.cli.connecting import DATA_DIR_DEFAULT, bus_settings, chosen_env, connected
+from app.control import names, streams
+from app.settings.loading import load_settings
+from app.settings.sections import SecretsSection
+from app.stores.api_keys import KvApiKeys
+from app.stores.key_source import KeySource
+from app.stores.kv import KvBucket
+from app.stores.secrets import KvSecrets
+from app.system import SystemClock
+
+SETTINGS_FILE: Final = "greentic.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """Which server, and whose key."""
+
+    bus: BusSettings
+    env: str
+    keys: KeySource
+
+
+def find_whereabouts(
+    nats_url: str | None, data: Path | None, env: str | None, environment: Mapping[str, str]
+) -> Whereabouts:
+    """Choose server, env and key as `start` would. CommandError, SettingsError, UnavailableError.
+
+    The data folder of a bundle lies in it, so its ``greentic.toml`` is found from there.
+    """
+    folder = data or Path(environment.get("GREENTIC_DATA_DIR") or DATA_DIR_DEFAULT)
+    chosen = chosen_env(env, environment)
+    keys = KeySource(_secrets_section(folder, environment), chosen, folder)
+    return Whereabouts(bus_settings(nats_url, data, environment), chosen, keys)
+
+
+def _secrets_section(folder: Path, environment: Mapping[str, str]) -> SecretsSection:
+    beside = folder.absolute().parent / SETTINGS_FILE
+    return load_settings(beside if beside.is_file() else None, environment, {}).secrets
+
+
+@asynccontextmanager
+async def open_secrets(where: Whereabouts) -> AsyncIterator[KvSecrets]:
+    """Give the secret store."""
+    async with connected(where.bus) as bus:
+        yield await secrets_on(bus, where.env, where.keys)
+
+
+@asynccontextmanager
+async def open_api_keys(where: Whereabouts) -> AsyncIterator[KvApiKeys]:
+    """Give the store of API keys."""
+    async with connected(where.bus) as bus:
+        await _ensure_buckets(bus, where.env)
+        yield KvApiKeys(KvBucket(bus, names.api_keys_bucket(where.env)), SystemClock())
+
+
+async def secrets_on(bus: Bus, env: str, keys: KeySource) -> KvSecrets:
+    """Give the secret store on an open connection."""
+    await _ensure_buckets(bus, env)
+    return KvSecrets(KvBucket(bus, names.secrets_bucket(env)), env, keys)
+
+
+async def _ensure_buckets(bus: Bus, env: str) -> None:
+    admin = JetStreamAdmin(bus)
+    for spec in streams.credential_buckets(env):
+        await admin.ensure_stream(spec)
