@@ -80,26 +80,21 @@ class Metrics:
             buckets=RUN_SECONDS_BUCKETS,
             registry=self.registry,
         )
-        self.script_wait_seconds = Histogram(
+        self.script_wait_seconds = self._histogram(
             "greentic_script_wait_seconds",
             "How long scripts waited for a process.",
-            buckets=SCRIPT_SECONDS_BUCKETS,
-            registry=self.registry,
+            SCRIPT_SECONDS_BUCKETS,
         )
-        self.script_run_seconds = Histogram(
+        self.script_run_seconds = self._histogram(
             "greentic_script_run_seconds",
             "How long scripts ran in a process.",
-            buckets=SCRIPT_SECONDS_BUCKETS,
-            registry=self.registry,
+            SCRIPT_SECONDS_BUCKETS,
         )
         self.script_processes_lost = self._counter(
             "greentic_script_processes_lost_total", "Script processes that ended.", "how"
         )
-        self.timer_late_seconds = Histogram(
-            "greentic_timer_late_seconds",
-            "How late timer ticks were stored.",
-            buckets=LATE_SECONDS_BUCKETS,
-            registry=self.registry,
+        self.timer_late_seconds = self._histogram(
+            "greentic_timer_late_seconds", "How late timer ticks were stored.", LATE_SECONDS_BUCKETS
         )
         self.flows_in_force = Gauge(
             "greentic_deployment_flows", "Flows in force.", ("tenant",), registry=self.registry
@@ -135,3 +130,6 @@ class Metrics:
 
     def _counter(self, name: str, text: str, *labels: str) -> CachedCounter:
         return CachedCounter(Counter(name, text, labels, registry=self.registry))
+
+    def _histogram(self, name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
+        return Histogram(name, text, buckets=buckets, registry=self.registry)
