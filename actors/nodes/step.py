@@ -19,11 +19,9 @@ from actors.ports import (
     Ids,
     NoProviderActions,
     NoScriptPool,
-    NoScriptPool,
     NoSecrets,
     Observer,
     ProviderActions,
-    ScriptPool,
     ScriptPool,
     Secrets,
     StateScope,
@@ -45,7 +43,6 @@ class World:
     clock: Clock
     ids: Ids
     secrets: Secrets = field(default_factory=NoSecrets)
-    scripts: ScriptPool = field(default_factory=NoScriptPool)
     scripts: ScriptPool = field(default_factory=NoScriptPool)
     actions: ProviderActions = field(default_factory=NoProviderActions)
 

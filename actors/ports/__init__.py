@@ -35,14 +35,6 @@ from actors.ports.scripts import (
     ScriptText,
     StateWanted,
 )
-from actors.ports.scripts import (
-    NoScriptPool,
-    ScriptCall,
-    ScriptPool,
-    ScriptResult,
-    ScriptText,
-    StateWanted,
-)
 from actors.ports.world import (
     SECRET_BYTES_MAX,
     STATE_KEY_BYTES_MAX,
@@ -89,7 +81,6 @@ __all__ = [
     "JournalEntry",
     "NoProviderActions",
     "NoScriptPool",
-    "NoScriptPool",
     "NoSecrets",
     "NormalizedEvent",
     "Observer",
@@ -103,15 +94,10 @@ __all__ = [
     "ScriptPool",
     "ScriptResult",
     "ScriptText",
-    "ScriptCall",
-    "ScriptPool",
-    "ScriptResult",
-    "ScriptText",
     "Secrets",
     "StateEntry",
     "StateScope",
     "StateStore",
-    "StateWanted",
     "StateWanted",
     "Ticks",
 ]
