@@ -80,6 +80,20 @@ class Metrics:
             buckets=RUN_SECONDS_BUCKETS,
             registry=self.registry,
         )
+        self._add_script_metrics()
+        self.timer_late_seconds = self._histogram(
+            "greentic_timer_late_seconds", "How late timer ticks were stored.", LATE_SECONDS_BUCKETS
+        )
+        self.flows_in_force = Gauge(
+            "greentic_deployment_flows", "Flows in force.", ("tenant",), registry=self.registry
+        )
+        self._quarantined_gauge = Gauge(
+            "greentic_actors_quarantined", "Actors set aside now.", registry=self.registry
+        )
+        self._quarantined: set[str] = set()
+        self._run_seconds_by_tenant: dict[str, Histogram] = {}
+
+    def _add_script_metrics(self) -> None:
         self.script_wait_seconds = self._histogram(
             "greentic_script_wait_seconds",
             "How long scripts waited for a process.",
@@ -93,17 +107,6 @@ class Metrics:
         self.script_processes_lost = self._counter(
             "greentic_script_processes_lost_total", "Script processes that ended.", "how"
         )
-        self.timer_late_seconds = self._histogram(
-            "greentic_timer_late_seconds", "How late timer ticks were stored.", LATE_SECONDS_BUCKETS
-        )
-        self.flows_in_force = Gauge(
-            "greentic_deployment_flows", "Flows in force.", ("tenant",), registry=self.registry
-        )
-        self._quarantined_gauge = Gauge(
-            "greentic_actors_quarantined", "Actors set aside now.", registry=self.registry
-        )
-        self._quarantined: set[str] = set()
-        self._run_seconds_by_tenant: dict[str, Histogram] = {}
 
     def render(self) -> tuple[bytes, str]:
         """Give the page and its media type."""
