@@ -21,11 +21,13 @@ from app.cli.event import event_app
 from app.cli.exit_codes import INTERNAL, INTERRUPTED, OK, exit_code_of
 from app.cli.flow import flow_app
 from app.cli.init import init_command
+from app.cli.outbox import outbox_app
 from app.cli.output import print_json, warn
 from app.cli.script import script_app
 from app.cli.secret import secret_app
 from app.cli.signature import signature_app
 from app.cli.start import start_command
+from app.cli.timer import timer_app
 from app.cli.tenant import tenant_app
 from app.errors import AppError
 from grammar import GrammarError
@@ -68,6 +70,8 @@ def build_app() -> typer.Typer:
     app.add_typer(flow_app(), name="flow")
     app.add_typer(event_app(), name="event")
     app.add_typer(script_app(), name="script")
+    app.add_typer(timer_app(), name="timer")
+    app.add_typer(outbox_app(), name="outbox")
     app.add_typer(secret_app(), name="secret")
     app.add_typer(tenant_app(), name="tenant")
     app.add_typer(signature_app(), name="signature")
