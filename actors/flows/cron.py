@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
 from croniter import CroniterBadDateError, croniter
@@ -34,6 +34,9 @@ _DRAWN: Final = re.compile(r"(?:^|[\s,])[hr]", re.IGNORECASE)
 
 _ELAPSED: Final = re.compile(r"@hourly|(?:\S+\s+)?(?:\*\S*\s+\S+|\S+\s+\*\S*)(?:\s+\S+){3}")
 """A star in front of the minutes or the hours, after seconds if there are any."""
+
+
+ClockChange = Literal["gap", "first", "second"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,21 @@ class CronSchedule:
         find = self._last_elapsed if _follows_elapsed_time(self.expression) else self._last_fixed
         found = find(instant, WallClock(self.zone))
         return None if found is None else found * _MS
+
+    def change_at(self, instant_ms: int) -> ClockChange | None:
+        """Tell what a change of the clocks did to a firing.
+
+        ``gap``: its time was skipped, and this is right after. ``first`` and ``second``: the clocks
+        show its time twice, and this is one of the two.
+        """
+        instant, clock = instant_ms // _MS, WallClock(self.zone)
+        wall = clock.shown_at(instant)
+        if self._step(wall - 1, forward=True) != wall:
+            return "gap"
+        second = clock.second_showing(wall)
+        if second is None:
+            return None
+        return "second" if instant == second else "first"
 
     # ── A star in minutes or hours: whenever the clocks show it ─────────────────────────────────
 

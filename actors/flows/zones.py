@@ -38,6 +38,11 @@ class WallClock:
         before = self._instant(wall, fold=1)
         return self._change_within(before, earlier), False
 
+    def second_showing(self, wall: int) -> int | None:
+        """Give the instant at which the clocks show ``wall`` again; None where they do so once."""
+        first, second = self._instant(wall, fold=0), self._instant(wall, fold=1)
+        return second if second > first and self.shown_at(second) == wall else None
+
     def last_wall_shown(self, instant: int) -> int:
         """Give the highest wall shown so far; in an autumn repeat that is the hour before."""
         wall = self.shown_at(instant)

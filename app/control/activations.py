@@ -51,6 +51,11 @@ class Activations:
             await self._bucket.put(tenant + _SUFFIX, data, revision=entry.revision)
         return {trigger: activation.sequence for trigger, activation in after.items()}
 
+    async def read(self, tenant: str) -> Mapping[str, Activation]:
+        """Give a tenant's triggers as they are in force; none for a tenant that is not there."""
+        entry = await self._bucket.get(tenant + _SUFFIX)
+        return {} if entry.value is None else parse_activations(entry.value)
+
     async def forget(self, tenant: str) -> None:
         """Forget a tenant's triggers."""
         await self._bucket.delete(tenant + _SUFFIX)

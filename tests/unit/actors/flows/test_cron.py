@@ -174,6 +174,24 @@ def test_a_daily_job_stays_at_its_hour_over_a_whole_year() -> None:
     assert {shown(instant, RIGA)[11:19] for instant in found} == {"09:00:00"}
 
 
+@pytest.mark.parametrize(
+    ("expression", "start", "expected"),
+    [
+        ("30 3 * * *", "2021-03-27T00:00", [None, "gap", None]),
+        ("0,20 3,4 * * *", "2021-03-28T00:00", [None, None, None]),
+        ("30 3 * * *", "2021-10-30T00:00", [None, "first", None]),
+        ("30 * * * *", "2021-10-31T02:00", [None, "first", "second", None]),
+        ("30 * * * *", "2021-03-28T01:50", [None, None]),
+    ],
+)
+def test_a_firing_tells_what_the_clocks_did_to_it(
+    expression: str, start: str, expected: list[str | None]
+) -> None:
+    schedule = parse_cron(expression, RIGA)
+    found = following(schedule, ms(start, RIGA), len(expected))
+    assert [schedule.change_at(instant) for instant in found] == expected
+
+
 # ── Refusals ─────────────────────────────────────────────────────────────────────────────────
 
 
