@@ -20,11 +20,15 @@ from typing import Final
 from app.providers.email_sendgrid.charset import decode_text
 from app.providers.email_sendgrid.form import clean_filename
 
-HEAD_BYTES_MAX: Final = 256 * 1024
-"""Of a mail or one of its parts; the rest of a longer one is left out."""
+HEAD_BYTES_MAX: Final = 128 * 1024
+"""The library reads a head at a few MB a second; the rest of a longer one is body."""
+PART_HEAD_BYTES_MAX: Final = 8 * 1024
 HEADER_CHARS_MAX: Final = 16 * 1024
+PARAMETERS_CHARS_MAX: Final = 2 * 1024
+"""Of a Content-Type or Content-Disposition: the library's time is quadratic in them."""
 HEADERS_MAX: Final = 200
 PARTS_MAX: Final = 200
+"""Of a mail, multiparts among them."""
 DELIMITERS_MAX: Final = 10_000
 """Places in a multipart that look like its boundary."""
 DEPTH_MAX: Final = 10
@@ -63,26 +67,25 @@ class ParsedMail:
 
 def parse_mail(content: bytes) -> ParsedMail:
     """Take a mail apart. Linear in its bytes for each level of multiparts."""
+    whole = _Section(content, 0, len(content))
+    walk = _Walk()
     texts: dict[str, str] = {}
     attachments: list[MimePart] = []
     is_exact = True
-    for number, part in enumerate(_leaves(_Section(content, 0, len(content)), DEPTH_MAX)):
-        if number >= PARTS_MAX:
-            is_exact = False
-            break
+    for part in walk.leaves(whole, DEPTH_MAX):
         if part.filename is None and part.media_type in _BODIES and part.media_type not in texts:
             text, fits = decode_text(part.content, part.charset)
             texts[part.media_type] = text
             is_exact &= fits
         else:
             attachments.append(part)
-    head, _ = _Section(content, 0, len(content)).split_head()
+    head, _ = whole.split_head(HEAD_BYTES_MAX)
     return ParsedMail(
         parse_headers(head),
         texts.get("text/plain"),
         texts.get("text/html"),
         tuple(attachments),
-        is_exact,
+        is_exact and walk.room >= 0,
     )
 
 
@@ -100,19 +103,35 @@ def parse_headers(block: str) -> tuple[tuple[str, str], ...]:
 
 
 def _message(block: str) -> Message:
-    return _PARSER.parsestr(block[:HEAD_BYTES_MAX] + "\n\n", headersonly=True)
+    message = _PARSER.parsestr(block[:HEAD_BYTES_MAX] + "\n\n", headersonly=True)
+    for name in ("content-type", "content-disposition"):
+        value = message.get(name)
+        if value is not None and len(str(value)) > PARAMETERS_CHARS_MAX:
+            message.replace_header(name, str(value)[:PARAMETERS_CHARS_MAX])
+    return message
 
 
-def _leaves(section: "_Section", depth: int) -> Iterator[MimePart]:
-    head, body = section.split_head()
-    message = _message(head)
-    media_type = message.get_content_type()
-    boundary = _parameter(message, "boundary") if media_type.startswith("multipart/") else None
-    parts = body.split(boundary) if boundary and depth else []
-    if not parts:
-        yield _leaf(message, media_type, body.content[body.start : body.end])
-    for part in parts:
-        yield from _leaves(part, depth - 1)
+class _Walk:
+    """Goes through a mail's parts, as many as there may be."""
+
+    def __init__(self) -> None:
+        self.room = PARTS_MAX
+        """How many more parts are looked at; negative once some were left out."""
+
+    def leaves(self, section: "_Section", depth: int) -> Iterator[MimePart]:
+        self.room -= 1
+        if self.room < 0:
+            return
+        is_whole = depth == DEPTH_MAX
+        head, body = section.split_head(HEAD_BYTES_MAX if is_whole else PART_HEAD_BYTES_MAX)
+        message = _message(head)
+        media_type = message.get_content_type()
+        boundary = _parameter(message, "boundary") if media_type.startswith("multipart/") else None
+        parts = body.split(boundary) if boundary and depth else []
+        if not parts:
+            yield _leaf(message, media_type, body.content[body.start : body.end])
+        for part in parts:
+            yield from self.leaves(part, depth - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +142,9 @@ class _Section:
     start: int
     end: int
 
-    def split_head(self) -> tuple[str, "_Section"]:
+    def split_head(self, bytes_max: int) -> tuple[str, "_Section"]:
         """Part the head from the body at the first empty line."""
-        head_end = min(self.end, self.start + HEAD_BYTES_MAX)
+        head_end = min(self.end, self.start + bytes_max)
         found = _EMPTY_FIRST_LINE.match(self.content, self.start, head_end)
         if found is None:
             found = _EMPTY_LINE.search(self.content, self.start, head_end)

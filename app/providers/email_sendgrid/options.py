@@ -44,6 +44,8 @@ def _listed(value: object) -> object:
 
 def _check_keys(value: tuple[str, ...]) -> tuple[str, ...]:
     """Refuse at start, not at the first request, what is no public key."""
+    if any("PRIVATE" in key for key in value):
+        raise ValueError("must be a public key; this one is private")
     build_scheme(ALGORITHM, value)
     return value
 

@@ -28,6 +28,7 @@ def json_bytes(value: object) -> int:
 
 def shorten(text: str, bytes_max: int) -> str:
     """Give the beginning of a text that fits, or all of it."""
+    text = text[:bytes_max]  # a character has a byte at least; do not measure megabytes
     while (size := json_bytes(text)) > bytes_max:
         text = text[: int(len(text) * bytes_max / size * _SHRINK)]
     return text

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sendgrid.helpers import mail as judge  # type: ignore[import-untyped]
+from sendgrid.helpers import mail as judge
 
 from actors.errors import NodeError, PermanentError, TransientError
 from actors.ports import HttpRequest, HttpResponse
@@ -14,7 +14,7 @@ from app.providers.provider import OutboundProvider
 from tests.support.mailing import API_KEY, action_call, sendgrid
 
 VECTOR = Path(__file__).parents[6] / "shared" / "vectors" / "sendgrid_mail_send_kitchen_sink.json"
-MAIL = {"to": "ada@example.org", "subject": "Hello", "content": "text"}
+MAIL: dict[str, Any] = {"to": "ada@example.org", "subject": "Hello", "content": "text"}
 
 
 def sender(http: MemoryHttp, **options: Any) -> OutboundProvider:
@@ -254,7 +254,11 @@ async def test_error_text_is_bounded_and_without_the_key() -> None:
 
 @pytest.mark.parametrize("value", [float("nan"), "\ud800"])
 async def test_data_that_is_no_json_is_a_wrong_argument(value: Any) -> None:
-    arguments = {"to": "a@b.org", "template_id": "d-1", "dynamic_data": {"a": value}}
+    arguments: dict[str, Any] = {
+        "to": "a@b.org",
+        "template_id": "d-1",
+        "dynamic_data": {"a": value},
+    }
     with pytest.raises(PermanentError) as caught:
         await sent("send_template", **arguments)
     assert caught.value.reason == "action.bad_argument"
