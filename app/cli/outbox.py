@@ -1,7 +1,7 @@
 """``greentic-events outbox …``: what the emulators were given to send, and what comes in by them.
 
-In: a running ``start --dev``, by its data folder. Out: messages that were sent; what the ingress said
-of one that was made up. Refuses attachments that cannot be read or are too large.
+In: a running ``start --dev``, by its data folder. Out: messages that were sent; what our ingress
+said of one that was made up. Refuses attachments that cannot be read or are too large.
 """
 
 import base64

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from app.errors import CommandError
+from app.errors import SettingsError
 
 FILE_NAME: Final = "emulators.json"
 FILE_BYTES_MAX: Final = 16 * 1024
@@ -36,7 +36,7 @@ def new_token() -> str:
 
 
 def write_access(data_dir: Path, access: EmulatorAccess) -> None:
-    """Write the file anew: a reader sees the old one or the new one. CommandError."""
+    """Write the file anew: a reader sees the old one or the new one. SettingsError."""
     path = data_dir / FILE_NAME
     fresh = path.with_name(f".{FILE_NAME}.{secrets.token_hex(8)}")
     document = {"url": access.url, "token": access.token, "smtp": access.smtp_url}
@@ -47,8 +47,9 @@ def write_access(data_dir: Path, access: EmulatorAccess) -> None:
             file.write(json.dumps(document, indent=2) + "\n")
         fresh.replace(path)
     except OSError as error:
-        fresh.unlink(missing_ok=True)
-        raise CommandError(f"cannot write {path}: {error.strerror}") from error
+        with contextlib.suppress(OSError):
+            fresh.unlink()
+        raise SettingsError([f"cannot write {path}: {error.strerror}"]) from error
 
 
 def read_access(data_dir: Path) -> EmulatorAccess | None:
