@@ -2,7 +2,7 @@
 
 In: a document and the caller's environment. Out: checked options per provider. Refuses providers
 and options that there are not, and ``$NAME`` where nobody may expand it. ``$$`` at the start
-of a value stands for one ``$``.
+of a value stands for one ``$``. References to stored secrets are resolved where they can be.
 """
 
 import re
@@ -16,6 +16,7 @@ from actors.diagnostics import did_you_mean
 from app.bundle.document import Document, Path
 from app.bundle.models import ProviderEntry, check_section
 from app.bundle.problems import Problem
+from app.bundle.references import SecretValue, resolve_references
 from app.providers.catalog import provider_specs
 from app.providers.provider import ProviderSpec
 
@@ -25,6 +26,7 @@ ALWAYS_ON: Final = (WEBHOOK, TIMER)
 """On in a bundle that names no provider at all: they need no options."""
 EVENTS_PREFIX: Final = "events-"
 VARIABLE_UNSET: Final = "bundle.variable_unset"
+SECRET_MISSING: Final = "bundle.secret_missing"  # noqa: S105 - a code, no secret
 
 _REFERENCE = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
 _OTHER_KINDS: Final = ("messaging-", "component-", "secrets-", "oauth-", "state-", "telemetry-")
@@ -36,17 +38,24 @@ class Answers:
 
     options: Mapping[str, BaseModel] = field(default_factory=dict, repr=False)
     problems: tuple[Problem, ...] = ()
+    unchecked: frozenset[str] = frozenset()
+    """Providers that are on, whose options refer to secrets that this process cannot look up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lookups:
+    """What stands behind the names that answers may say instead of values."""
+
+    environment: Mapping[str, str] | None = field(default=None, repr=False)
+    """For ``$NAME``; None: this process may not expand them, so each is an error."""
+    secrets: Mapping[str, SecretValue] | None = field(default=None, repr=False)
+    """For references to secrets; None: there is no store here, so they stay unknown."""
 
 
 def read_answers(
-    document: Document,
-    listed: Mapping[str, ProviderEntry],
-    environment: Mapping[str, str] | None,
+    document: Document, listed: Mapping[str, ProviderEntry], lookups: Lookups
 ) -> Answers:
-    """Check the answers of a bundle whose manifest lists the providers ``listed``.
-
-    ``environment`` None means that this process may not expand ``$NAME``: then each is an error.
-    """
+    """Check the answers of a bundle whose manifest lists the providers ``listed``."""
     data = document.data
     if data is None:
         data = {}
@@ -55,10 +64,12 @@ def read_answers(
         return Answers(problems=(problem,))
     problems: list[Problem] = []
     expanded = {
-        name: _expand(document, (name,), options, environment, problems)
+        name: _expand(document, (name,), options, lookups.environment, problems)
         for name, options in data.items()
     }
     unset = [problem.path for problem in problems]
+    expanded, unknown = _resolve(document, expanded, lookups.secrets, problems)
+    unset += unknown
     options: dict[str, BaseModel] = {}
     for spec in provider_specs():
         if not _is_wanted(spec.name, expanded, listed):
@@ -69,7 +80,35 @@ def read_answers(
         if checked is not None and not any(path[0] == spec.name for path in unset):
             options[spec.name] = checked
     problems += _check_others(document, expanded)
-    return Answers(options, tuple(problems))
+    unchecked = frozenset() if lookups.secrets is not None else {str(path[0]) for path in unknown}
+    return Answers(options, tuple(problems), frozenset(unchecked) & _switched_on(expanded))
+
+
+def _resolve(
+    document: Document,
+    answers: Mapping[str, Any],
+    secrets: Mapping[str, SecretValue] | None,
+    problems: list[Problem],
+) -> tuple[dict[str, Any], list[Path]]:
+    """Put stored secrets in; give the places, too, of those that could not be found."""
+    unknown: list[Path] = []
+
+    def report(path: Path, name: str) -> None:
+        unknown.append(path)
+        if secrets is not None:
+            message = f"there is no stored secret {name!r} in this env"
+            hint = "greentic-events setup stores it"
+            problems.append(document.problem(path, SECRET_MISSING, message, hint=hint))
+
+    return resolve_references(dict(answers), secrets or {}, report), unknown
+
+
+def _switched_on(answers: Mapping[str, Any]) -> frozenset[str]:
+    return frozenset(
+        name
+        for name, options in answers.items()
+        if isinstance(options, dict) and options.get("enabled", True) is not False
+    )
 
 
 def _concerns(path: Path, places: Sequence[Path]) -> bool:

@@ -14,7 +14,8 @@ from pydantic import BaseModel
 
 from actors.flows.compiled import CompiledFlow
 from actors.nodes.resources import ActionForms
-from app.bundle.answers import TIMER, WEBHOOK, read_answers
+from app.bundle.answers import TIMER, WEBHOOK, Lookups, read_answers
+from app.bundle.answers_file import read_answers_file
 from app.bundle.checks import (
     default_flow_problems,
     provider_problems,
@@ -27,7 +28,6 @@ from app.bundle.collecting import ROOT_APP, Collected, collect_flows
 from app.bundle.document import Document
 from app.bundle.files import BundleFiles
 from app.bundle.flows import FlowSource, LoadedFlows, load_flows
-from app.bundle.json_document import read_json
 from app.bundle.models import (
     DEFAULT_TENANT,
     AppEntry,
@@ -36,13 +36,13 @@ from app.bundle.models import (
     check_section,
 )
 from app.bundle.problems import Problem, bundle_error, errors_of, sorted_problems
+from app.bundle.references import SecretValue, find_references, revision_with
 from app.bundle.yaml import read_yaml
 from app.providers.catalog import find_provider
 from app.providers.timer.options import TimerOptions
 from app.providers.webhook.options import WebhookOptions
 
 MANIFEST_NAMES: Final = ("greentic.demo.yaml", "greentic.yaml")
-ANSWERS_NAMES: Final = ("answers.json", "answers.yaml", "answers.yml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,21 +99,43 @@ class Inspection:
     """The flow files that were examined."""
     root: Path | None = None
     """The folder that the files are named from."""
+    tenants: Mapping[str, TenantBundle] = field(default_factory=dict, repr=False)
+    """What compiled, by tenant, even where the bundle as a whole cannot be started."""
 
 
-def read_bundle(path: Path, *, environment: Mapping[str, str] | None = None) -> Bundle:
+def read_bundle(
+    path: Path,
+    *,
+    environment: Mapping[str, str] | None = None,
+    secrets: Mapping[str, SecretValue] | None = None,
+) -> Bundle:
     """Read the bundle in a folder.
 
     ``environment`` expands ``$NAME`` in the answers: the command line gives the caller's own, a
-    server gives None and then refuses them (SPEC 3). Raises BundleError with all problems.
+    server gives None and then refuses them (SPEC 3). ``secrets`` has those that the answers refer
+    to (`referenced_secrets`); without it such providers are left out. Raises BundleError with all
+    problems.
     """
-    inspection = inspect_bundle(path, environment=environment)
+    inspection = inspect_bundle(path, environment=environment, secrets=secrets)
     if inspection.bundle is None:
         raise bundle_error(inspection.problems)
     return inspection.bundle
 
 
-def inspect_bundle(path: Path, *, environment: Mapping[str, str] | None = None) -> Inspection:
+def referenced_secrets(path: Path) -> frozenset[str]:
+    """Name the secrets that a bundle's answers refer to; none where there is nothing to read."""
+    if not path.is_dir():
+        return frozenset()
+    document, _ = read_answers_file(BundleFiles(path))
+    return find_references(document.data)
+
+
+def inspect_bundle(
+    path: Path,
+    *,
+    environment: Mapping[str, str] | None = None,
+    secrets: Mapping[str, SecretValue] | None = None,
+) -> Inspection:
     """Read a bundle and report everything, whether or not it can be started."""
     if not path.is_dir():
         message = "there is no such folder" if not path.exists() else "a bundle is a folder"
@@ -122,7 +144,7 @@ def inspect_bundle(path: Path, *, environment: Mapping[str, str] | None = None) 
     manifest_document = _read_manifest(files)
     if manifest_document is None:
         return Inspection(None, (*files.problems, _no_manifest(path)))
-    inspection = _Reader(files, manifest_document, environment).inspect()
+    inspection = _Reader(files, manifest_document, Lookups(environment, secrets)).inspect()
     return replace(inspection, root=files.root)
 
 
@@ -138,12 +160,11 @@ def find_bundle_root(path: Path) -> Path | None:
 class _Reader:
     """Goes through a bundle once; notes fatal problems apart from those of single flows."""
 
-    def __init__(
-        self, files: BundleFiles, document: Document, environment: Mapping[str, str] | None
-    ) -> None:
+    def __init__(self, files: BundleFiles, document: Document, lookups: Lookups) -> None:
         self._files = files
         self._document = document
-        self._environment = environment
+        self._lookups = lookups
+        self._unchecked: frozenset[str] = frozenset()
         self._problems: list[Problem] = list(document.problems)
 
     def inspect(self) -> Inspection:
@@ -165,19 +186,19 @@ class _Reader:
         found = sorted_problems([*self._problems, *flow_problems])
         read = tuple(source.file for found in collected.sources.values() for source in found)
         if manifest is None or errors_of(self._problems):
-            return Inspection(None, found, read)
+            return Inspection(None, found, read, tenants=tenants)
         bundle = Bundle(
             name=manifest.name,
             version=manifest.version,
             root=self._files.root,
-            revision=self._files.revision,
+            revision=revision_with(self._files.revision, self._lookups.secrets or {}),
             tenants=tenants,
             options=options,
             apps=manifest.apps or {},
             templates=collected.root_templates,
             problems=found,
         )
-        return Inspection(bundle, found, read)
+        return Inspection(bundle, found, read, tenants=tenants)
 
     def _manifest(self) -> tuple[Manifest | None, list[Problem]]:
         document = self._document
@@ -190,19 +211,12 @@ class _Reader:
         return check_section(document, (), data, Manifest)
 
     def _options(self, manifest: Manifest) -> Mapping[str, BaseModel]:
-        present = [name for name in ANSWERS_NAMES if self._files.has_file(name)]
-        document = Document("answers.json", "", data={})
-        if present:
-            text = self._files.read_text(present[0]) or ""
-            read = read_json if present[0].endswith(".json") else read_yaml
-            document = read(text, present[0])
-        if len(present) > 1:
-            message = f"there are answers twice: {' and '.join(present)}"
-            self._problems.append(document.problem((), "bundle.answers_twice", message))
-        self._problems += document.problems
+        document, problems = read_answers_file(self._files)
+        self._problems += problems
         if errors_of(document.problems):
             return {}
-        answers = read_answers(document, manifest.providers, self._environment)
+        answers = read_answers(document, manifest.providers, self._lookups)
+        self._unchecked = answers.unchecked
         self._problems += answers.problems
         answered = document.data if isinstance(document.data, dict) else {}
         self._problems += unanswered_problems(manifest, answered, self._document)
@@ -213,7 +227,7 @@ class _Reader:
     ) -> tuple[dict[str, TenantBundle], list[Problem]]:
         timer = options.get(TIMER)
         zone_default = timer.timezone if isinstance(timer, TimerOptions) else "UTC"
-        actions = _actions_of(options)
+        actions = _actions_of(frozenset(options) | self._unchecked)
         entries = manifest.tenants or {DEFAULT_TENANT: TenantEntry()}
         # Tenants with the same apps and zone run the same flows: a thousand compile them once.
         loaded_by_apps: dict[tuple[tuple[str, ...] | None, str], LoadedFlows] = {}
@@ -258,9 +272,9 @@ def _no_manifest(path: Path) -> Problem:
     return Problem("error", "bundle.no_manifest", message, MANIFEST_NAMES[0], hint=hint)
 
 
-def _actions_of(options: Mapping[str, BaseModel]) -> ActionForms:
+def _actions_of(names: frozenset[str]) -> ActionForms:
     """Give what the enabled providers can do."""
-    specs = [spec for name in options if (spec := find_provider(name)) is not None]
+    specs = [spec for name in sorted(names) if (spec := find_provider(name)) is not None]
     return {
         spec.name: {action.name: action for action in spec.actions}
         for spec in specs

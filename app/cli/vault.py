@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from app.bus.admin import JetStreamAdmin
 from app.bus.connection import Bus, BusSettings
 from app.cli.connecting import DATA_DIR_DEFAULT, bus_settings, chosen_env, connected
-from app.control import names, streams
+from app.control import names
+from app.control.credentials import ensure_credential_buckets
 from app.settings.loading import load_settings
 from app.settings.sections import SecretsSection
 from app.stores.api_keys import KvApiKeys
@@ -63,17 +63,11 @@ async def open_secrets(where: Whereabouts) -> AsyncIterator[KvSecrets]:
 async def open_api_keys(where: Whereabouts) -> AsyncIterator[KvApiKeys]:
     """Give the store of API keys."""
     async with connected(where.bus) as bus:
-        await _ensure_buckets(bus, where.env)
+        await ensure_credential_buckets(bus, where.env)
         yield KvApiKeys(KvBucket(bus, names.api_keys_bucket(where.env)), SystemClock())
 
 
 async def secrets_on(bus: Bus, env: str, keys: KeySource) -> KvSecrets:
     """Give the secret store on an open connection."""
-    await _ensure_buckets(bus, env)
+    await ensure_credential_buckets(bus, env)
     return KvSecrets(KvBucket(bus, names.secrets_bucket(env)), env, keys)
-
-
-async def _ensure_buckets(bus: Bus, env: str) -> None:
-    admin = JetStreamAdmin(bus)
-    for spec in streams.credential_buckets(env):
-        await admin.ensure_stream(spec)

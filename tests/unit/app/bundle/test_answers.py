@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from app.bundle.answers import TIMER, WEBHOOK, Answers, read_answers
+from app.bundle.answers import TIMER, WEBHOOK, Answers, Lookups, read_answers
 from app.bundle.json_document import read_json
 from app.bundle.models import ProviderEntry
 from app.providers.timer.options import TimerOptions
@@ -20,7 +20,8 @@ def answered(
     environment: Mapping[str, str] | None = None,
 ) -> Answers:
     document = read_json(msgspec.json.encode(answers).decode(), "answers.json")
-    return read_answers(document, {name: ProviderEntry() for name in listed}, environment)
+    lookups = Lookups(environment)
+    return read_answers(document, {name: ProviderEntry() for name in listed}, lookups)
 
 
 def codes(answers: Answers) -> list[tuple[str, str]]:
