@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final, Self
 
 from actors.nodes.step import World
-from actors.ports import Deliveries, Observer, ProviderActions, ScriptPool
+from actors.ports import Deliveries, Observer, ProviderActions, ScriptPool, Secrets
 from actors.runs.conclude import RunSinks
 from app.bus.acked_publisher import AckedPublisher
 from app.bus.answers import AnswerInbox, NatsAnswers
@@ -39,6 +39,15 @@ WORK_SHARDS: Final = 1
 """Fixed when an env is created (DESIGN 3); more of them come with placement."""
 
 
+@dataclass(frozen=True, slots=True)
+class NodePorts:
+    """Ports of nodes that are more than an adapter of the bus."""
+
+    actions: ProviderActions
+    scripts: ScriptPool
+    secrets: Secrets
+
+
 @dataclass(slots=True)
 class BusSide:
     """The adapters of one process. Make one with `BusSide.open`."""
@@ -63,8 +72,7 @@ class BusSide:
         *,
         env: str,
         observer: Observer,
-        actions: ProviderActions,
-        scripts: ScriptPool,
+        nodes: NodePorts,
     ) -> Self:
         """Subscribe to what the process needs."""
         clock, http = SystemClock(), HttpxCaller()
@@ -79,8 +87,9 @@ class BusSide:
             observer=observer,
             clock=clock,
             ids=UlidIds(),
-            actions=actions,
-            scripts=scripts,
+            actions=nodes.actions,
+            scripts=nodes.scripts,
+            secrets=nodes.secrets,
         )
         sinks = RunSinks(
             results=JetStreamResults(publisher, env=env),

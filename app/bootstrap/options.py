@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from app.bus.connection import BusSettings
-from app.settings.sections import NatsSection, Settings
+from app.settings.sections import NatsSection, SecretsSection, Settings
 
 DATA_FOLDER: Final = ".greentic"
 """Inside the bundle, unless told otherwise."""
@@ -43,6 +43,8 @@ class StartOptions:
     script_processes: int | None = None
     """None: one less than the cores."""
     script_memory_mib: int = 512
+    secrets: SecretsSection = field(default_factory=SecretsSection)
+    """The key that seals secrets."""
 
 
 def build_options(settings: Settings, bundle: Path, environment: Mapping[str, str]) -> StartOptions:
@@ -65,6 +67,7 @@ def build_options(settings: Settings, bundle: Path, environment: Mapping[str, st
         drain_seconds=server.drain_seconds,
         script_processes=settings.worker.script_processes,
         script_memory_mib=settings.worker.script_memory_mib,
+        secrets=settings.secrets,
     )
 
 

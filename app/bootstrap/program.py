@@ -17,7 +17,8 @@ import structlog
 from actors.kernel.ports import KernelPorts
 from actors.tenants.host import TenantHost
 from actors.tenants.tree import Roles, TreePorts
-from app.bootstrap.bus_side import BusSide
+from app.bootstrap.bus_side import BusSide, NodePorts
+from app.bootstrap.credentials import Credentials
 from app.bootstrap.deploy import Deployer
 from app.bootstrap.options import StartOptions
 from app.bootstrap.providers import Providers
@@ -43,11 +44,12 @@ from app.providers.actions import ActionDesk
 from app.providers.catalog import provider_specs
 from app.providers.provider import ProviderContext
 from app.stores.blobs import ObjectBlobs
+from app.stores.key_source import KeySource
 from app.stores.kv import KvBucket
 from app.stores.pauses import KvTimerPauses
 from app.stores.state import KvStateStore
 from app.stores.ticks import LastTicks
-from app.system import spare_the_collector
+from app.system import SystemClock, spare_the_collector
 from app.worker.script_pool import MIB, ScriptProcessPool
 
 CONNECT_SECONDS_MAX: Final = 30.0
@@ -94,15 +96,20 @@ class Program:
         bus = await Bus.connect(
             self._bus_settings, self._observer, deadline_seconds=CONNECT_SECONDS_MAX
         )
-        actions = ActionDesk(self._providers.find)
+        keys = KeySource(options.secrets, options.env, options.data_dir)
+        self._credentials = await Credentials.open(bus, keys, SystemClock())
         self._side = await BusSide.open(
             bus,
             env=options.env,
             observer=self._observer,
-            actions=actions,
-            scripts=self._build_scripts(),
+            nodes=NodePorts(
+                actions=ActionDesk(self._providers.find),
+                scripts=self._build_scripts(),
+                secrets=self._credentials.secrets,
+            ),
         )
         self._stack.push_async_callback(self._side.close, options.drain_seconds)
+        self._stack.push_async_callback(self._credentials.close)
         self._stack.push_async_callback(self._providers.close)
         self._host = self._build_host()
         await self._host.start()
@@ -114,8 +121,12 @@ class Program:
             bus=bus,
             host=self._host,
             providers=self._providers,
+            credentials=self._credentials,
             context=ProviderContext(
-                env=options.env, http=self._side.http, clock=self._side.clock
+                env=options.env,
+                http=self._side.http,
+                clock=self._side.clock,
+                api_keys=self._credentials.api_keys,
             ),
         )
         await self._deploy(await self._deployer.read())
