@@ -12,6 +12,7 @@ from typing import Final
 
 from actors.tenants.deployment import Deployment
 from actors.tenants.host import TenantHost
+from app.bootstrap.credentials import Credentials
 from app.bootstrap.providers import Providers
 from app.bundle.reading import Bundle, read_bundle
 from app.bus.connection import Bus
@@ -32,12 +33,19 @@ class Deployer:
     bus: Bus
     host: TenantHost
     providers: Providers
+    credentials: Credentials
     context: ProviderContext
     """What the providers may use, but for what the bundle itself says."""
 
     async def read(self) -> Bundle:
-        """Read the bundle off the event loop: compiling scripts takes its time. BundleError."""
-        return await asyncio.to_thread(read_bundle, self.root, environment=self.environment)
+        """Read the bundle off the event loop: compiling scripts takes its time.
+
+        BundleError; SettingsError and BusError for secrets that its answers refer to.
+        """
+        secrets = await self.credentials.read_referenced(self.root)
+        return await asyncio.to_thread(
+            read_bundle, self.root, environment=self.environment, secrets=secrets
+        )
 
     async def deploy(self, bundle: Bundle) -> None:
         """Bring a bundle into force.
