@@ -19,7 +19,6 @@ from actors.nodes.spec import NodePlan
 from actors.nodes.step import StepContext, WaitingNode, World
 from actors.outcomes import Advance, StepOutcome
 from actors.ports.scripts import ScriptPool
-from actors.ports.scripts import ScriptPool
 from actors.ports import ProviderActions
 from actors.testing.actions import MemoryActions
 from actors.testing.answers import MemoryAnswers
@@ -29,7 +28,6 @@ from actors.testing.http import MemoryHttp
 from actors.testing.ids import CountingIds
 from actors.testing.observer import RecordingObserver
 from actors.testing.publisher import MemoryPublisher
-from actors.testing.scripts import InlineScripts
 from actors.testing.scripts import InlineScripts
 from actors.testing.secrets import MemorySecrets
 from actors.testing.state import MemoryStateStore
@@ -51,7 +49,6 @@ class Stage:
     ids: CountingIds = field(default_factory=CountingIds)
     secrets: MemorySecrets = field(default_factory=MemorySecrets)
     scripts: ScriptPool = field(default_factory=InlineScripts)
-    scripts: ScriptPool = field(default_factory=InlineScripts)
     actions: ProviderActions = field(default_factory=MemoryActions)
     state: Any = None
 
@@ -71,7 +68,6 @@ class Stage:
             clock=self.clock,
             ids=self.ids,
             secrets=self.secrets,
-            scripts=self.scripts,
             scripts=self.scripts,
             actions=self.actions,
         )

@@ -47,7 +47,7 @@ class SmtpSender:
         origin = Origin(self._sender, call.tenant, call.idempotency_key, self._clock.now_ms())
         try:
             async with asyncio.timeout(call.timeout_seconds):
-                # A mail to a thousand people takes a third of a second to write down.
+                # Twenty MB of attachments take a tenth of a second to write down.
                 message = await asyncio.to_thread(build_message, arguments, body, origin)
                 async with self.pool.connection() as client:
                     refused, reply = await client.sendmail(
