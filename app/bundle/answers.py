@@ -5,7 +5,6 @@ and options that there are not, and ``$NAME`` where nobody may expand it. ``$$``
 of a value stands for one ``$``. References to stored secrets are resolved where they can be.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -17,6 +16,7 @@ from app.bundle.document import Document, Path
 from app.bundle.models import ProviderEntry, check_section
 from app.bundle.problems import Problem
 from app.bundle.references import SecretValue, resolve_references
+from app.bundle.variables import expand_variables
 from app.providers.catalog import provider_specs
 from app.providers.provider import ProviderSpec
 
@@ -28,7 +28,6 @@ EVENTS_PREFIX: Final = "events-"
 VARIABLE_UNSET: Final = "bundle.variable_unset"
 SECRET_MISSING: Final = "bundle.secret_missing"  # noqa: S105 - a code, no secret
 
-_REFERENCE = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
 _OTHER_KINDS: Final = ("messaging-", "component-", "secrets-", "oauth-", "state-", "telemetry-")
 
 
@@ -63,10 +62,7 @@ def read_answers(
         problem = document.problem((), "bundle.value", "must map provider names to options")
         return Answers(problems=(problem,))
     problems: list[Problem] = []
-    expanded = {
-        name: _expand(document, (name,), options, lookups.environment, problems)
-        for name, options in data.items()
-    }
+    expanded = _expand(document, data, lookups.environment, problems)
     unset = [problem.path for problem in problems]
     expanded, unknown = _resolve(document, expanded, lookups.secrets, problems)
     unset += unknown
@@ -169,33 +165,16 @@ def _skipped(document: Document, names: list[str]) -> Problem:
 
 def _expand(
     document: Document,
-    path: Path,
-    value: Any,
+    answers: Mapping[str, Any],
     environment: Mapping[str, str] | None,
     problems: list[Problem],
-) -> Any:
-    """Replace ``$NAME`` values by the caller's variables; depth is bounded by the reader's."""
-    if isinstance(value, dict):
-        return {
-            key: _expand(document, (*path, key), item, environment, problems)
-            for key, item in value.items()
-        }
-    if isinstance(value, list):
-        return [
-            _expand(document, (*path, index), item, environment, problems)
-            for index, item in enumerate(value)
-        ]
-    if not isinstance(value, str) or not value.startswith("$"):
-        return value
-    if value.startswith("$$"):
-        return value[1:]
-    match = _REFERENCE.fullmatch(value)
-    if match is None:
-        return value
-    found = None if environment is None else environment.get(match[1])
-    if found is None:
-        problems.append(_unexpanded(document, path, match[1], may_expand=environment is not None))
-    return found
+) -> dict[str, Any]:
+    def report(path: Path, name: str) -> None:
+        may_expand = environment is not None
+        problems.append(_unexpanded(document, path, name, may_expand=may_expand))
+
+    expanded: dict[str, Any] = expand_variables(dict(answers), environment, report)
+    return expanded
 
 
 def _unexpanded(document: Document, path: Path, name: str, *, may_expand: bool) -> Problem:
