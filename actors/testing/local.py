@@ -14,7 +14,17 @@ from actors.ids import run_id
 from actors.nodes.step import World
 from actors.observations import FlowLogged
 from actors.outcomes import Answer, Failed, RunError, RunOutcome, Settlement
-from actors.ports import Clock, Continuation, HttpCaller, Ids
+from actors.ports import (
+    Clock,
+    Continuation,
+    HttpCaller,
+    Ids,
+    NoProviderActions,
+    NoSecrets,
+    ProviderActions,
+    Secrets,
+    StateStore,
+)
 from actors.runs.begin import RunSeat, begin, choose_trigger
 from actors.runs.request import RunRequest, SharedDelivery
 from actors.runs.walk import Walker
@@ -63,13 +73,16 @@ class LocalRun:
 
 @dataclass(frozen=True, slots=True)
 class LocalWorld:
-    """Where a local run takes place; state is kept from run to run."""
+    """Where a local run takes place. Without a state of its own each run has a fresh one."""
 
     env: str
     tenant: str
     http: HttpCaller
     clock: Clock
     ids: Ids
+    state: StateStore | None = None
+    secrets: Secrets = field(default_factory=NoSecrets)
+    actions: ProviderActions = field(default_factory=NoProviderActions)
 
 
 async def run_locally(
@@ -82,13 +95,15 @@ async def run_locally(
         env=place.env,
         publisher=publisher,
         continuations=continuations,
-        state=MemoryStateStore(place.clock),
+        state=place.state or MemoryStateStore(place.clock),
         http=place.http,
         answers=answers,
         observer=observer,
         clock=place.clock,
         ids=place.ids,
         scripts=InlineScripts(),
+        secrets=place.secrets,
+        actions=place.actions,
     )
     request = _request(flow, event, place.clock)
     if request is None:

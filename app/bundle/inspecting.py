@@ -13,8 +13,15 @@ from app.bundle.collecting import FLOW_SUFFIX, collect_loose
 from app.bundle.document import Document
 from app.bundle.files import BundleFiles
 from app.bundle.flows import FlowSource, load_flows
+from app.bundle.models import DEFAULT_TENANT
 from app.bundle.problems import Problem, bundle_error, sorted_problems
-from app.bundle.reading import MANIFEST_NAMES, Inspection, find_bundle_root, inspect_bundle
+from app.bundle.reading import (
+    MANIFEST_NAMES,
+    Inspection,
+    TenantBundle,
+    find_bundle_root,
+    inspect_bundle,
+)
 from app.bundle.yaml import read_yaml
 
 
@@ -98,7 +105,9 @@ def _inspect_loose(path: Path) -> Inspection:
     loaded = load_flows(sources)
     found = sorted_problems([*problems, *loaded.problems])
     root = (path if path.is_dir() else path.parent).resolve()
-    return Inspection(None, found, tuple(source.file for source in sources), root)
+    files = tuple(source.file for source in sources)
+    tenant = TenantBundle(DEFAULT_TENANT, None, "UTC", None, loaded.flows)
+    return Inspection(None, found, files, root, {DEFAULT_TENANT: tenant})
 
 
 def _within(inspection: Inspection, inside: str) -> Inspection:

@@ -14,12 +14,14 @@ from typing import Annotated
 import typer
 
 from app.bundle.answers import VARIABLE_UNSET
+from app.bundle.flow_tests import problems_of_tests
 from app.bundle.inspecting import flow_documents, inspect_path
-from app.bundle.problems import Problem, errors_of
+from app.bundle.problems import Problem, errors_of, sorted_problems
 from app.bundle.reading import Inspection
 from app.bundle.report import as_document, as_text, as_workflow_command, summary_of
 from app.cli.exit_codes import FAILED
 from app.cli.flow_run import flow_run
+from app.cli.flow_test import flow_test
 from app.cli.graphs import FlowGraph, as_dot, as_mermaid, build_graph
 from app.cli.output import print_json, say
 from app.errors import CommandError
@@ -51,6 +53,7 @@ def flow_app() -> typer.Typer:
     app.command("validate", help="The same as doctor.", hidden=True)(doctor)
     app.command("graph")(graph)
     app.command("run")(flow_run)
+    app.command("test")(flow_test)
     return app
 
 
@@ -73,6 +76,8 @@ def doctor(
     files = 0
     for path in paths:
         inspection = inspect_path(path, environment=os.environ)
+        found = [*inspection.problems, *problems_of_tests(path, inspection.root)]
+        inspection = replace(inspection, problems=sorted_problems(found))
         problems += _as_seen_from_here(inspection, path)
         files += len(inspection.files)
     has_errors = bool(errors_of(problems))
