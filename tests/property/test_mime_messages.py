@@ -42,9 +42,10 @@ FILES = st.builds(
 ORIGIN = Origin(Address("shop@example.org", "Täte's shop"), "demo", "key", 1_700_000_000_000)
 
 
+RECIPIENTS = st.lists(PEOPLE, min_size=1, max_size=4, unique_by=operator.itemgetter("email"))
 MAILS = st.fixed_dictionaries(
     {
-        "to": st.lists(PEOPLE, min_size=1, max_size=4, unique_by=operator.itemgetter("email")),
+        "to": RECIPIENTS,
         "bcc": EMAILS.map(lambda email: f"hidden-{email}"),
         "subject": WORDS,
         "content": TEXTS.map(lambda text: text or "x"),

@@ -1,8 +1,8 @@
 """Header lines of a mail (RFC 5322, 2047, 2231).
 
 In: texts without control characters. Out: lines in ASCII, folded, joined by CRLF. The standard
-library's folding is not used: in Python 3.11 it loses a recipient behind some names, and for others
-never ends.
+library's folding is not used: in Python 3.11 it loses the recipient behind some names, and takes a
+third of a second for a thousand of them.
 """
 
 import base64
