@@ -72,7 +72,10 @@ class HttpRequest:
     headers: Sequence[tuple[str, str]] = ()
     body: bytes | None = None
     timeout_seconds: float = 30.0
+    """To the whole answer, waiting and repeating included."""
     body_bytes_max: int = 256 * 1024
+    redirects_max: int = 0
+    """How many redirects are followed; past it, and by default, a 3xx is the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +93,9 @@ class HttpCaller(Protocol):
     async def call(self, tenant: str, request: HttpRequest) -> HttpResponse:
         """Send the request and read the answer.
 
-        TransientError: no answer (`http.timeout`, `http.connect`). PermanentError: the request was
-        refused (`http.refused`) or the body is too large (`too_large`).
+        TransientError: no answer (`http.timeout`, `http.connect`), or a host that has not answered
+        lately is left alone (`http.circuit_open`). PermanentError: the request was refused
+        (`http.refused`) or the body is too large (`too_large`).
         """
         ...
 

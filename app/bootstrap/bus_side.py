@@ -30,10 +30,10 @@ from app.control.names import (
     work_shard,
     work_stream,
 )
+from app.outbound import EgressPolicy, GuardedCaller
 from app.stores.kv import KvBucket
 from app.stores.state import KvStateStore
 from app.system import SystemClock, UlidIds
-from app.worker.http_caller import HttpxCaller
 
 WORK_SHARDS: Final = 1
 """Fixed when an env is created (DESIGN 3); more of them come with placement."""
@@ -61,7 +61,7 @@ class BusSide:
     inbox: AnswerInbox
     world: World
     sinks: RunSinks
-    http: HttpxCaller
+    http: GuardedCaller
     pulls: dict[str, TenantDeliveries] = field(default_factory=dict)
     """The open pull of each tenant, for readiness."""
 
@@ -73,9 +73,11 @@ class BusSide:
         env: str,
         observer: Observer,
         nodes: NodePorts,
+        egress: EgressPolicy,
     ) -> Self:
         """Subscribe to what the process needs."""
-        clock, http = SystemClock(), HttpxCaller()
+        clock = SystemClock()
+        http = GuardedCaller(egress, clock=clock, observer=observer)
         publisher = await AckedPublisher.start(bus)
         world = World(
             env=env,

@@ -10,7 +10,9 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Final
 
+from app.bootstrap.egress import build_policy
 from app.bus.connection import BusSettings
+from app.outbound import EgressPolicy
 from app.settings.sections import NatsSection, SecretsSection, Settings
 
 DATA_FOLDER: Final = ".greentic"
@@ -45,6 +47,8 @@ class StartOptions:
     script_memory_mib: int = 512
     secrets: SecretsSection = field(default_factory=SecretsSection)
     """The key that seals secrets."""
+    egress: EgressPolicy = field(default_factory=EgressPolicy)
+    """Where the calls of flows and providers may lead."""
 
 
 def build_options(settings: Settings, bundle: Path, environment: Mapping[str, str]) -> StartOptions:
@@ -68,6 +72,7 @@ def build_options(settings: Settings, bundle: Path, environment: Mapping[str, st
         script_processes=settings.worker.script_processes,
         script_memory_mib=settings.worker.script_memory_mib,
         secrets=settings.secrets,
+        egress=build_policy(settings.security),
     )
 
 

@@ -10,6 +10,7 @@ import random
 import signal
 from collections.abc import Awaitable, Coroutine
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import Any, Final
 
 import structlog
@@ -20,6 +21,7 @@ from actors.tenants.tree import Roles, TreePorts
 from app.bootstrap.bus_side import BusSide, NodePorts
 from app.bootstrap.credentials import Credentials
 from app.bootstrap.deploy import Deployer
+from app.bootstrap.egress import ports_of
 from app.bootstrap.options import StartOptions
 from app.bootstrap.providers import Providers
 from app.bootstrap.reload import Reloader
@@ -107,6 +109,7 @@ class Program:
                 scripts=self._build_scripts(),
                 secrets=self._credentials.secrets,
             ),
+            egress=replace(options.egress, own_ports=ports_of(self.nats_url.split(","))),
         )
         self._stack.push_async_callback(self._side.close, options.drain_seconds)
         self._stack.push_async_callback(self._credentials.close)
@@ -131,6 +134,7 @@ class Program:
         )
         await self._deploy(await self._deployer.read())
         await self._start_http()
+        self._guard_own_ports()
         self._watch()
         spare_the_collector()
 
@@ -191,6 +195,13 @@ class Program:
         await server.start()
         self._stack.push_async_callback(server.stop, self._options.drain_seconds)
         return server
+
+    def _guard_own_ports(self) -> None:
+        """Keep tenants' calls away from what this process listens on."""
+        servers = [server.url for server in (self.public, self.admin) if server is not None]
+        ports = ports_of([*servers, *self.nats_url.split(",")])
+        http = self._side.http
+        http.policy = replace(http.policy, own_ports=ports)
 
     # ── Run ──────────────────────────────────────────────────────────────────────────────────
 

@@ -18,13 +18,17 @@ from actors.events import Event, parse_event
 from actors.flows.compiled import CompiledFlow
 from actors.outcomes import Completed, Failed
 from actors.testing.local import LocalRun, LocalWorld, run_locally
+from app.bootstrap.egress import build_policy
 from app.bundle.inspecting import compiled_flows
+from app.bundle.reading import find_bundle_root
 from app.bus.codec import decode_json
 from app.cli.exit_codes import FAILED
 from app.cli.output import print_json, say
+from app.cli.start import SETTINGS_FILE
 from app.errors import CommandError
+from app.outbound import EgressPolicy, GuardedCaller
+from app.settings.loading import load_settings
 from app.system import SystemClock, UlidIds
-from app.worker.http_caller import HttpxCaller
 
 EVENT_BYTES_MAX: Final = 1024 * 1024
 _EVENT_FIELDS: Final = frozenset({"id", "event_type", "source", "timestamp", "payload"})
@@ -52,7 +56,7 @@ def flow_run(
     flows = compiled_flows(path, environment=os.environ)
     flow = _choose(flows, name, path)
     given = _event(event, event_type, flow)
-    run = asyncio.run(_run(flow, flows, given, tenant))
+    run = asyncio.run(_run(flow, flows, given, tenant, _policy(path)))
     document = _document(flow, given, run)
     if as_json:
         print_json(document)
@@ -63,11 +67,23 @@ def flow_run(
 
 
 async def _run(
-    flow: CompiledFlow, flows: Mapping[str, CompiledFlow], event: Event, tenant: str
+    flow: CompiledFlow,
+    flows: Mapping[str, CompiledFlow],
+    event: Event,
+    tenant: str,
+    policy: EgressPolicy,
 ) -> LocalRun:
-    async with HttpxCaller() as http:
+    async with GuardedCaller(policy, clock=SystemClock()) as http:
         place = LocalWorld("dev", tenant, http, SystemClock(), UlidIds())
         return await run_locally(flow, flows, event, place)
+
+
+def _policy(path: Path) -> EgressPolicy:
+    """Take the grants of the bundle that the flow belongs to."""
+    root = find_bundle_root(path)
+    toml = None if root is None else root / SETTINGS_FILE
+    is_there = toml is not None and toml.is_file()
+    return build_policy(load_settings(toml if is_there else None, os.environ, {}).security)
 
 
 def _choose(flows: Mapping[str, CompiledFlow], name: str | None, path: Path) -> CompiledFlow:

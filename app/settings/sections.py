@@ -10,8 +10,6 @@ from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     SecretStr,
     field_validator,
@@ -21,25 +19,16 @@ from pydantic import (
 from actors.errors import InvalidSubjectError
 from actors.subjects import check_token
 from app.settings.sealing_key import parse_key
+from app.settings.section import Section
+from app.settings.security import SecuritySection
 
 PORT_MAX: Final = 65_535
+PROD_ENV: Final = "prod"
 ROLES: Final = ("ingress", "worker")
 LATER_ROLES: Final = ("history", "console")
 
 _NATS_SCHEMES: Final = ("nats", "tls", "ws", "wss")
 _SYNC = re.compile(r"always|[1-9][0-9]{0,5}(?:ms|s|m|h)")
-
-
-class Section(BaseModel):
-    """What all sections share: frozen, exact types, no unknown keys, no values in errors."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        strict=True,
-        use_attribute_docstrings=True,
-        hide_input_in_errors=True,
-    )
 
 
 class ServerSection(Section):
@@ -212,6 +201,7 @@ class Settings(Section):
     logging: LoggingSection = Field(default_factory=LoggingSection)
     worker: WorkerSection = Field(default_factory=WorkerSection)
     secrets: SecretsSection = Field(default_factory=SecretsSection)
+    security: SecuritySection = Field(default_factory=SecuritySection)
 
     @field_validator("env")
     @classmethod
@@ -220,6 +210,12 @@ class Settings(Section):
             return check_token(value, "env")
         except InvalidSubjectError as error:
             raise ValueError(str(error)) from None
+
+    @model_validator(mode="after")
+    def _close_prod(self) -> Self:
+        if self.env == PROD_ENV and self.security.allow_private:
+            raise ValueError("security.allow_private opens private addresses: not in env prod")
+        return self
 
 
 def describe_settings(settings: Settings) -> dict[str, Any]:

@@ -30,13 +30,14 @@ ENVIRONMENT: Final[Mapping[str, str]] = {
     "GREENTIC_NATS_PASSWORD_FILE": "nats.password_file",
     "GREENTIC_LOG_LEVEL": "logging.level",
     "GREENTIC_LOG_FORMAT": "logging.format",
+    "GREENTIC_ALLOW_PRIVATE": "security.allow_private",
     "GREENTIC_SECRET_KEY": "secrets.key",
     "GREENTIC_SECRET_KEY_FILE": "secrets.key_file",
 }
 """Which variable sets which key. An empty variable counts as unset."""
 
 LATER_VARIABLES: Final = ("GREENTIC_OTLP_ENDPOINT", "GREENTIC_DATABASE_URL")
-LATER_SECTIONS: Final = ("telemetry", "security", "runtime", "history", "quotas")
+LATER_SECTIONS: Final = ("telemetry", "runtime", "history", "quotas")
 
 
 class Sources:
@@ -84,6 +85,8 @@ class Sources:
             if key == "server.port":
                 is_port = text.isascii() and text.isdecimal() and len(text) <= len(str(PORT_MAX))
                 value = int(text) if is_port else text
+            elif key == "security.allow_private":
+                value = tuple(part.strip() for part in text.split(","))
             self.put(key, value, variable)
 
     def take_credentials(self) -> None:

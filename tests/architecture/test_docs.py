@@ -22,8 +22,8 @@ from app.cli.docs import PAGES, stale_pages
 from app.cli.docs_models import model_rows, models_within
 from app.cli.main import build_app
 from app.cli.main import run as run_command
+from app.outbound import EgressPolicy, GuardedCaller
 from app.system import SystemClock
-from app.worker.http_caller import HttpxCaller
 
 ROOT = Path(__file__).resolve().parents[2]
 README_LINES_MAX = 150
@@ -247,13 +247,16 @@ def run_codes() -> Iterator[str]:
         if "testing" in path.parts:
             continue
         text = path.read_text(encoding="utf-8")
-        constants = dict(re.findall(r"^(_[A-Z_]+): Final = \"([a-z_.]+)\"", text, re.MULTILINE))
+        constants = dict(re.findall(r"^(_?[A-Z_]+): Final = \"([a-z_.]+)\"", text, re.MULTILINE))
         yield from re.findall(r"\breason=\"([a-z_.]+)\"", text)
         yield from re.findall(r"\bRunError\(\"([a-z_.]+)\"", text)
         for name in re.findall(
-            r"\breason=(_[A-Z_]+)\b|check_headers\(\w+\[.*?\], (_[A-Z_]+)", text
+            r"\breason=(_?[A-Z_]+)\b|check_headers\(\w+\[.*?\], (_[A-Z_]+)", text
         ):
-            yield constants[name[0] or name[1]]
+            if (name[0] or name[1]) in constants:
+                yield constants[name[0] or name[1]]
+        for table in re.findall(r"^_REASONS: Final.*?^}", text, re.MULTILINE | re.DOTALL):
+            yield from re.findall(r"\"([a-z_]+\.[a-z_]+)\"", table)
 
 
 async def run_shown(shown: Shown, bundle: Bundle) -> LocalRun:
@@ -262,6 +265,6 @@ async def run_shown(shown: Shown, bundle: Bundle) -> LocalRun:
     event_type = next(t.pattern for t in flow.triggers if t.pattern and "*" not in t.pattern)
     payload: Any = json.loads(shown.says["event"])
     event = Event("evt-1", event_type, "webhook", 1_700_000_000_000, payload)
-    async with HttpxCaller() as http:
+    async with GuardedCaller(EgressPolicy(), clock=SystemClock()) as http:
         place = LocalWorld("dev", "demo", http, SystemClock(), CountingIds())
         return await run_locally(flow, flows, event, place)

@@ -64,6 +64,7 @@ def test_every_variable_sets_its_key(variable: str, tmp_path: Path) -> None:
         "GREENTIC_NATS_PASSWORD_FILE": str(secret),
         "GREENTIC_LOG_LEVEL": "error",
         "GREENTIC_LOG_FORMAT": "json",
+        "GREENTIC_ALLOW_PRIVATE": "10.0.0.0/8",
         "GREENTIC_SECRET_KEY": A_KEY,
         "GREENTIC_SECRET_KEY_FILE": str(key),
     }
@@ -73,7 +74,14 @@ def test_every_variable_sets_its_key(variable: str, tmp_path: Path) -> None:
     for name in ENVIRONMENT[variable].split("."):
         found = getattr(found, name)
     plain = found.get_secret_value() if hasattr(found, "get_secret_value") else found
-    assert str(plain) == value
+    assert (plain == (value,)) if isinstance(plain, tuple) else (str(plain) == value)
+
+
+def test_prod_opens_no_private_addresses(tmp_path: Path) -> None:
+    environ = {"GREENTIC_ALLOW_PRIVATE": "10.0.0.0/8, 127.0.0.1:80"}
+    assert load(tmp_path, environ=environ).security.allow_private == ("10.0.0.0/8", "127.0.0.1:80")
+    with pytest.raises(SettingsError, match="not in env prod"):
+        load(tmp_path, environ=environ | {"GREENTIC_ENV": "prod"})
 
 
 def test_key_comes_from_a_mounted_file_and_a_variable_wins_over_it(tmp_path: Path) -> None:
@@ -119,7 +127,10 @@ def test_variables_of_others_are_ignored(tmp_path: Path) -> None:
         ('[logging]\nlevel = "loud"', "logging.level"),
         ('[logging]\nformat = "xml"', "logging.format"),
         ('[telemetry]\nendpoint = "x"', "[telemetry] is not in this version"),
-        ("[security]\nreject_unsigned_packs = true", "[security] is not in this version"),
+        ("[security]\nreject_unsigned_packs = true", "security.reject_unsigned_packs: is not a"),
+        ('[security]\nallow_private = ["localhost"]', "security.allow_private: 'localhost' is no"),
+        ('[security]\nallow_private = ["10.0.0.1:0"]', "has no port between 1 and"),
+        ('[security.egress_allow]\nacme = ["http://x"]', "is no host like api.example.com"),
         ("[secrets]\nbackend = 1", "secrets.backend: is not a setting"),
         ('[secrets]\nkey = "c2hvcnQ="', "secrets.key: must be 32 bytes in base64"),
         (f'[secrets]\nkey = "{"A" * 43}="', "secrets.key: is one byte repeated"),

@@ -1,0 +1,32 @@
+"""What calls out of this process may reach: settings and own ports as one policy.
+
+In: the settings' grants, the addresses that the process listens on. Out: an `EgressPolicy`.
+"""
+
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from app.outbound import EgressPolicy
+from app.outbound.policy import PrivateGrants
+from app.settings.security import Endpoint, Network, SecuritySection, read_grant
+
+
+def build_policy(section: SecuritySection) -> EgressPolicy:
+    """Make the policy of a ``[security]`` section, with no ports of our own yet."""
+    networks: list[Network] = []
+    endpoints: set[Endpoint] = set()
+    for grant in map(read_grant, section.allow_private):
+        if isinstance(grant, tuple):
+            endpoints.add(grant)
+        else:
+            networks.append(grant)
+    return EgressPolicy(
+        private=PrivateGrants(tuple(networks), frozenset(endpoints)),
+        allowed_hosts=section.egress_allow,
+    )
+
+
+def ports_of(urls: Iterable[str]) -> frozenset[int]:
+    """Give the ports of our own addresses."""
+    ports = (urlsplit(url).port for url in urls)
+    return frozenset(port for port in ports if port is not None)

@@ -1,0 +1,130 @@
+"""One request over the wire, on pooled connections that the guard has opened.
+
+In: a request whose target was read. Out: the answer, read whole. Connections belong to a host and
+its address: a pooled one leads where it was looked at. There is no cookie jar: what one tenant is
+given another must not send. Raises `NoAnswerError`, which knows whether anything was sent.
+"""
+
+import ssl
+from collections.abc import Mapping
+from typing import Final
+
+import httpcore
+
+from actors.errors import PermanentError
+from actors.ports import HttpRequest, HttpResponse
+from app.outbound.backend import GuardedBackend
+from app.outbound.reading import ACCEPTED_CODING, read_body
+from app.outbound.targets import REFUSED, Target
+
+CONNECTIONS_MAX: Final = 100
+CONNECTIONS_IDLE_MAX: Final = 20
+IDLE_SECONDS: Final = 15.0
+CONNECT_SECONDS_MAX: Final = 10.0
+HEADERS_MAX: Final = 100
+USER_AGENT: Final = "greentic-events"
+
+_SENT_NOTHING: Final = (httpcore.ConnectError, httpcore.ConnectTimeout, httpcore.PoolTimeout)
+_TIMEOUTS: Final = (httpcore.TimeoutException,)
+
+
+class NoAnswerError(Exception):
+    """No answer came. Stays inside this package."""
+
+    def __init__(self, message: str, *, reason: str, sent_nothing: bool) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.sent_nothing = sent_nothing
+
+
+class Wire:
+    """The connection pool of a process."""
+
+    def __init__(self, backend: GuardedBackend, ssl_context: ssl.SSLContext | None = None) -> None:
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=ssl_context or ssl.create_default_context(),
+            max_connections=CONNECTIONS_MAX,
+            max_keepalive_connections=CONNECTIONS_IDLE_MAX,
+            keepalive_expiry=IDLE_SECONDS,
+            network_backend=backend,
+        )
+
+    async def close(self) -> None:
+        """Close idle connections; calls under way fail."""
+        await self._pool.aclose()
+
+    async def send(self, target: Target, request: HttpRequest) -> HttpResponse:
+        """Send and read; `NoAnswerError`, or PermanentError for what HTTP cannot carry."""
+        seconds = request.timeout_seconds
+        timeouts = {
+            "connect": min(CONNECT_SECONDS_MAX, seconds),
+            "read": seconds,
+            "write": seconds,
+            "pool": seconds,
+        }
+        try:
+            async with self._pool.stream(
+                request.method,
+                _core_url(target),
+                headers=_headers(target, request),
+                content=request.body,
+                extensions={"timeout": timeouts},
+            ) as response:
+                headers = _read_headers(response)
+                parts = response.aiter_stream()
+                body = await read_body(parts, headers, request.body_bytes_max)
+                return HttpResponse(response.status, headers, body)
+        except (httpcore.LocalProtocolError, httpcore.UnsupportedProtocol) as error:
+            raise PermanentError(
+                "the request is none that HTTP can carry", reason=REFUSED
+            ) from error
+        except _TIMEOUTS as error:
+            raise _no_answer(f"no answer within {seconds:g} s", "http.timeout", error) from error
+        except (httpcore.NetworkError, httpcore.ProtocolError) as error:
+            raise _no_answer(_describe(error), "http.connect", error) from error
+
+
+def _core_url(target: Target) -> httpcore.URL:
+    url = target.url
+    return httpcore.URL(
+        scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path or b"/"
+    )
+
+
+def _headers(target: Target, request: HttpRequest) -> list[tuple[bytes, bytes]]:
+    ours = {
+        "host": target.url.netloc.decode("ascii"),
+        "user-agent": USER_AGENT,
+        "accept": "*/*",
+        "accept-encoding": ACCEPTED_CODING,
+    }
+    if request.body is not None or request.method in ("POST", "PUT", "PATCH"):
+        ours["content-length"] = str(len(request.body or b""))
+    given = {name.lower() for name, _ in request.headers}
+    pairs = [(name, value) for name, value in ours.items() if name not in given]
+    pairs += [pair for pair in request.headers if pair[0].lower() != "content-length"]
+    if "content-length" in given:
+        pairs.append(("content-length", str(len(request.body or b""))))
+    return [(name.encode("ascii"), value.encode("latin-1")) for name, value in pairs]
+
+
+def _read_headers(response: httpcore.Response) -> Mapping[str, str]:
+    headers: dict[str, str] = {}
+    for name, value in response.headers[:HEADERS_MAX]:
+        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        headers[key] = f"{headers[key]}, {text}" if key in headers else text
+    return headers
+
+
+def _no_answer(message: str, reason: str, error: Exception) -> NoAnswerError:
+    return NoAnswerError(message, reason=reason, sent_nothing=isinstance(error, _SENT_NOTHING))
+
+
+def _describe(error: Exception) -> str:
+    """Say what broke without what a library may have put into its text: hosts, addresses."""
+    cause = error.__cause__ or error.__context__
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return f"the certificate is refused: {cause.verify_message}"
+    if isinstance(error, httpcore.ConnectError):
+        return "no connection"
+    return f"the connection broke: {type(error).__name__}"
