@@ -25,6 +25,7 @@ from app.cli.outbox import outbox_app
 from app.cli.output import print_json, warn
 from app.cli.script import script_app
 from app.cli.secret import secret_app
+from app.cli.setup import setup_command
 from app.cli.signature import signature_app
 from app.cli.start import start_command
 from app.cli.timer import timer_app
@@ -66,6 +67,7 @@ def build_app() -> typer.Typer:
     app.callback()(_global_options)
     app.command("init")(init_command)
     app.command("wizard", help="The same as init.", hidden=True)(init_command)
+    app.command("setup")(setup_command)
     app.command("start")(start_command)
     app.add_typer(flow_app(), name="flow")
     app.add_typer(event_app(), name="event")
