@@ -94,7 +94,7 @@ def _question(name: str, field: FieldInfo) -> Question:
     types = frozenset(_types_in(field.annotation))
     default = None if field.is_required() else field.get_default(call_default_factory=True)
     extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
-    is_advanced = bool(extra.get("advanced", not field.is_required() and default is not None))
+    is_advanced = bool(extra.get("advanced", not field.is_required() and default not in (None, "")))
     return Question(
         option=name,
         help=" ".join((field.description or "").split()),

@@ -44,7 +44,7 @@ def format_answers(file: str, answers: Mapping[str, Any]) -> str:
     """Give the text of a file of this name: JSON, or YAML without its comments."""
     if not file.endswith((".yaml", ".yml")):
         return json.dumps(answers, indent=2, ensure_ascii=False) + "\n"
-    yaml = YAML(typ="safe", pure=True)
+    yaml: Any = YAML(typ="safe", pure=True)  # its types know only one of its settings
     yaml.default_flow_style = False
     yaml.sort_base_mapping_type_on_output = False
     stream = io.StringIO()
