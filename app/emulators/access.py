@@ -18,7 +18,7 @@ from app.errors import SettingsError
 FILE_NAME: Final = "emulators.json"
 FILE_BYTES_MAX: Final = 16 * 1024
 TOKEN_BYTES: Final = 24
-LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+LOOPBACK: Final = frozenset({"127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ message that was made up. Refuses every request without the token, and malformed
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
 
-import msgspec
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,7 +14,14 @@ from starlette.routing import Route
 
 from app.emulators.outbox import EMAIL, MESSAGES_MAX, SMS, Outbox
 from app.emulators.receiving import ReceiveEmail, Receiver, ReceiveSms
-from app.emulators.requests import BodyTooLongError, bearer_of, is_same, read_body, respond
+from app.emulators.requests import (
+    BodyTooLongError,
+    bearer_of,
+    decode_object,
+    is_same,
+    read_body,
+    respond,
+)
 
 BODY_BYTES_MAX: Final = 40 * 1024 * 1024
 """A mail of 30 MB in base64."""
@@ -83,14 +89,14 @@ async def _with_document(
     request: Request, model: type[Model], act: Callable[[Model], Awaitable[dict[str, Any]]]
 ) -> Response:
     try:
-        document = msgspec.json.decode(await read_body(request, BODY_BYTES_MAX))
+        document = decode_object(await read_body(request, BODY_BYTES_MAX))
+        if document is None:
+            return _problem(422, "the body is no JSON object")
         checked = model.model_validate(document)
     except BodyTooLongError:
         return _problem(413, "the message is too large")
     except ValidationError as error:
         return _problem(422, "; ".join(_texts(error)))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _problem(422, "the body is no JSON")
     return respond(await act(checked))
 
 

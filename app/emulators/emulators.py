@@ -7,6 +7,7 @@ application for the composition root to serve on loopback, base URLs for the pro
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -30,6 +31,7 @@ from app.emulators.status_reports import StatusReports
 from app.errors import SettingsError
 
 HOST: Final = "127.0.0.1"
+Endpoint = tuple[IPv4Address | IPv6Address, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,14 @@ class Emulators:
             TWILIO_NAME: f"{url}{twilio.PATH}",
             SMTP_NAME: self._smtp.url,
         }
+
+    @property
+    def grants(self) -> frozenset[Endpoint]:
+        """Give the one private address that calls must be allowed to reach; none before start."""
+        if self._access is None:
+            return frozenset()
+        parts = urlsplit(self._access.url)
+        return frozenset({(ip_address(parts.hostname or HOST), parts.port or 80)})
 
     async def start(self, url: str) -> None:
         """Begin to take mails, and tell the command line where `app` is served."""

@@ -13,6 +13,9 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from actors.errors import InvalidEventError
+from app.providers.json_body import decode_json_body
+
 JSON: Final = "application/json"
 
 
@@ -31,10 +34,10 @@ async def read_body(request: Request, bytes_max: int) -> bytes:
 
 
 def decode_object(body: bytes) -> dict[str, Any] | None:
-    """Read a JSON object; None for anything else."""
+    """Read a JSON object that nests no deeper than an event may; None for anything else."""
     try:
-        document = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        document = decode_json_body(body)
+    except InvalidEventError:
         return None
     return document if isinstance(document, dict) else None
 

@@ -25,9 +25,13 @@ from twilio.rest import Client
 
 from actors.errors import PermanentError
 from actors.outcomes import Answer
+from actors.ports import HttpRequest
 from app.emulators.access import read_access
 from app.emulators.emulators import Emulators, EmulatorSettings
+from app.emulators.smtp_sink import CONNECTIONS_MAX
 from app.errors import SettingsError
+from app.outbound import EgressPolicy, GuardedCaller
+from app.outbound.policy import PrivateGrants
 from app.providers.provider import ActionCall, Provider
 from app.system import SystemClock
 from tests.support.emulators import TENANT, EmulatorRig, emulator_rig
@@ -167,6 +171,19 @@ async def test_our_provider_sends_and_its_status_events_come_back(rig: EmulatorR
     assert await provider.check() == ()
     with pytest.raises(PermanentError, match="21610"):
         await act(provider, "send", {"to": "+15005550004", "body": "hello"})
+
+
+async def test_emulators_are_reached_by_their_grant_alone(rig: EmulatorRig) -> None:
+    """Calls of flows go through the same guard: without the grant loopback stays closed."""
+    request = HttpRequest("GET", f"{rig.url}/sendgrid/v3/scopes")
+    async with GuardedCaller(EgressPolicy(), clock=SystemClock()) as closed:
+        with pytest.raises(PermanentError):
+            await closed.call(TENANT, request)
+    private = PrivateGrants(endpoints=rig.emulators.grants)
+    async with GuardedCaller(EgressPolicy(private=private), clock=SystemClock()) as open_:
+        assert (await open_.call(TENANT, request)).status == 401
+        with pytest.raises(PermanentError):
+            await open_.call(TENANT, HttpRequest("GET", f"{rig.ingress_url}/health"))
 
 
 async def test_a_message_can_fail_on_its_way(rig: EmulatorRig) -> None:
@@ -397,6 +414,24 @@ async def test_any_mail_is_kept(rig: EmulatorRig, content: bytes) -> None:
     assert len(rig.emulators.outbox) == 1
     shown = await control(rig, "GET", f"/outbox/{rig.emulators.outbox.newest()[0].id}")
     assert shown.status_code == 200
+
+
+async def test_the_mail_server_has_room_for_so_many_connections(rig: EmulatorRig) -> None:
+    url = httpx.URL(rig.emulators.endpoints["events-email-smtp"])
+    writers = []
+    for _ in range(CONNECTIONS_MAX):
+        reader, writer = await asyncio.open_connection(url.host, url.port)
+        assert (await reader.readline()).startswith(b"220 ")
+        writers.append(writer)
+    reader, writer = await asyncio.open_connection(url.host, url.port)
+    assert await reader.read() == b"", "closed without a word"
+    writer.close()
+    writers.pop().close()
+    await asyncio.sleep(0.05)
+    reader, writer = await asyncio.open_connection(url.host, url.port)
+    assert (await reader.readline()).startswith(b"220 ")
+    for each in (*writers, writer):
+        each.close()
 
 
 # ── Control, start and stop ──────────────────────────────────────────────────────────────────

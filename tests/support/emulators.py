@@ -10,37 +10,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import httpx
-
-from actors.ports import HttpRequest, HttpResponse, NormalizedEvent
+from actors.ports import NormalizedEvent
 from app.emulators.accounts import dev_options
 from app.emulators.emulators import HOST, Emulators, EmulatorSettings
 from app.http.server import HttpServer
+from app.outbound import EgressPolicy, GuardedCaller
+from app.outbound.policy import PrivateGrants
 from app.providers.catalog import find_provider
 from app.system import SystemClock
 from tests.support.ingress import Ingress
 
 TENANT = "demo"
 STOP_SECONDS = 2.0
-
-
-class PlainHttp:
-    """An HttpCaller without guards: everything here is on loopback."""
-
-    def __init__(self) -> None:
-        self._client = httpx.AsyncClient(trust_env=False)
-
-    async def call(self, tenant: str, request: HttpRequest) -> HttpResponse:
-        """Call."""
-        response = await self._client.request(
-            request.method, request.url, headers=list(request.headers), content=request.body
-        )
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        return HttpResponse(response.status_code, headers, response.content)
-
-    async def close(self) -> None:
-        """Close connections."""
-        await self._client.aclose()
 
 
 @dataclass
@@ -75,7 +56,7 @@ class EmulatorRig:
 @asynccontextmanager
 async def emulator_rig(data_dir: Path) -> AsyncIterator[EmulatorRig]:
     """Start it all and stop it again."""
-    ingress, options, http = Ingress(), dev_options(), PlainHttp()
+    ingress, options = Ingress(), dev_options()
     public = HttpServer(ingress.app, HOST, 0)
     await public.start()
     checked = {}
@@ -93,6 +74,8 @@ async def emulator_rig(data_dir: Path) -> AsyncIterator[EmulatorRig]:
     server = HttpServer(emulators.app, HOST, 0)
     await server.start()
     await emulators.start(server.url)
+    policy = EgressPolicy(private=PrivateGrants(endpoints=emulators.grants))
+    http = GuardedCaller(policy, clock=SystemClock())
     ingress.context = replace(
         ingress.context, http=http, clock=SystemClock(), endpoints=emulators.endpoints
     )
