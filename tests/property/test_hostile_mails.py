@@ -67,7 +67,7 @@ def check(request: InboundRequest) -> None:
     assert len(encoded) < EVENT_BYTES_MAX
     assert msgspec.json.decode(encoded) == event.payload
     names = {blob.name for blob in inbound.blobs}
-    assert {item["object"] for item in event.payload["attachments"]} <= names
+    assert {item["sha256"] for item in event.payload["attachments"]} <= names
 
 
 @given(SOUP)

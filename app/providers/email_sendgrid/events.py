@@ -1,9 +1,9 @@
 """SendGrid's Event Webhook: what became of mails that were sent.
 
-In: a verified body, a JSON array. Out: an event ``email.<what happened>`` per entry, or an error in
-its place. Refuses bodies that are no array, and entries that are no object or say no event.
-SendGrid repeats a whole post for days until it hears a 2xx, so one odd entry is told in the answer
-and does not spoil the others; entries stored already are known by their ``sg_event_id``.
+In: a verified body, a JSON array. Out: an event ``email.<what happened>`` per entry, and
+``email.unrecognized`` for one that is no object or says no event. Refuses bodies that are no array.
+SendGrid posts the whole array again for days until it hears a 2xx, and a 2xx must not be said of
+what is not stored (SPEC 9): so an odd entry is stored as what it is, for somebody to look at.
 """
 
 import re
@@ -37,6 +37,9 @@ EVENT_TYPES: Final[Mapping[str, str]] = {
 }
 """SendGrid's names and ours. One that SendGrid adds later keeps its own: ``email.<name>``."""
 
+UNRECOGNIZED: Final = "email.unrecognized"
+"""An entry that we cannot name: its payload is the ``entry`` and the ``problem``."""
+
 RECEIVED: Final = "email.received"
 """What Inbound Parse makes; no entry of this webhook may come out as a mail that was received."""
 
@@ -50,31 +53,36 @@ def receive_events(body: bytes, metadata: Mapping[str, Any]) -> Inbound:
         raise InvalidEventError("payload", "must be an array of SendGrid's events")
     if len(entries) > ENTRIES_MAX:
         raise InvalidEventError("payload", f"has more than {ENTRIES_MAX} entries")
-    return Inbound(events=[_event_or_error(entry, metadata) for entry in entries], is_batch=True)
-
-
-def _event_or_error(entry: Any, metadata: Mapping[str, Any]) -> NormalizedEvent | InvalidEventError:
-    try:
-        return _event(entry, metadata)
-    except InvalidEventError as error:
-        return error
+    return Inbound(events=[_event(entry, metadata) for entry in entries], is_batch=True)
 
 
 def _event(entry: Any, metadata: Mapping[str, Any]) -> NormalizedEvent:
-    if not isinstance(entry, dict):
-        raise InvalidEventError("payload", "an entry must be an object")
-    delivery_id = entry.get("sg_event_id")
-    if not isinstance(delivery_id, str) or not is_short_ascii(delivery_id, DELIVERY_ID_CHARS_MAX):
-        delivery_id = None
+    delivery_id = _delivery_id(entry)
+    event_type, payload = _read(entry)
     return NormalizedEvent(
-        event_type=event_type_of(entry.get("event")),
+        event_type=event_type,
         source=SOURCE,
-        payload=entry,
-        metadata=dict(metadata)
-        if delivery_id is None
-        else {**metadata, "delivery_id": delivery_id},
+        payload=payload,
+        metadata=metadata if delivery_id is None else {**metadata, "delivery_id": delivery_id},
         delivery_id=delivery_id,
     )
+
+
+def _read(entry: Any) -> tuple[str, Any]:
+    """Give an entry's event type, and itself; or why it has none."""
+    if not isinstance(entry, dict):
+        return UNRECOGNIZED, {"entry": entry, "problem": "an entry must be an object"}
+    try:
+        return event_type_of(entry.get("event")), entry
+    except InvalidEventError as error:
+        return UNRECOGNIZED, {"entry": entry, "problem": str(error)}
+
+
+def _delivery_id(entry: Any) -> str | None:
+    delivery_id = entry.get("sg_event_id") if isinstance(entry, dict) else None
+    if isinstance(delivery_id, str) and is_short_ascii(delivery_id, DELIVERY_ID_CHARS_MAX):
+        return delivery_id
+    return None
 
 
 def event_type_of(name: Any) -> str:

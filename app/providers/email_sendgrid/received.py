@@ -1,7 +1,8 @@
 """A received mail as an event's payload, with what is too large for it aside.
 
 In: the parts of a mail, however it was posted. Out: a payload that fits an event, and the blobs it
-names. A blob is named by the tenant and the hash of its bytes, so the same file is stored once.
+names. A blob is named by the hash of its bytes, so the same file is stored once; ``object`` is its
+name in the bucket, where it stands below its tenant's.
 """
 
 import hashlib
@@ -57,9 +58,13 @@ class _Shelf:
     def put(self, content: bytes, media_type: str) -> dict[str, Any]:
         """Take bytes in; give what a payload says of them."""
         digest = hashlib.sha256(content).hexdigest()
-        name = f"{self.tenant}/{digest}"
-        self.blobs.setdefault(name, Blob(name, content, media_type))
-        return {"type": media_type, "size": len(content), "sha256": digest, "object": name}
+        self.blobs.setdefault(digest, Blob(digest, content, media_type))
+        return {
+            "type": media_type,
+            "size": len(content),
+            "sha256": digest,
+            "object": f"{self.tenant}/{digest}",
+        }
 
 
 def build_payload(mail: ReceivedMail, tenant: str) -> tuple[dict[str, Any], tuple[Blob, ...]]:

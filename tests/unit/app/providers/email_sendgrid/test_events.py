@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from sendgrid.helpers.eventwebhook import EventWebhook
 
 from actors.errors import InvalidEventError
+from actors.events import JSON_DEPTH_MAX, json_depth_exceeds
 from actors.ports import NormalizedEvent
 from actors.testing.clock import VirtualClock
 from app.errors import SignatureError
@@ -48,8 +49,9 @@ def read(entries: Any) -> Inbound:
     return take(sendgrid_door(), post(json.dumps(entries).encode() + b"\r\n"))
 
 
-def only(inbound: Inbound) -> NormalizedEvent | InvalidEventError:
+def only(inbound: Inbound) -> NormalizedEvent:
     (event,) = inbound.events
+    assert isinstance(event, NormalizedEvent)
     return event
 
 
@@ -67,7 +69,6 @@ def test_signed_post_is_taken_with_its_last_line_break() -> None:
     )
     door = sendgrid_door(env="prod", event_webhook_public_key=public(KEY))
     event = only(take(door, request))
-    assert isinstance(event, NormalizedEvent)
     assert event.metadata["signature"] == "event_webhook_public_key"
     assert event.metadata["headers"] == {}
     with pytest.raises(SignatureError):
@@ -141,7 +142,6 @@ def test_key_that_is_none_is_refused_at_start(key: Any) -> None:
 def test_known_event_has_our_name(name: str, event_type: str) -> None:
     entry = {**ENTRY, "event": name}
     event = only(read([entry]))
-    assert isinstance(event, NormalizedEvent)
     assert event.event_type == event_type
     assert event.source == "email"
     assert event.payload == entry
@@ -152,14 +152,12 @@ def test_known_event_has_our_name(name: str, event_type: str) -> None:
 
 def test_unknown_event_keeps_its_name() -> None:
     event = only(read([{**ENTRY, "event": "account_status_change"}]))
-    assert isinstance(event, NormalizedEvent)
     assert event.event_type == "email.account_status_change"
 
 
 def test_big_integers_stay_exact() -> None:
     body = b'[{"event":"open","sg_event_id":"e","n":820982911946154508123}]'
     event = only(take(sendgrid_door(), post(body)))
-    assert isinstance(event, NormalizedEvent)
     assert event.payload["n"] == 820982911946154508123
 
 
@@ -188,13 +186,25 @@ def test_odd_entry_does_not_spoil_the_others(entry: Any) -> None:
     first, odd, last = inbound.events
     assert isinstance(first, NormalizedEvent)
     assert isinstance(last, NormalizedEvent)
-    assert isinstance(odd, InvalidEventError)
+    assert [first.event_type, last.event_type] == ["email.delivered"] * 2
+    assert isinstance(odd, NormalizedEvent)
+    assert odd.event_type == "email.unrecognized"
+    assert odd.payload["entry"] == entry
+    assert odd.payload["problem"]
+
+
+def test_odd_entry_may_nest_as_deep_as_any() -> None:
+    entry: Any = 1
+    for _ in range(JSON_DEPTH_MAX - 1):
+        entry = [entry]
+    event = only(read([entry]))
+    assert event.event_type == "email.unrecognized"
+    assert not json_depth_exceeds(event.payload)
 
 
 @pytest.mark.parametrize("delivery_id", [None, 1, "", "a\nb", "é", "x" * 257])
 def test_unusable_delivery_id_is_none(delivery_id: Any) -> None:
     event = only(read([{**ENTRY, "sg_event_id": delivery_id}]))
-    assert isinstance(event, NormalizedEvent)
     assert event.delivery_id is None
     assert "delivery_id" not in event.metadata
 
@@ -223,7 +233,6 @@ def test_credentials_do_not_reach_the_event() -> None:
         route="events",
     )
     event = only(take(sendgrid_door(), request))
-    assert isinstance(event, NormalizedEvent)
     assert event.metadata["headers"] == {"user-agent": "SendGrid", "traceparent": "00-1"}
     assert event.metadata["query"] == {"a": "1"}
     assert event.metadata["traceparent"] == "00-1"

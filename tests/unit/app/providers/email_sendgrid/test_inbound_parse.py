@@ -354,7 +354,7 @@ def test_attachments_are_told_in_the_payload_and_stored_beside() -> None:
             "object": f"demo/{png}",
         },
     ]
-    assert [blob.name for blob in inbound.blobs] == [f"demo/{pdf}", f"demo/{png}"]
+    assert [blob.name for blob in inbound.blobs] == [pdf, png]
     assert inbound.blobs[0].content == b"%PDF\r\n--xYzZ\x00"
 
 
@@ -400,7 +400,7 @@ def test_raw_mail_reads_as_the_standard_library_reads_it() -> None:
     assert payload["message_id"] == "<raw1@example.org>"
     files = [(item["filename"], item["type"], item["size"]) for item in payload["attachments"]]
     assert files == [("ü.pdf", "application/pdf", 5), ("note.txt", "text/plain", 6)]
-    stored = {blob.name: blob.content for blob in inbound.blobs}
+    stored = {f"demo/{blob.name}": blob.content for blob in inbound.blobs}
     assert stored[payload["attachments"][0]["object"]] == b"%PDF\x00"
     assert stored[payload["raw"]["object"]] == content
     assert "problems" not in payload
@@ -463,7 +463,7 @@ def test_event_fits_whatever_is_in_the_mail(filler: str) -> None:
     event = event_of(inbound)
     assert len(msgspec.json.encode(event.payload)) < EVENT_BYTES_MAX - 96 * 1024
     truncated = event.payload["truncated"]
-    stored = {blob.name: blob for blob in inbound.blobs}
+    stored = {f"demo/{blob.name}": blob for blob in inbound.blobs}
     for name in ("text", "html"):
         assert texts[name].startswith(event.payload[name])
         blob = stored[truncated[name]["object"]]
