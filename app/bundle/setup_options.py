@@ -71,9 +71,13 @@ def prepare(spec: ProviderSpec, before: Any, given: Any, lookups: Lookups) -> Pr
     new = {key: value for key, value in new.items() if value is not None}
     effective = expand_variables(old | dict.fromkeys(new), lookups.environment, unset) | new
     written = old | _escaped(new)
-    if problems:
-        return ProviderSetup(spec, old, written, problems=tuple(problems))
-    return _check(spec, old, written, effective, lookups)
+    if not problems:
+        return _check(spec, old, written, effective, lookups)
+    # What else is wrong is told at once, but for what the unset variables leave wrong behind them.
+    unset_options = {text.partition(": ")[0].split(".")[1] for text in problems if "." in text}
+    rest = {key: value for key, value in effective.items() if key not in unset_options}
+    more = _check(spec, old, written, rest, lookups).problems
+    return ProviderSetup(spec, old, written, problems=(*problems, *more))
 
 
 def masked(value: Any, secrets: Sequence[str], places: frozenset[str] = frozenset()) -> Any:

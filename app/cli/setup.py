@@ -6,6 +6,7 @@ nothing is written.
 """
 
 import asyncio
+import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -222,11 +223,17 @@ def _show(
     for name, options in changes.items():
         say(f"{name}: {'' if options else 'nothing changes'}", style="bold")
         for option, (before, after) in options.items():
-            say(f"  {option}: {before} → {after}")
+            say(f"  {option}: {_shown(before)} → {_shown(after)}")
     for secret in stored:
         say(f"  {'would store' if dry_run else 'stored'} the secret {secret}")
     if dry_run:
         say("nothing was changed: this was a dry run")
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "not set"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _changes(setup: ProviderSetup) -> dict[str, tuple[Any, Any]]:
