@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from actors.events import Event
-from actors.ports import Envelope
+from actors.ports import Envelope, NoProviderActions, NoScriptPool
 from actors.tenants.deployment import Deployment
 from actors.testing.observer import RecordingObserver
 from app.bootstrap.bus_side import BusSide
@@ -36,7 +36,13 @@ async def prepare(bus: Bus, env: str, events: int) -> tuple[BusSide, Deployment]
     flows = bundle.tenants[TENANT].flows
     plan = Deployment(TENANT, bundle.revision, flows)
     activated = await Control(bus, env).apply([TenantSubscriptions(TENANT, plan.patterns())])
-    side = await BusSide.open(bus, env=env, observer=RecordingObserver())
+    side = await BusSide.open(
+        bus,
+        env=env,
+        observer=RecordingObserver(),
+        actions=NoProviderActions(),
+        scripts=NoScriptPool(),
+    )
     for first in range(0, events, 1000):
         acks = [
             side.world.publisher.publish(
