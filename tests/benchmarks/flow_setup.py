@@ -4,13 +4,14 @@ import json
 from typing import Any
 
 from actors.events import Event
-from actors.ports import Envelope, NoProviderActions, NoScriptPool
+from actors.ports import Envelope, NoProviderActions, NoScriptPool, NoSecrets
 from actors.tenants.deployment import Deployment
 from actors.testing.observer import RecordingObserver
-from app.bootstrap.bus_side import BusSide
+from app.bootstrap.bus_side import BusSide, NodePorts
 from app.bundle.reading import read_bundle
 from app.bus.connection import Bus, BusSettings
 from app.control.control import Control, TenantSubscriptions
+from app.outbound import EgressPolicy
 from tests.benchmarks.programs import BUNDLES
 
 TENANT = "demo"
@@ -40,8 +41,8 @@ async def prepare(bus: Bus, env: str, events: int) -> tuple[BusSide, Deployment]
         bus,
         env=env,
         observer=RecordingObserver(),
-        actions=NoProviderActions(),
-        scripts=NoScriptPool(),
+        nodes=NodePorts(NoProviderActions(), NoScriptPool(), NoSecrets()),
+        egress=EgressPolicy(),
     )
     for first in range(0, events, 1000):
         acks = [
