@@ -374,7 +374,7 @@ async def test_connection_lost_in_the_middle_is_transient_and_not_kept(
     postman.drops_at_data = 1
     with pytest.raises(TransientError) as caught:
         await sender.perform(call())
-    assert caught.value.reason == "email.connection"
+    assert caught.value.reason == "email.maybe_sent"
     assert sender.pool.idle == 0
     await sender.perform(call())
     assert len(postman.mails) == 1

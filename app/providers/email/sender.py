@@ -20,6 +20,9 @@ OPTIONS: Final = ConfigDict(
 
 PROD_ENV: Final = "prod"
 
+MAYBE_SENT: Final = "email.maybe_sent"
+"""The reason of a failure where nobody knows whether the mail is on its way."""
+
 
 def _check_email(value: str) -> str:
     address = parse_address(value)

@@ -3,7 +3,8 @@
 In: an action's checked arguments. Out: a receipt: ``message_id``, ``status``. Refuses with
 PermanentError what SendGrid refuses for good, and with TransientError what it may take later; the
 texts have SendGrid's own words, bounded, and never the API key. The API has no idempotency key: a
-step repeated after a lost answer may send a mail twice.
+step repeated after a lost answer may send a mail twice, and that error says so
+(`email.maybe_sent`).
 """
 
 import json
@@ -16,6 +17,7 @@ from actors.errors import NodeError, PermanentError, TransientError
 from actors.ports import HttpCaller, HttpRequest, HttpResponse
 from app.providers.email.address import Address
 from app.providers.email.arguments import MailArguments
+from app.providers.email.sender import MAYBE_SENT
 from app.providers.email_sendgrid.mail import build_mail
 from app.providers.provider import ActionCall
 
@@ -30,6 +32,8 @@ CHECK_TIMEOUT_SECONDS: Final = 10.0
 CHECK_TENANT: Final = "-"
 """Calls of `setup` belong to no tenant; no tenant can have this name."""
 
+_NO_ANSWER: Final = frozenset({"http.timeout", "http.connect"})
+"""What `HttpCaller` says of a request that may have arrived."""
 _OK: Final = 200
 _ACCEPTED: Final = 202
 _TOO_MANY: Final = 429
@@ -62,17 +66,25 @@ class SendGridSender:
         if not isinstance(arguments, MailArguments):
             raise TypeError(f"{type(arguments).__name__} are no arguments of a mail")
         mail = build_mail(arguments, self._sender, sandbox=self._sandbox)
-        response = await self._http.call(
-            call.tenant,
-            HttpRequest(
-                method="POST",
-                url=self._base + SEND_PATH,
-                headers=(*self._authorization(), ("content-type", "application/json")),
-                body=_encode(mail),
-                timeout_seconds=call.timeout_seconds,
-            ),
+        request = HttpRequest(
+            method="POST",
+            url=self._base + SEND_PATH,
+            headers=(*self._authorization(), ("content-type", "application/json")),
+            body=_encode(mail),
+            timeout_seconds=call.timeout_seconds,
         )
-        return self._receipt(response)
+        return self._receipt(await self._post(call.tenant, request))
+
+    async def _post(self, tenant: str, request: HttpRequest) -> HttpResponse:
+        try:
+            return await self._http.call(tenant, request)
+        except TransientError as error:
+            if error.reason not in _NO_ANSWER:
+                raise
+            text = f"{error}: SendGrid may have the mail, a repeat may send it twice"
+            raise TransientError(
+                text, reason=MAYBE_SENT, retry_after_seconds=error.retry_after_seconds
+            ) from error
 
     async def check(self) -> Sequence[str]:
         """Ask SendGrid whether the key is one and may send; gives what is wrong."""

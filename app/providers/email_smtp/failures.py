@@ -19,8 +19,11 @@ from aiosmtplib.errors import (
 )
 
 from actors.errors import NodeError, PermanentError, TransientError
+from app.providers.email.sender import MAYBE_SENT
 
 REPLY_CHARS_MAX: Final = 200
+TIMEOUT: Final = "email.timeout"
+CONNECTION: Final = "email.connection"
 
 _TRANSIENT_REPLIES: Final = range(400, 500)
 
@@ -49,6 +52,13 @@ def failure_of(error: Exception, server: str) -> NodeError:
             return _silence(error, server)
 
 
+def maybe_sent(failure: NodeError) -> NodeError:
+    """Say of a silence in the middle of a mail that the server may have it; refusals stay."""
+    if failure.reason not in (TIMEOUT, CONNECTION):
+        return failure
+    return TransientError(f"{failure}; it may have the mail, or not", reason=MAYBE_SENT)
+
+
 def one_line(text: str) -> str:
     """Give a server's words in one printable line, not too long."""
     line = "".join(char for char in " ".join(text.split()) if char.isprintable())
@@ -75,8 +85,8 @@ def _silence(error: Exception, server: str) -> NodeError:
         text = f"{server} is not trusted: {one_line(certificate)}"
         return PermanentError(text, reason="email.certificate")
     if isinstance(error, SMTPTimeoutError | TimeoutError):
-        return TransientError(f"{server} does not answer in time", reason="email.timeout")
-    return TransientError(f"the connection to {server} failed", reason="email.connection")
+        return TransientError(f"{server} does not answer in time", reason=TIMEOUT)
+    return TransientError(f"the connection to {server} failed", reason=CONNECTION)
 
 
 def _certificate_problem(error: BaseException | None) -> str | None:

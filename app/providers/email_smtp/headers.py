@@ -19,7 +19,7 @@ FOLD: Final = "\r\n "
 
 _WORD_BYTES_MAX: Final = 45
 """Of text in one encoded word: 60 characters of base64 and 12 around it; 75 are allowed."""
-_PIECE_CHARS_MAX: Final = 60
+_PIECE_CHARS_MAX: Final = 54
 _ATOMS: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _TOKEN: Final = re.compile(r" *[^ ]+")
 _LOOKS_ENCODED: Final = "=?"

@@ -1,8 +1,9 @@
 """Sending by SMTP.
 
 In: an action's checked arguments. Out: a receipt: ``message_id``, ``status``, who was ``refused``,
-the server's ``reply``. Refuses as `failures` sorts it. A server that takes a mail and goes away
-before it says so gets it again when the step is repeated, under the same Message-ID.
+the server's ``reply``. Refuses as `failures` sorts it. A server that goes away in the middle of a
+mail may have taken it (`email.maybe_sent`); when the step is repeated it gets the mail again, under
+the same Message-ID.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ from aiosmtplib.response import SMTPResponse
 from actors.ports import Clock
 from app.providers.email.address import Address
 from app.providers.email.arguments import MailArguments, SendArguments, SendTemplateArguments
-from app.providers.email_smtp.failures import failure_of, is_transient, one_line
+from app.providers.email_smtp.failures import failure_of, is_transient, maybe_sent, one_line
 from app.providers.email_smtp.message import Body, Message, Origin, build_message
 from app.providers.email_smtp.pool import SmtpPool
 from app.providers.email_smtp.server import MailServer
@@ -45,16 +46,19 @@ class SmtpSender:
         """Hand one mail over; the receipt says that the server took it, not that it arrived."""
         arguments, body = self._read(call)
         origin = Origin(self._sender, call.tenant, call.idempotency_key, self._clock.now_ms())
+        is_speaking = False
         try:
             async with asyncio.timeout(call.timeout_seconds):
                 # Twenty MB of attachments take a tenth of a second to write down.
                 message = await asyncio.to_thread(build_message, arguments, body, origin)
                 async with self.pool.connection() as client:
+                    is_speaking = True
                     refused, reply = await client.sendmail(
                         message.sender, message.recipients, message.content
                     )
         except (SMTPException, OSError) as error:
-            raise failure_of(error, self._server.address) from None
+            failure = failure_of(error, self._server.address)
+            raise (maybe_sent(failure) if is_speaking else failure) from None
         return _receipt(message, refused, reply)
 
     async def check(self) -> Sequence[str]:

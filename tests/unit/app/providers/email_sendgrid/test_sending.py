@@ -224,6 +224,24 @@ async def test_retry_after_is_passed_on(value: str, seconds: float | None) -> No
 
 
 @pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        ("http.timeout", "email.maybe_sent"),
+        ("http.connect", "email.maybe_sent"),
+        ("http.circuit_open", "http.circuit_open"),
+    ],
+)
+async def test_lost_answer_says_that_the_mail_may_be_sent(reason: str, told: str) -> None:
+    def refuse(_: HttpRequest) -> HttpResponse:
+        raise TransientError("gone", reason=reason, retry_after_seconds=3)
+
+    with pytest.raises(TransientError, match="gone") as caught:
+        await sender(MemoryHttp(refuse)).perform(action_call(**MAIL))
+    assert caught.value.reason == told
+    assert caught.value.retry_after_seconds == 3
+
+
+@pytest.mark.parametrize(
     "body",
     [
         b"",
