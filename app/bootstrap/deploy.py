@@ -6,9 +6,9 @@ cannot be read changes nothing: what runs goes on running, and the problems are 
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from actors.tenants.deployment import Deployment
 from actors.tenants.host import TenantHost
@@ -36,6 +36,8 @@ class Deployer:
     credentials: Credentials
     context: ProviderContext
     """What the providers may use, but for what the bundle itself says."""
+    stand_ins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
+    """Options for what the bundle's answers leave out: `--dev` makes accounts up."""
 
     async def read(self) -> Bundle:
         """Read the bundle off the event loop: compiling scripts takes its time.
@@ -44,7 +46,11 @@ class Deployer:
         """
         secrets = await self.credentials.read_referenced(self.root)
         return await asyncio.to_thread(
-            read_bundle, self.root, environment=self.environment, secrets=secrets
+            read_bundle,
+            self.root,
+            environment=self.environment,
+            secrets=secrets,
+            stand_ins=self.stand_ins,
         )
 
     async def deploy(self, bundle: Bundle) -> None:

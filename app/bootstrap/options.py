@@ -41,6 +41,8 @@ class StartOptions:
     environment: Mapping[str, str] | None = field(default=None, repr=False)
     """The caller's environment, which expands `$NAME` in the bundle's answers."""
     watches_files: bool = True
+    is_dev: bool = False
+    """Emulators stand in for the services of SendGrid, Twilio and SMTP."""
     drain_seconds: float = 30.0
     script_processes: int | None = None
     """None: one less than the cores."""

@@ -8,7 +8,7 @@ finish, settle, close. SIGTERM, SIGINT end it; SIGHUP reloads.
 import asyncio
 import random
 import signal
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Any, Final
@@ -21,6 +21,7 @@ from actors.tenants.tree import Roles, TreePorts
 from app.bootstrap.bus_side import BusSide, NodePorts
 from app.bootstrap.credentials import Credentials
 from app.bootstrap.deploy import Deployer
+from app.bootstrap.dev_side import DevSide, refuse_prod
 from app.bootstrap.egress import ports_of
 from app.bootstrap.options import StartOptions
 from app.bootstrap.providers import Providers
@@ -31,6 +32,7 @@ from app.bus.connection import Bus, BusSettings
 from app.bus.server import EmbeddedServer
 from app.bus.server_process import ServerSettings
 from app.control.names import blobs_bucket, events_stream, leases_bucket, timers_bucket
+from app.emulators.accounts import dev_options
 from app.errors import AppError
 from app.http.asgi import AsgiApp
 from app.http.doors import IngressPorts
@@ -76,6 +78,7 @@ class Program:
         self.public: HttpServer | None = None
         self.admin: HttpServer | None = None
         self.bundle: Bundle | None = None
+        self.emulators_url: str | None = None
 
     @property
     def nats_url(self) -> str:
@@ -94,6 +97,8 @@ class Program:
 
     async def _start(self) -> None:
         options = self._options
+        if options.is_dev:
+            refuse_prod(options.env)
         self._bus_settings = options.bus or await self._start_server()
         bus = await Bus.connect(
             self._bus_settings, self._observer, deadline_seconds=CONNECT_SECONDS_MAX
@@ -130,7 +135,9 @@ class Program:
                 http=self._side.http,
                 clock=self._side.clock,
                 api_keys=self._credentials.api_keys,
+                endpoints=await self._start_emulators() if options.is_dev else {},
             ),
+            stand_ins=dev_options() if options.is_dev else {},
         )
         await self._deploy(await self._deployer.read())
         await self._start_http()
@@ -195,6 +202,18 @@ class Program:
         await server.start()
         self._stack.push_async_callback(server.stop, self._options.drain_seconds)
         return server
+
+    async def _start_emulators(self) -> Mapping[str, str]:
+        dev = DevSide(self._serve, self._side.http, self._side.clock)
+        endpoints = await dev.start(
+            self._stack,
+            data_dir=self._options.data_dir,
+            ingress_url=lambda: None if self.public is None else self.public.url,
+            public_url=self._providers.base_url,
+            options=self._providers.options,
+        )
+        self.emulators_url = dev.url
+        return endpoints
 
     def _guard_own_ports(self) -> None:
         """Keep tenants' calls away from what this process listens on."""

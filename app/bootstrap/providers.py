@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from pydantic import BaseModel
+
 from app.bundle.reading import Bundle
 from app.providers.catalog import find_provider
 from app.providers.provider import Provider, ProviderContext
@@ -23,6 +25,7 @@ class Providers:
     """The enabled providers of the bundle in force."""
 
     _current: Mapping[str, Provider] = field(default_factory=dict)
+    _options: Mapping[str, BaseModel] = field(default_factory=dict, repr=False)
     _base_url: str | None = None
     _leaving: set["asyncio.Task[None]"] = field(default_factory=set)
 
@@ -36,13 +39,17 @@ class Providers:
             if spec is not None:
                 built[name] = spec.build(options, context)
         before, self._current = self._current, built
-        self._base_url = base_url
+        self._base_url, self._options = base_url, bundle.options
         for provider in before.values():
             self._dismiss(provider)
 
     def find(self, name: str) -> Provider | None:
         """Give an enabled provider by its name."""
         return self._current.get(name)
+
+    def options(self) -> Mapping[str, BaseModel]:
+        """Give the checked options of the enabled providers, by provider."""
+        return self._options
 
     def base_url(self) -> str | None:
         """Give where senders reach this host, as the webhooks' options say."""

@@ -49,6 +49,8 @@ class Lookups:
     """For ``$NAME``; None: this process may not expand them, so each is an error."""
     secrets: Mapping[str, SecretValue] | None = field(default=None, repr=False)
     """For references to secrets; None: there is no store here, so they stay unknown."""
+    stand_ins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
+    """Options that stand in for what the answers leave out, by provider: accounts of emulators."""
 
 
 def read_answers(
@@ -63,9 +65,11 @@ def read_answers(
         return Answers(problems=(problem,))
     problems: list[Problem] = []
     expanded = _expand(document, data, lookups.environment, problems)
+    problems = [item for item in problems if item.path[0] not in lookups.stand_ins]
     unset = [problem.path for problem in problems]
     expanded, unknown = _resolve(document, expanded, lookups.secrets, problems)
     unset += unknown
+    expanded = _complete(expanded, lookups.stand_ins)
     options: dict[str, BaseModel] = {}
     for spec in provider_specs():
         if not _is_wanted(spec.name, expanded, listed):
@@ -97,6 +101,22 @@ def _resolve(
             problems.append(document.problem(path, SECRET_MISSING, message, hint=hint))
 
     return resolve_references(dict(answers), secrets or {}, report), unknown
+
+
+def _complete(
+    answers: Mapping[str, Any], stand_ins: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Lay the answers over what stands in for them; answers that are no map stay wrong.
+
+    A variable that is not set has left its option out.
+    """
+    completed = dict(answers)
+    for name, options in stand_ins.items():
+        given = answers.get(name, {})
+        if isinstance(given, dict):
+            known = {key: value for key, value in given.items() if value is not None}
+            completed[name] = {**options, **known}
+    return completed
 
 
 def _switched_on(answers: Mapping[str, Any]) -> frozenset[str]:

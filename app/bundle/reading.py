@@ -8,7 +8,7 @@ named in ``Bundle.problems`` (SPEC 12.6).
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from pydantic import BaseModel
 
@@ -108,15 +108,16 @@ def read_bundle(
     *,
     environment: Mapping[str, str] | None = None,
     secrets: Mapping[str, SecretValue] | None = None,
+    stand_ins: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Bundle:
     """Read the bundle in a folder.
 
     ``environment`` expands ``$NAME`` in the answers: the command line gives the caller's own, a
     server gives None and then refuses them (SPEC 3). ``secrets`` has those that the answers refer
-    to (`referenced_secrets`); without it such providers are left out. Raises BundleError with all
-    problems.
+    to (`referenced_secrets`); without it such providers are left out. ``stand_ins`` are
+    options for what the answers leave out. Raises BundleError with all problems.
     """
-    inspection = inspect_bundle(path, environment=environment, secrets=secrets)
+    inspection = inspect_bundle(path, environment=environment, secrets=secrets, stand_ins=stand_ins)
     if inspection.bundle is None:
         raise bundle_error(inspection.problems)
     return inspection.bundle
@@ -135,6 +136,7 @@ def inspect_bundle(
     *,
     environment: Mapping[str, str] | None = None,
     secrets: Mapping[str, SecretValue] | None = None,
+    stand_ins: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Inspection:
     """Read a bundle and report everything, whether or not it can be started."""
     if not path.is_dir():
@@ -144,7 +146,8 @@ def inspect_bundle(
     manifest_document = _read_manifest(files)
     if manifest_document is None:
         return Inspection(None, (*files.problems, _no_manifest(path)))
-    inspection = _Reader(files, manifest_document, Lookups(environment, secrets)).inspect()
+    lookups = Lookups(environment, secrets, stand_ins or {})
+    inspection = _Reader(files, manifest_document, lookups).inspect()
     return replace(inspection, root=files.root)
 
 
@@ -219,7 +222,9 @@ class _Reader:
         self._unchecked = answers.unchecked
         self._problems += answers.problems
         answered = document.data if isinstance(document.data, dict) else {}
-        self._problems += unanswered_problems(manifest, answered, self._document)
+        self._problems += unanswered_problems(
+            manifest, {**self._lookups.stand_ins, **answered}, self._document
+        )
         return answers.options
 
     def _tenants(

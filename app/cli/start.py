@@ -5,6 +5,7 @@ output says where it listens (one JSON document with ``--json``). Refuses what t
 """
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -50,6 +51,9 @@ def start_command(
         Path | None,
         typer.Option(help="Folder of the nats-server's store.", show_default="BUNDLE/.greentic"),
     ] = None,
+    dev: Annotated[
+        bool, typer.Option("--dev", help="Emulate SendGrid, Twilio and SMTP on this machine.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Say where it listens as JSON.")] = False,
 ) -> None:
     """Run a bundle: take events in, run its flows, publish their results.
@@ -73,6 +77,7 @@ def start_command(
     settings = load_settings(toml_path, os.environ, flags)
     configure_logging(settings.logging.level, settings.logging.format)
     options = build_options(settings, bundle, dict(os.environ))
+    options = replace(options, is_dev=dev)
     uvloop.run(_run(options, settings, as_json=as_json))
 
 
@@ -99,6 +104,7 @@ def _whereabouts(program: Program, options: StartOptions, settings: Settings) ->
         "url": None if program.public is None else program.public.url,
         "admin": None if program.admin is None else program.admin.url,
         "nats": program.nats_url,
+        "emulators": program.emulators_url,
         "data": str(options.data_dir) if options.bus is None else None,
         "env": settings.env,
         "pid": os.getpid(),
@@ -118,5 +124,7 @@ def _announce(where: dict[str, Any], *, as_json: bool) -> None:
         say(f"  webhooks  {where['url']}/events/webhook/TENANT/EVENT_TYPE")
     say(f"  admin     {where['admin']}/metrics")
     credentials = "" if where["data"] is None else f"  (credentials in {where['data']}/nats.json)"
+    if where["emulators"] is not None:
+        say(f"  emulators {where['emulators']}  (greentic-events outbox list)")
     say(f"  nats      {where['nats']}{credentials}")
     say("Ctrl-C ends it.")

@@ -70,17 +70,6 @@ def dev_options() -> dict[str, dict[str, Any]]:
     }
 
 
-def complete(answers: Mapping[str, Any], made: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Give ``answers.json`` with what it leaves out of the providers it names, from `dev_options`.
-
-    What it says stands. A provider that it does not name stays off.
-    """
-    return {
-        name: {**made[name], **given} if name in made and isinstance(given, Mapping) else given
-        for name, given in answers.items()
-    }
-
-
 def _inbound_token(options: SendGridOptions) -> str | None:
     parse = options.inbound_parse
     if isinstance(parse, InboundParseOptions) and parse.token is not None:

@@ -34,6 +34,7 @@ _QUIET: Final[Mapping[str, int]] = {
     "asyncio": logging.WARNING,
     "httpcore": logging.WARNING,
     "httpx": logging.WARNING,
+    "mail.log": logging.WARNING,  # the SMTP sink of --dev names senders and recipients
     "mode": logging.WARNING,
     "nats": logging.WARNING,
     "uvicorn": logging.ERROR,

@@ -18,9 +18,10 @@ def answered(
     *,
     listed: tuple[str, ...] = (),
     environment: Mapping[str, str] | None = None,
+    stand_ins: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Answers:
     document = read_json(msgspec.json.encode(answers).decode(), "answers.json")
-    lookups = Lookups(environment)
+    lookups = Lookups(environment, stand_ins=stand_ins or {})
     return read_answers(document, {name: ProviderEntry() for name in listed}, lookups)
 
 
@@ -158,3 +159,17 @@ def test_values_in_lists_are_expanded_too_and_plain_dollars_stay() -> None:
 def test_secrets_are_not_in_the_repr() -> None:
     found = answered({WEBHOOK: {"secret_header": "X-Sig", "secret_key": "hunter2-hunter2"}})
     assert "hunter2" not in repr(found)
+
+
+def test_stand_ins_fill_what_is_left_out() -> None:
+    name = "events-sms-twilio"
+    made = {"account_sid": "AC" + "1" * 32, "auth_token": "made", "from_number": "+15005550006"}
+    given = {"from_number": "+14155550100", "auth_token": "$NOT_SET"}
+    found = answered({name: given}, environment={}, stand_ins={name: made})
+    assert found.problems == ()
+    options: Any = found.options[name]
+    assert (options.from_number, options.account_sid) == ("+14155550100", made["account_sid"])
+    assert options.auth_token.get_secret_value() == "made"
+    off = answered({name: {"enabled": False}}, stand_ins={name: made})
+    assert name not in off.options
+    assert name in answered({}, stand_ins={name: made}).options

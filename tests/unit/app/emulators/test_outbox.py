@@ -15,7 +15,7 @@ from app.emulators.access import (
     remove_access,
     write_access,
 )
-from app.emulators.accounts import Accounts, accounts_of, complete, dev_options
+from app.emulators.accounts import Accounts, accounts_of, dev_options
 from app.emulators.outbox import EMAIL, SMS, Outbox, OutboxMessage
 from app.emulators.segments import count_segments
 from app.errors import SettingsError
@@ -163,17 +163,6 @@ def test_fresh_options_suit_their_providers() -> None:
     assert found.inbound_email == "dev@example.org"
     secrets = [each["events-sms-twilio"]["auth_token"] for each in (first, second)]
     assert secrets[0] != secrets[1]
-
-
-def test_options_that_are_left_out_are_completed() -> None:
-    made = dev_options()
-    answers = {"events-sms-twilio": {"from_number": "+4930123"}, "events-webhook": {}, "odd": 1}
-    whole = complete(answers, made)
-    assert whole["events-sms-twilio"] == {**made["events-sms-twilio"], "from_number": "+4930123"}
-    assert whole["events-webhook"] == {}
-    assert whole["odd"] == 1
-    assert set(whole) == set(answers), "nothing is turned on"
-    assert answers["events-sms-twilio"] == {"from_number": "+4930123"}
 
 
 # ── Segments ─────────────────────────────────────────────────────────────────────────────────
