@@ -4,34 +4,26 @@ In: an expression of five fields, of six with seconds first, or an ``@name``; an
 instants in milliseconds. Refuses, as ValueError, what croniter or zoneinfo cannot read. A time that
 never comes (30 February) is None, not an endless search.
 
-croniter walks the calendar, on walls (see `actors.flows.zones`) where every hour comes once; what
-the zone's clocks make of a wall is decided here, by Debian's rule: a job with a star in its minutes
-or hours follows elapsed time; any other is made up for right after a spring gap, and comes once in
-an autumn repeat.
+`actors.flows.calendar` walks over walls (see `actors.flows.zones`), where every hour comes once;
+what the zone's clocks make of a wall is decided here, by Debian's rule: a job with a star in its
+minutes or hours follows elapsed time; any other is made up for right after a spring gap, and comes
+once in an autumn repeat.
 """
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
-from croniter import CroniterBadDateError, croniter
-
+from actors.flows.calendar import Calendar, parse_calendar
 from actors.flows.zones import WallClock
-
-YEARS_SEARCHED_MAX: Final = 28
-"""Weekdays and leap days repeat after 28 years: a date not met by then never comes."""
 
 CHARS_MAX: Final = 512
 """Long enough for every minute of an hour to be listed, and for nothing sillier."""
 
 _FIELDS_WITH_SECONDS: Final = 6
 _MS: Final = 1000
-_DRAWN: Final = re.compile(r"(?:^|[\s,])[hr]", re.IGNORECASE)
-"""croniter's random (``R``) and hashed (``H``) values; no month or day begins with these."""
-
 _ELAPSED: Final = re.compile(r"@hourly|(?:\S+\s+)?(?:\*\S*\s+\S+|\S+\s+\*\S*)(?:\s+\S+){3}")
 """A star in front of the minutes or the hours, after seconds if there are any."""
 
@@ -45,6 +37,7 @@ class CronSchedule:
 
     expression: str
     zone: ZoneInfo
+    calendar: Calendar
 
     def next_after(self, instant_ms: int) -> int | None:
         """Give the first firing strictly after an instant; None if there is none in 28 years."""
@@ -122,19 +115,7 @@ class CronSchedule:
             wall = found
 
     def _step(self, wall: int, *, forward: bool) -> int | None:
-        cursor = croniter(
-            self.expression,
-            datetime.fromtimestamp(wall, UTC),
-            ret_type=datetime,
-            second_at_beginning=True,
-            max_years_between_matches=YEARS_SEARCHED_MAX,
-            implement_cron_bug=True,
-        )
-        try:
-            found: datetime = cursor.get_next() if forward else cursor.get_prev()
-        except CroniterBadDateError:
-            return None
-        return int(found.timestamp())
+        return self.calendar.next_after(wall) if forward else self.calendar.last_before(wall)
 
 
 def parse_cron(expression: str, timezone: str) -> CronSchedule:
@@ -147,15 +128,7 @@ def parse_cron(expression: str, timezone: str) -> CronSchedule:
         ) from error
     if len(expression) > CHARS_MAX or len(expression.split()) > _FIELDS_WITH_SECONDS:
         raise ValueError("a cron expression has five fields, or six with seconds first")
-    if _DRAWN.search(expression):
-        raise ValueError(
-            f"bad cron expression {expression!r}: R and H would be drawn anew by every worker"
-        )
-    try:
-        croniter(expression, second_at_beginning=True)
-    except (ValueError, LookupError, AttributeError, TypeError) as error:
-        raise ValueError(f"bad cron expression {expression!r}: {error}") from error
-    return CronSchedule(expression, zone)
+    return CronSchedule(expression, zone, parse_calendar(expression))
 
 
 def _follows_elapsed_time(expression: str) -> bool:

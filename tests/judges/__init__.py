@@ -1,0 +1,1 @@
+"""Independent implementations as judges of ours, at full size; the tests take samples of them."""
