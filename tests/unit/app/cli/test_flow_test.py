@@ -193,3 +193,69 @@ def test_doctor_reports_test_files_and_start_does_not_read_them(
     assert (problem["code"], problem["line"]) == ("flow_test.bad_value", 1)
     assert problem["file"].endswith("flows/orders.tests.yaml")
     assert read_bundle(tmp_path).revision == revision
+
+
+MAILING = """
+name: mailing
+version: "1"
+triggers: [{type: event, event_type: user.registered, target: fetch}]
+nodes:
+  - id: fetch
+    type: http
+    config:
+      method: GET
+      url: https://crm.example/me
+      headers: {authorization: "Bearer {{secrets.CRM_KEY}}"}
+    next: mail
+  - id: mail
+    type: event
+    config:
+      provider: events-email-sendgrid
+      action: send
+      to: "{{payload.email}}"
+      subject: Welcome
+    on_error: shrug
+  - {id: shrug, type: template, config: {template: "{{error.code}}"}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("given", "expect", "places"),
+    [
+        ("", "{output_includes: {status: accepted}}", []),
+        (
+            'actions: [{provider: events-email-sendgrid, action: send, answer: {id: "m1"}}]',
+            (
+                '{output: {id: "m1"}, actions: [{provider: events-email-sendgrid, action: send,'
+                " arguments: {to: a@b.c, subject: Welcome}}]}"
+            ),
+            [],
+        ),
+        (
+            "actions: [{provider: events-email-sendgrid, action: send, error: action.off}]",
+            "{output: action.off, path: [fetch, mail, shrug]}",
+            [],
+        ),
+        ("actions: [{provider: events-sms-twilio, action: send}]", "{}", ["calls"]),
+        ("", "{actions: []}", ["actions"]),
+    ],
+)
+def test_providers_and_secrets_are_the_test_s_own(
+    given: str,
+    expect: str,
+    places: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = tmp_path / "mailing.ygtc"
+    path.write_text(MAILING)
+    (tmp_path / "mailing.tests.yaml").write_text(
+        "tests:\n  - name: one\n    event: {payload: {email: a@b.c}}\n"
+        "    secrets: {CRM_KEY: k1}\n    http: [{url: https://crm.example/me}]\n"
+        f"    {given}\n    expect: {expect}\n"
+    )
+    run(["flow", "test", str(path), "--json"])
+    verdict = json.loads(capsys.readouterr().out)
+    assert verdict["problems"] == []
+    assert [item["where"] for item in verdict["differences"]] == places
+    assert verdict["run"]["http"][0]["headers"]["authorization"] == "Bearer k1"
