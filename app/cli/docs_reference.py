@@ -25,17 +25,17 @@ from app.http.problems import status_of
 from app.observability import metrics
 from app.observability.labels import FLOWS_MAX, TENANTS_MAX
 from app.observability.rules import RULES, Rule, rule_by_name
-from app.providers.timer.options import TimerOptions
-from app.providers.webhook.options import WebhookOptions
+from app.providers.catalog import BUILT_IN
+from app.settings.section import Section
 from app.settings.sections import (
     LoggingSection,
     NatsSection,
     SecretsSection,
-    Section,
     ServerSection,
     Settings,
     WorkerSection,
 )
+from app.settings.security import SecuritySection
 from app.settings.sources import ENVIRONMENT
 from grammar import GrammarError
 
@@ -48,6 +48,7 @@ _SECTIONS: Final[Sequence[tuple[str, type[Section]]]] = (
     ("logging", LoggingSection),
     ("worker", WorkerSection),
     ("secrets", SecretsSection),
+    ("security", SecuritySection),
 )
 _METRIC: Final = re.compile(r"^ *(greentic_\w+)(?:\{([\w, ]+)\})? ", re.MULTILINE)
 
@@ -86,10 +87,11 @@ def configuration_page() -> str:
     parts += [
         "## answers.json",
         _ANSWERS,
-        "### events-webhook",
-        table(HEAD, model_rows(WebhookOptions)),
-        "### events-timer",
-        table(HEAD, model_rows(TimerOptions)),
+        *(
+            part
+            for spec in BUILT_IN
+            for part in (f"### {spec.name}", table(HEAD, model_rows(spec.options_model)))
+        ),
     ]
     return page("Configuration", *parts)
 

@@ -73,7 +73,7 @@ async def sent(bundle: Path, count: int) -> list[dict[str, Any]]:
     async with asyncio.timeout(30):
         while len(found := (await outbox(bundle, "list"))["messages"]) < count:
             await asyncio.sleep(0.1)
-    return found[::-1]
+    return list(found[::-1])
 
 
 async def test_a_text_message_is_answered_mailed_and_texted_back(

@@ -70,7 +70,7 @@ async def test_an_installed_package_is_a_provider(
         path, token = "/events/pager/demo", {"x-pager-token": "s3cret"}
         assert (await client.post(path, json=ALARM)).status_code == 401
         assert (
-            await client.post(path, json=ALARM, headers={"x-pager-token": b"\xe9"})
+            await client.post(path, json=ALARM, headers={b"x-pager-token": b"\xe9"})
         ).status_code == 401
         answer = await client.post(path, json=ALARM, headers=token)
         assert (answer.status_code, answer.text) == (200, "paged Ada: 204")

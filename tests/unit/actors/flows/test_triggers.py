@@ -133,7 +133,8 @@ def test_jitter_is_milliseconds_or_says_its_unit(
 
 
 @pytest.mark.parametrize(
-    "jitter", [-1, 86_400_001, "25h", "5", "-5s", "5 s ", "s", "5d", "\u0665s", 1.5, True, None, [5]]
+    "jitter",
+    [-1, 86_400_001, "25h", "5", "-5s", "5 s ", "s", "5d", "\u0665s", 1.5, True, None, [5]],
 )
 def test_bad_jitter_is_an_error(flow: Flow, findings: Examine, jitter: object) -> None:
     (finding,) = findings(flow(triggers=[{**TIMER, "jitter": jitter}]))

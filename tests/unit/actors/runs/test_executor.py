@@ -51,7 +51,9 @@ class Plant:
         seat, flows = self.yard.seat(flow), by_name(flow, *others)
         await self.root.start()
         self.ref = await self.root.spawn(
-            ChildSpec("flow", lambda _: FlowExecutorActor(seat, flows, self.yard.sinks, self.yard.leases))
+            ChildSpec(
+                "flow", lambda _: FlowExecutorActor(seat, flows, self.yard.sinks, self.yard.leases)
+            )
         )
         return self.ref
 

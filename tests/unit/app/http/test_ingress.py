@@ -364,12 +364,13 @@ async def test_a_large_body_is_understood_beside_the_event_loop() -> None:
     inbound = ingress.providers["events-webhook"].inbound
     assert inbound is not None
     receive = inbound.receive
+    parts = inbound.verify, inbound.answer, inbound.body_bytes_max
 
     class Watched:
         """The provider, and in which thread it is asked."""
 
         sync_timeout_seconds = 0.0
-        verify, answer, body_bytes_max = inbound.verify, inbound.answer, inbound.body_bytes_max
+        verify, answer, body_bytes_max = parts
 
         def receive(self, request: Any, signature: str | None) -> Any:
             seen.append(threading.get_ident() == loop_thread)

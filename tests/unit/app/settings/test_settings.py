@@ -9,7 +9,8 @@ import pytest
 
 from app.errors import SettingsError
 from app.settings.loading import load_settings
-from app.settings.sections import Section, Settings, describe_settings
+from app.settings.section import Section
+from app.settings.sections import Settings, describe_settings
 from app.settings.sources import ENVIRONMENT
 
 
