@@ -98,18 +98,26 @@ class Window:
     end: int
 
 
-def judge(zones: int, years: int, seed: int = SEED, *, per_change: int | None = None) -> Verdict:
-    """Compare in so many zones, drawn by the seed, over so many years."""
+def judge(
+    zones: int | Sequence[str],
+    years: int,
+    seed: int = SEED,
+    *,
+    per_change: int = EXPRESSIONS_PER_CHANGE,
+) -> Verdict:
+    """Compare in these zones, or in so many drawn by the seed, over so many years."""
     chance = random.Random(seed)  # noqa: S311 - draws a sample, the same one every time
     verdict = Verdict()
     span = Window(_year(FIRST_YEAR), _year(FIRST_YEAR + years))
-    for zone in chance.sample(sorted(available_timezones()), zones):
+    if isinstance(zones, int):
+        zones = chance.sample(sorted(available_timezones()), zones)
+    for zone in zones:
         verdict.zones += 1
         _compare(chance.choice(SPARSE), zone, span, verdict)
         for change in changes_in(zone, span):
             verdict.changes += 1
             window = Window(change - DAY - 7, change + DAY)
-            for expression in chance.sample(DENSE, per_change or EXPRESSIONS_PER_CHANGE):
+            for expression in chance.sample(DENSE, per_change):
                 _compare(expression, zone, window, verdict)
     return verdict
 
