@@ -79,6 +79,18 @@ def resolve_references(
     return resolved(options, ())
 
 
+def replace_references(options: Any, by_name: Mapping[str, str]) -> Any:
+    """Put texts in the places of the references that are named; the others stay."""
+    name = referenced_name(options)
+    if name is not None:
+        return by_name.get(name, options)
+    if isinstance(options, Mapping):
+        return {key: replace_references(item, by_name) for key, item in options.items()}
+    if isinstance(options, list):
+        return [replace_references(item, by_name) for item in options]
+    return options
+
+
 def revision_with(revision: str, secrets: Mapping[str, SecretValue]) -> str:
     """Give a bundle's revision, another one whenever one of its secrets was written.
 

@@ -78,16 +78,25 @@ def problem_with(model: type[BaseModel], option: str, value: Any) -> str | None:
 def answer_template(
     name: str, model: type[BaseModel], current: Mapping[str, Any], *, advanced: bool
 ) -> dict[str, Any]:
-    """Give answers to be filled in: secrets by variables, null for what must be said."""
+    """Give answers to be filled in: secrets by variables, null for what must be said.
+
+    ``current`` has references where secrets are: a template must not carry one along.
+    """
     answers: dict[str, Any] = {ENABLED: current.get(ENABLED, True)}
     for question in questions_of(model, advanced=advanced):
         option = question.option
         if question.is_secret:
-            answers[option] = "$" + _variable(name, option)
+            answers[option] = variable_for(f"{name}.{option}")
         else:
             answers[option] = current.get(option, question.default)
     # Whatever else the bundle says already is an answer too.
     return {**answers, **{key: value for key, value in current.items() if key not in answers}}
+
+
+def variable_for(secret: str) -> str:
+    """Give ``$NAME`` for the secret of that name."""
+    text = "".join(char if char.isascii() and char.isalnum() else "_" for char in secret)
+    return f"${text.upper()}"
 
 
 def _question(name: str, field: FieldInfo) -> Question:
@@ -125,11 +134,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
     return json.loads(json.dumps(value, default=str))
-
-
-def _variable(provider: str, option: str) -> str:
-    text = f"{provider}_{option}".upper()
-    return "".join(char if char.isascii() and char.isalnum() else "_" for char in text)
 
 
 def _yes_or_no(text: str) -> bool:

@@ -18,9 +18,9 @@ import typer
 
 from actors.errors import PermanentError
 from app.bundle.answers import WEBHOOK, Lookups
-from app.bundle.references import find_references
+from app.bundle.references import find_references, replace_references
 from app.bundle.setup_options import ProviderSetup, masked, prepare
-from app.bundle.setup_questions import answer_template, secret_options
+from app.bundle.setup_questions import answer_template, secret_options, variable_for
 from app.bundle.setup_reading import SetupBundle, read_for_setup, read_given_answers
 from app.bundle.setup_writing import format_answers, write_answers
 from app.cli.output import print_json, say, warn
@@ -29,6 +29,7 @@ from app.cli.setup_store import open_store
 from app.cli.setup_verify import verify
 from app.cli.vault import SETTINGS_FILE
 from app.errors import CommandError, NotFoundError, SettingsError
+from app.providers.provider import ProviderSpec
 from app.settings.loading import load_settings
 from app.settings.sections import Settings
 from app.stores.secrets import BUNDLE_SCOPE, KvSecrets
@@ -195,7 +196,7 @@ def _emit(bundle: SetupBundle, target: Path, *, advanced: bool) -> None:
         spec.name: answer_template(
             spec.name,
             spec.options_model,
-            bundle.answers.get(spec.name) or {},
+            _without_secrets(spec, bundle.answers.get(spec.name)),
             advanced=advanced,
         )
         for spec in bundle.providers
@@ -210,6 +211,18 @@ def _emit(bundle: SetupBundle, target: Path, *, advanced: bool) -> None:
     except OSError as error:
         raise CommandError(f"cannot write {target}: {error.strerror}") from None
     say(f"wrote {target}: fill it in and run setup --answers {target}")
+
+
+def _without_secrets(spec: ProviderSpec, current: Any) -> Mapping[str, Any]:
+    """Give the options that are there, with variables where secrets stand in plain text.
+
+    Of options that are wrong nobody knows which are secret: these are left out.
+    """
+    setup = prepare(spec, current, None, Lookups(os.environ, None))
+    if setup.problems:
+        return {}
+    fresh = {name: variable_for(name) for name in setup.secrets}
+    return dict(replace_references(setup.written, fresh))
 
 
 def _show(
