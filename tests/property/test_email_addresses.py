@@ -1,6 +1,6 @@
 """Addresses: writing and reading are inverses, and nothing gets past that could add a header."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.providers.email.address import (
@@ -29,12 +29,14 @@ ADDRESSES = st.builds(
 
 
 @given(ADDRESSES)
+@settings(deadline=None)
 def test_written_address_reads_as_itself(address: Address) -> None:
     assert parse_address(format_address(address)) == address
     assert parse_address({"email": address.email, "name": address.name}) == address
 
 
 @given(st.text(max_size=80) | st.text('<>@",\\. \n\rab:;', max_size=30))
+@settings(deadline=None)
 def test_any_text_is_an_address_or_a_value_error(text: str) -> None:
     try:
         address = parse_address(text)
@@ -50,6 +52,7 @@ def test_any_text_is_an_address_or_a_value_error(text: str) -> None:
 
 
 @given(st.recursive(st.none() | st.integers() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)))  # fmt: skip
+@settings(deadline=None)
 def test_any_json_is_an_address_or_a_value_error(value: object) -> None:
     try:
         assert isinstance(parse_address(value), Address)

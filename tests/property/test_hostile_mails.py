@@ -71,25 +71,26 @@ def check(request: InboundRequest) -> None:
 
 
 @given(SOUP)
-@settings(max_examples=300)
+@settings(max_examples=150, deadline=None)
 def test_any_bytes_as_a_form(body: bytes) -> None:
     check(parse_post(body))
 
 
 @given(SOUP)
-@settings(max_examples=300)
+@settings(max_examples=150, deadline=None)
 def test_any_bytes_in_a_part(content: bytes) -> None:
     head = b'--xYzZY\r\nContent-Disposition: form-data; name="from"\r\n\r\na\r\n--xYzZY\r\n'
     check(parse_post(head + content + b"\r\n--xYzZY--\r\n"))
 
 
 @given(SOUP)
-@settings(max_examples=400)
+@settings(max_examples=200, deadline=None)
 def test_any_bytes_as_a_raw_mail(content: bytes) -> None:
     check(parse_post(form(("email", content, {}))))
 
 
 @given(st.text(max_size=100))
+@settings(deadline=None)
 def test_any_content_type(content_type: str) -> None:
     header = content_type.encode("utf-8", "replace").decode("latin-1")
     check(parse_post(form(("from", "a", {})), headers={"content-type": header}))
@@ -99,7 +100,7 @@ def test_any_content_type(content_type: str) -> None:
     st.sampled_from(["headers", "charsets", "envelope", "attachment-info", "content-ids", "text",
                      "subject", "spam_score", "to", "email"]),
     SOUP | JSONS, max_size=6))  # fmt: skip
-@settings(max_examples=150)
+@settings(max_examples=80, deadline=None)
 def test_any_fields(fields: dict[str, bytes]) -> None:
     files: list[tuple[str, str | bytes, dict[str, str]]] = [
         ("attachment1", b"x", {"filename": "a"}),
@@ -115,7 +116,7 @@ FILES = st.lists(st.binary(max_size=200), max_size=3)
 
 
 @given(LINES, LINES, FILES, st.sampled_from(["7bit", "8bit"]))
-@settings(max_examples=150)
+@settings(max_examples=80, deadline=None)
 def test_written_mail_comes_out_as_it_went_in(
     text: str, html: str, files: list[bytes], cte_type: Any
 ) -> None:

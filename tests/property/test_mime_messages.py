@@ -58,7 +58,7 @@ MAILS = st.fixed_dictionaries(
 
 
 @given(MAILS)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_mailbox_reads_what_was_asked_for(document: dict[str, Any]) -> None:
     arguments = SendArguments.model_validate(document)
     to, bcc, files = document["to"], document["bcc"], document["attachments"]

@@ -75,17 +75,6 @@ class SendGridSender:
         )
         return self._receipt(await self._post(call.tenant, request))
 
-    async def _post(self, tenant: str, request: HttpRequest) -> HttpResponse:
-        try:
-            return await self._http.call(tenant, request)
-        except TransientError as error:
-            if error.reason not in _NO_ANSWER:
-                raise
-            text = f"{error}: SendGrid may have the mail, a repeat may send it twice"
-            raise TransientError(
-                text, reason=MAYBE_SENT, retry_after_seconds=error.retry_after_seconds
-            ) from error
-
     async def check(self) -> Sequence[str]:
         """Ask SendGrid whether the key is one and may send; gives what is wrong."""
         request = HttpRequest(
@@ -106,6 +95,17 @@ class SendGridSender:
 
     async def close(self) -> None:
         """Do nothing: connections belong to the HTTP client."""
+
+    async def _post(self, tenant: str, request: HttpRequest) -> HttpResponse:
+        try:
+            return await self._http.call(tenant, request)
+        except TransientError as error:
+            if error.reason not in _NO_ANSWER:
+                raise
+            text = f"{error}: SendGrid may have the mail, a repeat may send it twice"
+            raise TransientError(
+                text, reason=MAYBE_SENT, retry_after_seconds=error.retry_after_seconds
+            ) from error
 
     def _authorization(self) -> tuple[tuple[str, str], ...]:
         return (("authorization", f"Bearer {self._api_key}"),)
