@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from actors.diagnostics import Diagnostic
-from actors.flows.doctor import called_flows, read_graph
+from actors.flows.doctor import called_flows, examine, read_graph
 from actors.nodes.resources import FlowResources
 
 Flow = Callable[..., dict[str, Any]]
@@ -151,10 +151,15 @@ def test_what_asks_for_nothing_is_fine(flow: Flow, findings: Examine) -> None:
     assert findings(flow(config=config)) == []
 
 
-def test_provider_action_is_an_error_that_names_it(flow: Flow, findings: Examine) -> None:
+def test_provider_that_the_bundle_lacks_is_an_error_that_names_it(flow: Flow) -> None:
     config = {"provider": "events-sms-twilio", "action": "send", "to": "+41", "body": "x"}
-    (finding,) = findings(flow({"id": "a", "type": "event", "config": config}))
-    assert (finding.code, finding.path) == ("flow.not_yet", ("nodes", 0, "config"))
+    document = flow({"id": "a", "type": "event", "config": config})
+    assert examine(document, FlowResources()) == []  # a loose file: nobody knows its bundle
+    (finding,) = examine(document, FlowResources(actions={}))
+    assert (finding.code, finding.path) == (
+        "flow.unknown_provider",
+        ("nodes", 0, "config", "provider"),
+    )
 
 
 # ── Names ────────────────────────────────────────────────────────────────────────────────────
