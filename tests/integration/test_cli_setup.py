@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import select
+import socket
 import subprocess
 import sys
 import time
@@ -123,6 +124,28 @@ def test_template_carries_no_secret_of_the_bundle_along(
     assert set_up("--emit-answers", "-") == OK
     emitted = json.loads(capsys.readouterr().out)["events-webhook"]["signatures"]
     assert emitted["github"]["secret"] == "$EVENTS_WEBHOOK_SIGNATURES_GITHUB_SECRET"
+
+
+@pytest.mark.parametrize("verifies", [True, False])
+def test_service_that_objects_keeps_everything_as_it_was(
+    set_up: Command, bundle: Path, capsys: pytest.CaptureFixture[str], verifies: bool
+) -> None:
+    with socket.socket() as closed:  # bound and not listening: nobody else takes the port
+        closed.bind(("127.0.0.1", 0))
+        smtp = {
+            "host": "127.0.0.1", "port": closed.getsockname()[1], "tls": "none",
+            "username": "u", "password": "$TOKEN", "from_email": "a@example.com",
+        }  # fmt: skip
+        path = bundle.parent / "given.json"
+        path.write_text(json.dumps({"events-email-smtp": smtp}))
+        only = ["--provider", "events-email-smtp", "--answers", str(path)]
+        code = run(["setup", str(bundle), *only, *([] if verifies else ["--no-verify"])])
+    shown = "".join(capsys.readouterr())
+    assert CANARY not in shown
+    assert code == (SETTINGS if verifies else OK), shown
+    assert (bundle / "answers.json").exists() != verifies
+    assert run(["secret", "list", "_bundle", "--json"]) == OK
+    assert bool(json.loads(capsys.readouterr().out)["secrets"]) != verifies
 
 
 def test_yaml_stays_yaml(set_up: Command, bundle: Path) -> None:
