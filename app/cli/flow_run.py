@@ -18,6 +18,7 @@ from actors.events import Event, parse_event
 from actors.flows.compiled import CompiledFlow
 from actors.outcomes import Completed, Failed
 from actors.testing.local import LocalRun, LocalWorld, run_locally
+from actors.testing.secrets import MemorySecrets
 from app.bootstrap.egress import build_policy
 from app.bundle.inspecting import compiled_flows
 from app.bundle.reading import find_bundle_root
@@ -47,6 +48,10 @@ def flow_run(
     ] = None,
     name: Annotated[str | None, typer.Option("--flow", help="Which flow of several.")] = None,
     tenant: Annotated[str, typer.Option(help="The tenant the flow runs for.")] = "demo",
+    secret_env: Annotated[
+        list[str] | None,
+        typer.Option("--secret-env", help="Take secrets.NAME from the variable NAME; repeatable."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Run one flow for one event, here and now.
@@ -56,7 +61,8 @@ def flow_run(
     flows = compiled_flows(path, environment=os.environ)
     flow = _choose(flows, name, path)
     given = _event(event, event_type, flow)
-    run = asyncio.run(_run(flow, flows, given, tenant, _policy(path)))
+    secrets = {(tenant, item): _variable(item) for item in secret_env or ()}
+    run = asyncio.run(_run(flow, flows, given, tenant, secrets, _policy(path)))
     document = _document(flow, given, run)
     if as_json:
         print_json(document)
@@ -71,11 +77,21 @@ async def _run(
     flows: Mapping[str, CompiledFlow],
     event: Event,
     tenant: str,
+    secrets: Mapping[tuple[str, str], str],
     policy: EgressPolicy,
 ) -> LocalRun:
     async with GuardedCaller(policy, clock=SystemClock()) as http:
-        place = LocalWorld("dev", tenant, http, SystemClock(), UlidIds())
+        place = LocalWorld(
+            "dev", tenant, http, SystemClock(), UlidIds(), secrets=MemorySecrets(secrets)
+        )
         return await run_locally(flow, flows, event, place)
+
+
+def _variable(name: str) -> str:
+    value = os.environ.get(name)
+    if not value:
+        raise CommandError(f"the environment variable {name} is not set")
+    return value
 
 
 def _policy(path: Path) -> EgressPolicy:
