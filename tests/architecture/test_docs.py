@@ -247,11 +247,11 @@ def run_codes() -> Iterator[str]:
         if "testing" in path.parts:
             continue
         text = path.read_text(encoding="utf-8")
-        constants = dict(re.findall(r"^(_?[A-Z_]+): Final = \"([a-z_.]+)\"", text, re.MULTILINE))
+        constants = dict(re.findall(r"^(_[A-Z_]+): Final = \"([a-z_.]+)\"", text, re.MULTILINE))
         yield from re.findall(r"\breason=\"([a-z_.]+)\"", text)
         yield from re.findall(r"\bRunError\(\"([a-z_.]+)\"", text)
         for name in re.findall(
-            r"\breason=(_?[A-Z_]+)\b|check_headers\(\w+\[.*?\], (_[A-Z_]+)", text
+            r"\breason=(_[A-Z_]+)\b|check_headers\(\w+\[.*?\], (_[A-Z_]+)", text
         ):
             if (name[0] or name[1]) in constants:
                 yield constants[name[0] or name[1]]
