@@ -1,9 +1,13 @@
-"""Two schedulers on a real stream, five virtual minutes apart: one event per tick."""
+"""Two schedulers on a real stream and virtual clocks: one event per tick, whatever they slept."""
 
 import asyncio
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import pytest
 
 from actors.flows.compiled import CompiledFlow, CompiledTrigger, TimerSchedule
+from actors.ids import tick_id
 from actors.kernel.ports import KernelPorts
 from actors.kernel.specs import ChildSpec, SupervisorSpec
 from actors.kernel.supervisor import Supervisor
@@ -20,24 +24,22 @@ from app.stores.kv import KvBucket
 from app.stores.pauses import KvTimerPauses
 from app.stores.ticks import LastTicks
 
-FLOW = CompiledFlow(
-    name="pulse",
-    version="1",
-    digest="d",
-    nodes={},
-    triggers=(
-        CompiledTrigger(
-            number=1,
-            type="timer",
-            target="done",
-            pattern="timer.pulse.1",
-            schedule=TimerSchedule("*/10 * * * * *", "UTC"),
-        ),
-    ),
-    variables={},
-    timeout_seconds=1.0,
-    can_answer=False,
-)
+
+def a_flow_with(schedule: TimerSchedule) -> CompiledFlow:
+    timer = CompiledTrigger(1, "timer", "done", pattern="timer.pulse.1", schedule=schedule)
+    return CompiledFlow(
+        name="pulse",
+        version="1",
+        digest="d",
+        nodes={},
+        triggers=(timer,),
+        variables={},
+        timeout_seconds=1.0,
+        can_answer=False,
+    )
+
+
+FLOW = a_flow_with(TimerSchedule("*/10 * * * * *", "UTC"))
 MINUTES = 5
 TICKS_PER_MINUTE = 6
 
@@ -61,7 +63,7 @@ class Remembering:
 
 
 async def start_scheduler(
-    bus: Bus, env: str, publisher: Remembering, clock: VirtualClock
+    bus: Bus, env: str, publisher: Remembering, clock: VirtualClock, flow: CompiledFlow = FLOW
 ) -> Supervisor:
     ports = SchedulerPorts(
         publisher=publisher,
@@ -70,7 +72,7 @@ async def start_scheduler(
         observer=RecordingObserver(),
         clock=clock,
     )
-    spec: ChildSpec[Any] = ChildSpec("scheduler", lambda _: SchedulerActor("demo", [FLOW], ports))
+    spec: ChildSpec[Any] = ChildSpec("scheduler", lambda _: SchedulerActor("demo", [flow], ports))
     root = Supervisor(SupervisorSpec("root", (spec,)), KernelPorts(clock, lambda: 0.5))
     await root.start()
     return root
@@ -108,6 +110,68 @@ async def test_scheduler_paused_for_five_minutes_repeats_no_tick(
         if not ack.result().is_duplicate
     ]
     assert len(stored) == len(set(stored)) == MINUTES * TICKS_PER_MINUTE + 1
+    for root in roots:
+        await root.stop()
+    await bus.drain_and_close(5)
+
+
+async def wait_stored(publishers: Sequence[Remembering], count: int) -> list[PublishAck]:
+    """Wait for so many stored events of all schedulers, and a little for one too many."""
+    async with asyncio.timeout(20):
+        while True:
+            await asyncio.sleep(0.2)
+            futures = [ack for publisher in publishers for ack in publisher.acks]
+            acks = [ack.result() for ack in futures if ack.done()]
+            if sum(not ack.is_duplicate for ack in acks) >= count and len(acks) == len(futures):
+                return acks
+
+
+TEN_MINUTES_MS = 600_000
+TO_THE_FIRST_TICK_SECONDS = 400
+"""The clock begins at 22:13:20."""
+SLEPT_SECONDS = 3 * 3600
+"""Until 01:20: the ticks since 00:20 are within the window of an hour."""
+
+
+@pytest.mark.parametrize(
+    ("misfire", "jitter_ms", "caught_up"),
+    [
+        ("skip", 0, []),
+        ("last", 0, [17]),
+        ("all", 0, [12, 13, 14, 15, 16, 17]),
+        ("last", 60_000, [17]),
+    ],
+)
+async def test_a_system_that_slept_as_a_whole_catches_up_by_the_misfire(
+    nats_server: Any,
+    fresh_env: str,
+    misfire: Literal["skip", "last", "all"],
+    jitter_ms: int,
+    caught_up: list[int],
+) -> None:
+    settings = BusSettings(nats_server.url, nats_server.user, nats_server.password)
+    bus = await Bus.connect(settings, RecordingObserver(), deadline_seconds=10)
+    await Control(bus, fresh_env).apply([TenantSubscriptions("demo", {"pulse#1": "timer.pulse.1"})])
+    inner = JetStreamEventPublisher(await AckedPublisher.start(bus), env=fresh_env)
+    clock, publishers = VirtualClock(), (Remembering(inner), Remembering(inner))
+    schedule = TimerSchedule("*/10 * * * *", "UTC", misfire=misfire, jitter_ms=jitter_ms)
+    flow = a_flow_with(schedule)
+    roots = [
+        await start_scheduler(bus, fresh_env, publisher, clock, flow) for publisher in publishers
+    ]
+    await asyncio.sleep(0.2)  # both have asked the stream for the last tick
+    await clock.advance(TO_THE_FIRST_TICK_SECONDS + jitter_ms / 1000)
+    for publisher in publishers:
+        await publisher.wait_acked(1)
+    first_ms = clock.now_ms() - clock.now_ms() % TEN_MINUTES_MS
+    await clock.jump(SLEPT_SECONDS - 200 - jitter_ms / 1000)  # until 01:16:40
+    await wait_stored(publishers, 1 + len(caught_up))
+    await clock.advance(200 + jitter_ms / 1000)
+    acks = await wait_stored(publishers, 2 + len(caught_up))
+    stored = [ack.event_id for ack in acks if not ack.is_duplicate]
+    expected = [first_ms + number * TEN_MINUTES_MS for number in [0, *caught_up, 18]]
+    assert sorted(stored) == [tick_id("pulse", 1, tick_ms) for tick_ms in expected]
+    assert len(acks) <= 2 * len(expected)
     for root in roots:
         await root.stop()
     await bus.drain_and_close(5)
