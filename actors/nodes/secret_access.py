@@ -118,11 +118,10 @@ class UsedSecrets:
         """List how the values may be written, the longest first, so that none is left in half."""
         forms: set[str] = set()
         for value in self.values.values():
-            if len(value) >= chars_min:
-                quoted = json.dumps(value)[1:-1]
-                forms |= {value, value.strip(), quoted, percent_encode(value), repr(value)[1:-1]}
-                forms.add(base64.b64encode(value.encode()).decode())
-        return sorted((form for form in forms if form), key=len, reverse=True)
+            quoted = json.dumps(value)[1:-1]
+            forms |= {value, value.strip(), quoted, percent_encode(value), repr(value)[1:-1]}
+            forms.add(base64.b64encode(value.encode()).decode())
+        return sorted((form for form in forms if len(form) >= chars_min), key=len, reverse=True)
 
 
 NO_SECRETS: Final = UsedSecrets()

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from actors.errors import InvalidSubjectError
+from actors.errors import InvalidSubjectError, UnavailableError
 from actors.testing.clock import VirtualClock
 from app.bus.admin import JetStreamAdmin
 from app.bus.server_folder import Endpoint
@@ -17,6 +17,7 @@ from app.stores.api_keys import ApiKeyRing, KvApiKeys
 from app.stores.kv import KvBucket
 from app.system import SystemClock
 from tests.support.bus import connected
+from tests.support.nats_server import KillableServer
 
 SOON_SECONDS = 2.0
 
@@ -156,3 +157,36 @@ async def test_running_ring_hears_of_changes_within_two_seconds(bucket: KvBucket
                 await asyncio.sleep(0.02)
     finally:
         await ring.stop()
+
+
+async def test_ring_outlives_a_dead_bus_with_what_it_knew(
+    killable_server: KillableServer, fresh_env: str
+) -> None:
+    async with connected(killable_server.endpoint) as bus:
+        for spec in streams.credential_buckets(fresh_env):
+            await JetStreamAdmin(bus).ensure_stream(spec)
+        bucket = KvBucket(bus, names.api_keys_bucket(fresh_env))
+        ring, store = ApiKeyRing(bucket, SystemClock()), KvApiKeys(bucket, SystemClock())
+        key, text = await store.add("acme", "ci", ["publish"])
+        await ring.start()
+        try:
+            await killable_server.kill()
+            await asyncio.sleep(1.5 * api_keys.REFRESH_SECONDS)
+            assert ring.find_tenant(str(text), "publish") == "acme"
+            await killable_server.start()
+            async with asyncio.timeout(20):
+                await _revoke_when_back(store, key.prefix)
+                while ring.find_tenant(str(text), "publish") is not None:
+                    await asyncio.sleep(0.05)
+        finally:
+            await ring.stop()
+
+
+async def _revoke_when_back(store: KvApiKeys, prefix: str) -> None:
+    while True:
+        try:
+            await store.revoke("acme", prefix)
+        except UnavailableError:
+            await asyncio.sleep(0.1)
+        else:
+            return

@@ -1,14 +1,14 @@
 """Secrets reach the outbound call of a step, and nothing else (SPEC 5)."""
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 
 from actors.errors import NodeError, PermanentError, TransientError, UnavailableError
 from actors.nodes.secret_access import MASK, SECRETS_MAX, UsedSecrets
-from actors.ports import HttpRequest, HttpResponse
+from actors.ports import ActionRequest, HttpRequest, HttpResponse
 from actors.testing.actions import MemoryActions
 from actors.testing.http import MemoryHttp
 from actors.testing.secrets import MemorySecrets
@@ -186,6 +186,8 @@ def test_short_values_are_taken_out_of_errors_and_left_in_answers() -> None:
     used = UsedSecrets({"PIN": "12"})
     assert used.redact("port 12 refused") == f"port {MASK} refused"
     assert used.mask({"count": "12"}) == {"count": "12"}
+    padded = UsedSecrets({"PIN": "1          "})
+    assert padded.mask({"count": "12"}) == {"count": "12"}
 
 
 def test_longer_of_two_overlapping_values_goes_first() -> None:
@@ -226,3 +228,21 @@ async def test_provider_action_gets_them_in_its_arguments() -> None:
     assert isinstance(stage.actions, MemoryActions)
     [request] = stage.actions.requests
     assert request.arguments["to"] == "+15550001111"
+
+
+async def test_provider_that_repeats_its_arguments_gives_nothing_away() -> None:
+    def repeat(request: ActionRequest) -> Mapping[str, Any]:
+        return {"sent": dict(request.arguments)}
+
+    def refuse(request: ActionRequest) -> Mapping[str, Any]:
+        raise PermanentError(f"bad argument {request.arguments}", reason="action.bad_argument")
+
+    config = {"provider": "events-sms-twilio", "action": "send", "body": "{{secrets.T}}"}
+    stage = a_stage(T=ASCII)
+    stage.actions = MemoryActions(repeat)
+    assert await value_of(a_plan("event", config), a_step(stage)) == {"sent": {"body": MASK}}
+    stage.actions = MemoryActions(refuse)
+    with pytest.raises(PermanentError) as caught:
+        await take(a_plan("event", config), a_step(stage))
+    assert caught.value.reason == "action.bad_argument"
+    assert ASCII not in str(caught.value)
