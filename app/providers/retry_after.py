@@ -14,13 +14,21 @@ RETRY_AFTER_SECONDS_MAX: Final = 86_400.0
 _DIGITS_MAX: Final = 9
 
 
-def retry_after_seconds(headers: Mapping[str, str], now_ms: int) -> float | None:
-    """Read seconds or a date; None where there is neither."""
+def delay_seconds(headers: Mapping[str, str]) -> float | None:
+    """Read the form in seconds, the one that SendGrid and Twilio send; None for any other."""
     text = headers.get("retry-after", "").strip()
     if text.isascii() and text.isdecimal() and len(text) <= _DIGITS_MAX:
         return min(float(text), RETRY_AFTER_SECONDS_MAX)
+    return None
+
+
+def retry_after_seconds(headers: Mapping[str, str], now_ms: int) -> float | None:
+    """Read seconds or a date; None where there is neither."""
+    delay = delay_seconds(headers)
+    if delay is not None:
+        return delay
     try:
-        moment = parsedate_to_datetime(text)
+        moment = parsedate_to_datetime(headers.get("retry-after", "").strip())
     except (ValueError, IndexError, TypeError):
         return None
     if moment.tzinfo is None:

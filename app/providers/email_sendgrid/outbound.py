@@ -20,6 +20,7 @@ from app.providers.email.arguments import MailArguments
 from app.providers.email.sender import MAYBE_SENT
 from app.providers.email_sendgrid.mail import build_mail
 from app.providers.provider import ActionCall
+from app.providers.retry_after import delay_seconds
 
 SEND_PATH: Final = "/v3/mail/send"
 SCOPES_PATH: Final = "/v3/scopes"
@@ -27,7 +28,6 @@ SEND_SCOPE: Final = "mail.send"
 
 ERROR_CHARS_MAX: Final = 500
 ERRORS_MAX: Final = 5
-RETRY_AFTER_SECONDS_MAX: Final = 3600.0
 CHECK_TIMEOUT_SECONDS: Final = 10.0
 CHECK_TENANT: Final = "-"
 """Calls of `setup` belong to no tenant; no tenant can have this name."""
@@ -122,12 +122,12 @@ class SendGridSender:
         said = _errors_in(response.body).replace(self._api_key, "***")
         text = f"SendGrid answered {status}{': ' + said if said else ''}"
         if status == _TOO_MANY:
-            retry_after = _retry_after(response.headers)
+            retry_after = delay_seconds(response.headers)
             return TransientError(
                 text, reason="email.rate_limited", retry_after_seconds=retry_after
             )
         if status in _SERVER_ERRORS or status == _REQUEST_TIMEOUT:
-            retry_after = _retry_after(response.headers)
+            retry_after = delay_seconds(response.headers)
             return TransientError(text, reason="email.unavailable", retry_after_seconds=retry_after)
         return PermanentError(text, reason=_REASONS.get(status, "email.refused"))
 
@@ -169,11 +169,3 @@ def _document(body: bytes) -> dict[str, Any]:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return {}
     return document if isinstance(document, dict) else {}
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Read ``Retry-After`` in seconds; SendGrid sends no dates in it."""
-    value = headers.get("retry-after", "").strip()
-    if not (value.isascii() and value.isdigit()) or len(value) > len(str(RETRY_AFTER_SECONDS_MAX)):
-        return None
-    return min(float(value), RETRY_AFTER_SECONDS_MAX)

@@ -15,13 +15,12 @@ import msgspec
 
 from actors.errors import NodeError, PermanentError, TransientError
 from actors.ports import HttpResponse
+from app.providers.retry_after import delay_seconds
 
 TRANSIENT: Final = "transient"
 PERMANENT: Final = "permanent"
 
 TEXT_CHARS_MAX: Final = 400
-RETRY_AFTER_SECONDS_MAX: Final = 3600.0
-
 MAYBE_SENT: Final = "sms.maybe_sent"
 """No answer came: Twilio may have taken the message, and a repeat may send it a second time."""
 
@@ -87,7 +86,7 @@ def failure_of(response: HttpResponse, *secrets: str) -> NodeError:
     named = f"{response.status}" if code is None else f"{response.status}, error {code}"
     text = f"Twilio answered {named}{': ' + words if words else ''}"
     kind, reason = _sort(response.status, code)
-    return error_of(kind, reason, _shortened(text), _retry_after(response.headers))
+    return error_of(kind, reason, _shortened(text), delay_seconds(response.headers))
 
 
 def failure_of_message(document: Mapping[str, Any]) -> NodeError | None:
@@ -140,10 +139,3 @@ def _sort(status: int, code: int | None) -> tuple[str, str]:
 
 def _shortened(text: str) -> str:
     return text if len(text) <= TEXT_CHARS_MAX else text[: TEXT_CHARS_MAX - 1] + "…"
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    value = headers.get("retry-after", "").strip()
-    if not (value.isascii() and value.isdigit()) or len(value) > 6:  # noqa: PLR2004 - eleven days
-        return None
-    return min(float(value), RETRY_AFTER_SECONDS_MAX)

@@ -214,7 +214,7 @@ async def test_answer_is_sorted_and_told(status: int, kind: type[NodeError], rea
 
 @pytest.mark.parametrize(
     ("value", "seconds"),
-    [("7", 7.0), ("99999", 3600.0), ("", None), ("soon", None), ("-1", None), ("9" * 400, None)],
+    [("7", 7.0), ("99999", 86400.0), ("", None), ("soon", None), ("-1", None), ("9" * 400, None)],
 )
 async def test_retry_after_is_passed_on(value: str, seconds: float | None) -> None:
     http = MemoryHttp(lambda _: HttpResponse(429, {"retry-after": value}, b""))

@@ -194,7 +194,7 @@ async def test_a_strange_retry_after_is_none(value: str) -> None:
 async def test_a_long_wait_is_bounded() -> None:
     error = await failure(answering(503, b"", retry_after="999999"))
     assert isinstance(error, TransientError)
-    assert error.retry_after_seconds == 3600.0
+    assert error.retry_after_seconds == 86_400.0
 
 
 @pytest.mark.parametrize("reason", ["http.timeout", "http.connect"])
