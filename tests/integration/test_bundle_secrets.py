@@ -1,5 +1,6 @@
 """What a bundle's answers refer to, read from the store: complete, or an error that says why."""
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -33,6 +34,13 @@ def bundle(tmp_path: Path) -> Path:
 async def credentials(bus: Bus, env: str, folder: Path, key: int = 0) -> Credentials:
     section = SecretsSection(key=SecretStr(format_key(bytes(range(key, key + 32)))))
     return await Credentials.open(bus, KeySource(section, env, folder), SystemClock())
+
+
+async def come_back(server: KillableServer, bus: Bus) -> None:
+    await server.start()
+    async with asyncio.timeout(20):
+        while not bus.is_connected:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.05)
 
 
 async def test_secret_is_in_the_options_and_each_write_makes_another_revision(
@@ -80,7 +88,7 @@ async def test_wrong_key_and_dead_bus_are_errors_that_a_reload_survives(
         await killable_server.kill()
         with pytest.raises(BusError):
             await found.read_referenced(bundle)
-        await killable_server.start()
+        await come_back(killable_server, bus)
         await found.close()
         await other.close()
 
@@ -93,5 +101,5 @@ async def test_bundle_without_references_asks_nothing(
         await killable_server.kill()
         assert await found.read_referenced(tmp_path) == {}
         assert await found.read_referenced(tmp_path / "nowhere") == {}
-        await killable_server.start()
+        await come_back(killable_server, bus)
         await found.close()
