@@ -39,7 +39,7 @@ async def credentials(bus: Bus, env: str, folder: Path, key: int = 0) -> Credent
 async def come_back(server: KillableServer, bus: Bus) -> None:
     await server.start()
     async with asyncio.timeout(20):
-        while not bus.is_connected:  # noqa: ASYNC110 - nobody tells
+        while not bus.is_connected:
             await asyncio.sleep(0.05)
 
 
