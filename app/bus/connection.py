@@ -219,7 +219,9 @@ class Bus:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._client.close()
+        # A server that goes in this very moment takes with it what waits to be written.
+        with contextlib.suppress(OSError):
+            await self._client.close()
 
     # ── The client ───────────────────────────────────────────────────────────────────────────
 

@@ -28,8 +28,8 @@ from app.cli.secret import secret_app
 from app.cli.setup import setup_command
 from app.cli.signature import signature_app
 from app.cli.start import start_command
-from app.cli.timer import timer_app
 from app.cli.tenant import tenant_app
+from app.cli.timer import timer_app
 from app.errors import AppError
 from grammar import GrammarError
 

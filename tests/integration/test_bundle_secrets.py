@@ -101,5 +101,5 @@ async def test_bundle_without_references_asks_nothing(
         await killable_server.kill()
         assert await found.read_referenced(tmp_path) == {}
         assert await found.read_referenced(tmp_path / "nowhere") == {}
-        await come_back(killable_server, bus)
+        # Nor does leaving a bus whose server is gone fail.
         await found.close()
