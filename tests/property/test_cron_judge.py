@@ -22,8 +22,9 @@ ODD_ZONES = (
     "America/Caracas",  # half an hour, once
     "Asia/Pyongyang",
     "Europe/Moscow",
+    "America/St_Johns",  # went back over midnight
 )
-REASONS = {"1", "2"}
+REASONS = {"1", "2", "3"}
 DECADE = Window(
     int(datetime(2010, 1, 1, tzinfo=UTC).timestamp()),
     int(datetime(2020, 1, 1, tzinfo=UTC).timestamp()),
