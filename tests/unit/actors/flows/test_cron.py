@@ -78,6 +78,9 @@ def walk(expression: str, start: str, times: int, zone: str = "UTC") -> list[str
         ("@Daily", "2024-02-01T00:00:00"),
         ("0 0 ? * THU", "2024-02-01T00:00:00"),
         ("0 12 * mar-apr FRI#2", "2024-03-08T12:00:00"),
+        ("0 12 * * L5", "2024-02-23T12:00:00"),
+        ("0 12 L 2 *", "2024-02-29T12:00:00"),
+        ("0 22-2 * * *", "2024-01-31T22:00:00"),
     ],
 )
 def test_the_next_time_follows_the_fields(expression: str, expected: str) -> None:
