@@ -179,6 +179,19 @@ async def test_a_run_that_fails_in_an_unforeseen_way_leaves_its_turn(shops: Work
     assert shops.ends() == [(first, "failed"), (second, "completed")]
 
 
+async def test_a_store_that_is_broken_fails_the_run_and_not_the_worker(shops: Workshops) -> None:
+    class Broken(Cut):
+        async def get(self, scope: StateScope, key: str) -> StateEntry:
+            raise RuntimeError(f"{scope} {key}")
+
+    bench = Bench(shops.yard, 1)
+    await shops.open(flow_of(bench, "skip"), Broken(shops.yard.leases))
+    tick = await shops.tick()
+    await shops.work(1)
+    assert shops.ends() == [(tick, "failed")]
+    assert bench.began == []
+
+
 async def test_flows_take_turns_of_their_own(shops: Workshops) -> None:
     """Two timers of one tenant do not wait for each other."""
     bench = Bench(shops.yard, 10)
