@@ -35,6 +35,7 @@ from actors.ports.scripts import (
     ScriptText,
     StateWanted,
 )
+from actors.ports.timers import TimerPause, TimerPauses
 from actors.ports.world import (
     SECRET_BYTES_MAX,
     STATE_KEY_BYTES_MAX,
@@ -100,4 +101,6 @@ __all__ = [
     "StateStore",
     "StateWanted",
     "Ticks",
+    "TimerPause",
+    "TimerPauses",
 ]

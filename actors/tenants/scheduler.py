@@ -15,8 +15,7 @@ from actors.events import Event
 from actors.flows.compiled import CompiledFlow
 from actors.kernel.actor import Actor
 from actors.observations import TimerFired
-from actors.ports import Clock, Envelope, EventPublisher, Observer, Ticks
-from actors.ports.timers import TimerPauses
+from actors.ports import Clock, Envelope, EventPublisher, Observer, Ticks, TimerPauses
 from actors.tenants.timer import ON_TIME_SECONDS, Timer, choose_ticks, timers_of
 
 NAP_SECONDS_MAX: Final = 30.0

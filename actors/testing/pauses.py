@@ -1,7 +1,7 @@
 """In-memory twin of the TimerPauses port."""
 
 from actors.errors import UnavailableError
-from actors.ports.timers import TimerPause
+from actors.ports import TimerPause
 
 
 class MemoryTimerPauses:

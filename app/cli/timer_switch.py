@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from actors.ports.timers import TimerPause
+from actors.ports import TimerPause
 from actors.subjects import check_token, flow_tokens
 from app.bus.connection import Bus
 from app.control.activations import Activations

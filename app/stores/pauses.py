@@ -7,7 +7,7 @@ timer, until it is resumed: firing what somebody may have paused would be worse.
 import json
 from typing import Final
 
-from actors.ports.timers import TimerPause
+from actors.ports import TimerPause
 from actors.subjects import check_token
 from app.stores.kv import KvBucket
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from actors.errors import InvalidSubjectError
-from actors.ports.timers import TimerPause, TimerPauses
+from actors.ports import TimerPause, TimerPauses
 from actors.testing.pauses import MemoryTimerPauses
 from app.bus.admin import JetStreamAdmin
 from app.bus.server_folder import Endpoint

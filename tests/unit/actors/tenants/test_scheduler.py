@@ -13,8 +13,7 @@ from actors.kernel.ports import KernelPorts
 from actors.kernel.specs import ChildSpec, SupervisorSpec
 from actors.kernel.supervisor import Supervisor
 from actors.observations import TimerFired
-from actors.ports import Clock
-from actors.ports.timers import TimerPause
+from actors.ports import Clock, TimerPause
 from actors.tenants.scheduler import NAP_SECONDS_MAX, SchedulerActor, SchedulerPorts
 from actors.tenants.timer import ON_TIME_SECONDS
 from actors.testing.clock import VirtualClock
