@@ -19,6 +19,7 @@ from actors.testing.http import MemoryHttp
 from app.http.asgi import AsgiApp, Message
 from app.http.doors import IngressPorts, always_ready
 from app.http.ingress import EventIngress
+from app.http.origin import PublicUrls
 from app.http.pages import build_public_pages
 from app.http.public import PublicApp
 from app.http.routes import RouteTable
@@ -166,6 +167,7 @@ class Client:
 
     app: AsgiApp
     messages_read: int = 0
+    peer: tuple[str, int] = ("192.0.2.1", 4711)
 
     async def request(
         self,
@@ -188,6 +190,7 @@ class Client:
             "root_path": "",
             "scheme": "http",
             "server": ("test", 80),
+            "client": self.peer,
             "http_version": "1.1",
         }
         waiting = list(parts)
@@ -245,6 +248,7 @@ class Ingress:
         *,
         env: str = "dev",
         requests_max: int = 100,
+        urls: PublicUrls | None = None,
     ) -> None:
         self.clock = VirtualTime()
         self.context = a_context(env, self.clock)
@@ -263,7 +267,7 @@ class Ingress:
             ids=CountingIds(),
         )
         self.app = PublicApp(
-            EventIngress(RouteTable(provider_specs()), ports, self.clock),
+            EventIngress(RouteTable(provider_specs()), ports, self.clock, urls),
             build_public_pages(always_ready),
             RequestMeter(self.registry),
             requests_max=requests_max,
