@@ -18,8 +18,8 @@ from actors.nodes.site import NodeSite
 from actors.nodes.spec import NodePlan
 from actors.nodes.step import StepContext, WaitingNode, World
 from actors.outcomes import Advance, StepOutcome
-from actors.ports.scripts import ScriptPool
 from actors.ports import ProviderActions
+from actors.ports.scripts import ScriptPool
 from actors.testing.actions import MemoryActions
 from actors.testing.answers import MemoryAnswers
 from actors.testing.clock import VirtualClock

@@ -103,7 +103,15 @@ def test_key_reads_back_in_every_spelling(raw: bytes) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "hunter2", "!" * 43, "A" * 43, "B" * 1_000_000, "é" * 43, format_key(bytes(range(32))) * 2],
+    [
+        "",
+        "hunter2",
+        "!" * 43,
+        "A" * 43,
+        "B" * 1_000_000,
+        "é" * 43,
+        format_key(bytes(range(32))) * 2,
+    ],
 )
 def test_no_key_is_refused_with_advice_and_without_the_text(text: str) -> None:
     with pytest.raises(ValueError, match="openssl rand -base64 32") as caught:
