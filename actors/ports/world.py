@@ -93,8 +93,9 @@ class HttpCaller(Protocol):
     async def call(self, tenant: str, request: HttpRequest) -> HttpResponse:
         """Send the request and read the answer.
 
-        TransientError: no answer (`http.timeout`, `http.connect`), or a host that has not answered
-        lately is left alone (`http.circuit_open`). PermanentError: the request was refused
+        TransientError: no connection, so nothing was sent (`http.connect`); no answer, so nobody
+        knows (`http.timeout`, `http.broken`); or a host that has not answered lately is left alone
+        (`http.circuit_open`). PermanentError: the request was refused
         (`http.refused`) or the body is too large (`too_large`).
         """
         ...

@@ -77,7 +77,7 @@ class HttpDouble(Part):
     method: str | None = None
     """Any, unless given."""
     answer: CannedHttp = CannedHttp()
-    error: Literal["http.timeout", "http.connect"] | None = None
+    error: Literal["http.timeout", "http.connect", "http.broken"] | None = None
     """The call fails so instead of being answered."""
     times: Annotated[int, Field(ge=1)] | None = None
     """Calls that it answers; the next double that fits takes the others."""

@@ -51,9 +51,9 @@ class _Unpacker:
             # One byte more than fits is enough to know that it does not.
             return self._object.decompress(part, max(1, wanted + 1))
         except zlib.error as error:
-            raise TransientError("the answer cannot be unpacked", reason="http.connect") from error
+            raise TransientError("the answer cannot be unpacked", reason="http.broken") from error
 
     def check_end(self) -> None:
         """Refuse an answer that broke off in the middle."""
         if self._object is not None and self._has_begun and not self._object.eof:
-            raise TransientError("the answer broke off", reason="http.connect")
+            raise TransientError("the answer broke off", reason="http.broken")

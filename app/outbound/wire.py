@@ -24,17 +24,28 @@ CONNECT_SECONDS_MAX: Final = 10.0
 HEADERS_MAX: Final = 100
 USER_AGENT: Final = "greentic-events"
 
+NOT_CONNECTED: Final = "http.connect"
+"""No connection: nothing was sent."""
+
+BROKEN: Final = "http.broken"
+"""The connection broke, or the answer is none: the request may have been heard."""
+
+TIMED_OUT: Final = "http.timeout"
+
 _SENT_NOTHING: Final = (httpcore.ConnectError, httpcore.ConnectTimeout, httpcore.PoolTimeout)
-_TIMEOUTS: Final = (httpcore.TimeoutException,)
 
 
 class NoAnswerError(Exception):
     """No answer came. Stays inside this package."""
 
-    def __init__(self, message: str, *, reason: str, sent_nothing: bool) -> None:
+    def __init__(self, message: str, *, reason: str) -> None:
         super().__init__(message)
         self.reason = reason
-        self.sent_nothing = sent_nothing
+
+    @property
+    def sent_nothing(self) -> bool:
+        """Whether the service can have heard nothing of the request."""
+        return self.reason == NOT_CONNECTED
 
 
 class Wire:
@@ -78,10 +89,12 @@ class Wire:
             raise PermanentError(
                 "the request is none that HTTP can carry", reason=REFUSED
             ) from error
-        except _TIMEOUTS as error:
-            raise _no_answer(f"no answer within {seconds:g} s", "http.timeout", error) from error
+        except _SENT_NOTHING as error:
+            raise NoAnswerError(_describe(error), reason=NOT_CONNECTED) from error
+        except httpcore.TimeoutException as error:
+            raise NoAnswerError(f"no answer within {seconds:g} s", reason=TIMED_OUT) from error
         except (httpcore.NetworkError, httpcore.ProtocolError) as error:
-            raise _no_answer(_describe(error), "http.connect", error) from error
+            raise NoAnswerError(_describe(error), reason=BROKEN) from error
 
 
 def _core_url(target: Target) -> httpcore.URL:
@@ -116,15 +129,11 @@ def _read_headers(response: httpcore.Response) -> Mapping[str, str]:
     return headers
 
 
-def _no_answer(message: str, reason: str, error: Exception) -> NoAnswerError:
-    return NoAnswerError(message, reason=reason, sent_nothing=isinstance(error, _SENT_NOTHING))
-
-
 def _describe(error: Exception) -> str:
     """Say what broke without what a library may have put into its text: hosts, addresses."""
     cause = error.__cause__ or error.__context__
     if isinstance(cause, ssl.SSLCertVerificationError):
         return f"the certificate is refused: {cause.verify_message}"
-    if isinstance(error, httpcore.ConnectError):
+    if isinstance(error, _SENT_NOTHING):
         return "no connection"
     return f"the connection broke: {type(error).__name__}"

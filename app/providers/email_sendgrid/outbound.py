@@ -32,7 +32,7 @@ CHECK_TIMEOUT_SECONDS: Final = 10.0
 CHECK_TENANT: Final = "-"
 """Calls of `setup` belong to no tenant; no tenant can have this name."""
 
-_NO_ANSWER: Final = frozenset({"http.timeout", "http.connect"})
+_NO_ANSWER: Final = frozenset({"http.timeout", "http.broken"})
 """What `HttpCaller` says of a request that may have arrived."""
 _OK: Final = 200
 _ACCEPTED: Final = 202

@@ -37,7 +37,7 @@ ANSWER_BYTES_MAX: Final = 256 * 1024
 
 _OK: Final = 200
 _SUCCESS: Final = frozenset({200, 201})
-_LOST: Final = frozenset({"http.timeout", "http.connect"})
+_LOST: Final = frozenset({"http.timeout", "http.broken"})
 """Failures after which nobody knows whether the request arrived."""
 
 

@@ -227,7 +227,8 @@ async def test_retry_after_is_passed_on(value: str, seconds: float | None) -> No
     ("reason", "told"),
     [
         ("http.timeout", "email.maybe_sent"),
-        ("http.connect", "email.maybe_sent"),
+        ("http.broken", "email.maybe_sent"),
+        ("http.connect", "http.connect"),
         ("http.circuit_open", "http.circuit_open"),
     ],
 )

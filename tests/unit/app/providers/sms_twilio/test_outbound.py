@@ -197,7 +197,7 @@ async def test_a_long_wait_is_bounded() -> None:
     assert error.retry_after_seconds == 86_400.0
 
 
-@pytest.mark.parametrize("reason", ["http.timeout", "http.connect"])
+@pytest.mark.parametrize("reason", ["http.timeout", "http.broken"])
 async def test_a_lost_answer_says_that_a_repeat_may_send_twice(reason: str) -> None:
     error = await failure(failing(TransientError("no answer within 7 s", reason=reason)))
     assert isinstance(error, TransientError)
@@ -206,7 +206,7 @@ async def test_a_lost_answer_says_that_a_repeat_may_send_twice(reason: str) -> N
 
 
 @pytest.mark.parametrize(
-    "given", [TransientError("open", reason="http.circuit"), PermanentError("no", reason="http.refused")]
+    "given", [TransientError("open", reason="http.connect"), PermanentError("no", reason="http.refused")]
 )  # fmt: skip
 async def test_a_request_that_never_left_is_passed_on_as_it_is(given: NodeError) -> None:
     assert await failure(failing(given)) is given
