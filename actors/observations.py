@@ -101,3 +101,16 @@ class DeploymentApplied:
     tenant: str
     revision: str
     flows: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnded:
+    """A call to a service outside came to its end. ``outcome`` is `2xx` and so on, or a reason.
+
+    ``open_circuits`` is how many hosts of tenants are left alone since they did not answer.
+    """
+
+    tenant: str
+    outcome: str
+    duration_ms: int
+    open_circuits: int

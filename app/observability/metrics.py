@@ -12,6 +12,9 @@ values are bounded: tenants and flows beyond `labels` count as ``other``.
     greentic_script_wait_seconds                     how long scripts waited for a process
     greentic_script_run_seconds                      how long they ran there
     greentic_script_processes_lost_total{how}        processes that died, overran or grew too large
+    greentic_http_calls_total{tenant, outcome}       calls to services, by status class or reason
+    greentic_http_call_duration_seconds              how long they took, repeats included
+    greentic_http_circuits_open                      hosts of tenants left alone since they failed
     greentic_timers_fired_total{tenant, duplicate}   ticks stored, or stored by another worker
     greentic_timer_late_seconds                      how late ticks were (histogram)
     greentic_deployment_flows{tenant}                flows in force
@@ -37,6 +40,7 @@ QUARANTINED_MAX: Final = 10_000
 
 RUN_SECONDS_BUCKETS: Final = (0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0, 300.0)
 SCRIPT_SECONDS_BUCKETS: Final = (0.001, 0.01, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0)
+CALL_SECONDS_BUCKETS: Final = (0.01, 0.05, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 LATE_SECONDS_BUCKETS: Final = (0.05, 0.25, 1.0, 5.0, 30.0, 300.0, 3600.0)
 
 
@@ -81,6 +85,7 @@ class Metrics:
             registry=self.registry,
         )
         self._add_script_metrics()
+        self._add_call_metrics()
         self.timer_late_seconds = self._histogram(
             "greentic_timer_late_seconds", "How late timer ticks were stored.", LATE_SECONDS_BUCKETS
         )
@@ -106,6 +111,21 @@ class Metrics:
         )
         self.script_processes_lost = self._counter(
             "greentic_script_processes_lost_total", "Script processes that ended.", "how"
+        )
+
+    def _add_call_metrics(self) -> None:
+        self.calls = self._counter(
+            "greentic_http_calls_total", "Calls to services outside.", "tenant", "outcome"
+        )
+        self.call_seconds = self._histogram(
+            "greentic_http_call_duration_seconds",
+            "How long calls to services outside took.",
+            CALL_SECONDS_BUCKETS,
+        )
+        self.open_circuits = Gauge(
+            "greentic_http_circuits_open",
+            "Hosts of tenants that are left alone since they failed.",
+            registry=self.registry,
         )
 
     def render(self) -> tuple[bytes, str]:

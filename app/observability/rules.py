@@ -77,6 +77,13 @@ def _process_lost(metrics: Metrics, seen: core.ScriptProcessLost) -> None:
     metrics.script_processes_lost.count(metrics.codes.bound(seen.how))
 
 
+def _called(metrics: Metrics, seen: core.CallEnded) -> None:
+    tenant = metrics.tenants.bound(seen.tenant)
+    metrics.calls.count(tenant, metrics.codes.bound(seen.outcome))
+    metrics.call_seconds.observe(seen.duration_ms / _MS)
+    metrics.open_circuits.set(seen.open_circuits)
+
+
 def _fired(metrics: Metrics, seen: core.TimerFired) -> None:
     metrics.timers.count(metrics.tenants.bound(seen.tenant), _YES_NO[seen.is_duplicate])
     metrics.timer_late_seconds.observe(max(0, seen.late_ms) / _MS)
@@ -143,6 +150,7 @@ RULES: Final[Mapping[type, Rule]] = {
     core.ScriptProcessLost: Rule(
         "script.process_lost", "warning", _process_lost, ("tenant", "how", "pid")
     ),
+    core.CallEnded: Rule("call.ended", "debug", _called, ("tenant", "outcome", "duration_ms")),
     core.TimerFired: Rule(
         "timer.fired", "debug", _fired, ("tenant", "flow", "event_type", "scheduled_ms", "late_ms")
     ),

@@ -6,13 +6,14 @@ its answer in between gains nothing; the peer of the stream is looked at once mo
 against what was asked for, not against the address.
 """
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
 from typing import Any, Final
 
 import httpcore
 
-from app.outbound.addresses import Address
+from app.outbound.addresses import Address, normalize
 from app.outbound.policy import EgressPolicy
 from app.outbound.resolver import Resolver
 
@@ -52,7 +53,11 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         socket_options: Iterable[SocketOption] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         """Connect to the first address that may be called and answers."""
-        addresses = await self._find_addresses(host, port)
+        try:
+            async with asyncio.timeout(timeout):
+                addresses = await self._find_addresses(host, port)
+        except TimeoutError as error:
+            raise httpcore.ConnectTimeout("the name is not resolved in time") from error
         failure: Exception | None = None
         for address in addresses[:ADDRESSES_TRIED_MAX]:
             try:
@@ -104,14 +109,21 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
             raise httpcore.ConnectError("the name cannot be resolved") from error
 
     async def _check_peer(self, stream: httpcore.AsyncNetworkStream, port: int) -> None:
-        peer: Any = stream.get_extra_info("server_addr")
-        rule = "an unknown peer"
-        if peer:
-            rule_found = self.policy.refuse_address(
-                ip_address(str(peer[0]).partition("%")[0]), port
-            )
-            if rule_found is None:
-                return
-            rule = rule_found
-        await stream.aclose()
-        raise RefusedAddressError(rule)
+        """Look at both ends: a connection whose ends have one address leads back to this machine.
+
+        Nothing has been sent yet.
+        """
+        peer = _read_end(stream, "server_addr")
+        if peer is None:
+            await stream.aclose()
+            raise httpcore.ConnectError("the connection is gone already")
+        is_own = peer == _read_end(stream, "client_addr")
+        rule = self.policy.refuse_address(peer, port, is_own=is_own)
+        if rule is not None:
+            await stream.aclose()
+            raise RefusedAddressError(rule)
+
+
+def _read_end(stream: httpcore.AsyncNetworkStream, name: str) -> Address | None:
+    end: Any = stream.get_extra_info(name)
+    return normalize(ip_address(str(end[0]).partition("%")[0])) if end else None

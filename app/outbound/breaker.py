@@ -33,11 +33,12 @@ class CircuitBreaker:
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
         self._circuits: OrderedDict[Key, _Circuit] = OrderedDict()
+        self._open = 0
 
     @property
     def open_circuits(self) -> int:
-        """How many are open, for the metrics."""
-        return sum(circuit.failures >= FAILURES_MAX for circuit in self._circuits.values())
+        """How many have opened and were not closed by an answer since."""
+        return self._open
 
     def seconds_left(self, key: Key) -> float:
         """Tell for how long calls are to be left out; 0 lets this one through."""
@@ -54,7 +55,7 @@ class CircuitBreaker:
 
     def succeeded(self, key: Key) -> None:
         """Close the circuit."""
-        self._circuits.pop(key, None)
+        self._forget(self._circuits.pop(key, None))
 
     def failed(self, key: Key) -> bool:
         """Count a failure, and tell whether it was the one that opened the circuit.
@@ -66,12 +67,18 @@ class CircuitBreaker:
         circuit.failures += 1
         circuit.is_probing = False
         circuit.opened_at = self._monotonic()
+        has_opened = circuit.failures == FAILURES_MAX
+        self._open += has_opened
         if len(self._circuits) > CIRCUITS_MAX:
-            self._circuits.popitem(last=False)
-        return circuit.failures == FAILURES_MAX
+            self._forget(self._circuits.popitem(last=False)[1])
+        return has_opened
 
     def abandoned(self, key: Key) -> None:
         """Forget a call that came to no end: it says nothing about the host."""
         circuit = self._circuits.get(key)
         if circuit is not None:
             circuit.is_probing = False
+
+    def _forget(self, circuit: _Circuit | None) -> None:
+        if circuit is not None and circuit.failures >= FAILURES_MAX:
+            self._open -= 1

@@ -9,11 +9,14 @@ header or an address.
 
 import asyncio
 import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from types import TracebackType
 from typing import Final, Self
 
-from actors.errors import PermanentError, TransientError
+from actors.errors import NodeError, PermanentError, TransientError
+from actors.observations import CallEnded
 from actors.ports import Clock, HttpRequest, HttpResponse, Observer
 from app.outbound.backend import GuardedBackend, RefusedAddressError
 from app.outbound.breaker import CircuitBreaker, Key
@@ -21,9 +24,9 @@ from app.outbound.lanes import Lanes
 from app.outbound.observations import CallRefused, CircuitOpened
 from app.outbound.policy import EgressPolicy
 from app.outbound.redirects import next_request
-from app.outbound.resolver import Resolver, SystemResolver
+from app.outbound.resolver import CALLING_TENANT, Resolver, SystemResolver
 from app.outbound.targets import REFUSED, Target, read_target
-from app.outbound.wire import NoAnswerError, Wire
+from app.outbound.wire import CONNECTIONS_MAX, NOT_CONNECTED, TIMED_OUT, NoAnswerError, Wire
 from app.providers.retry_after import retry_after_seconds
 
 PAUSES_SECONDS: Final = (0.1, 0.4)
@@ -54,7 +57,7 @@ class GuardedCaller:
         self._backend = GuardedBackend(policy, resolver or SystemResolver())
         self._wire = Wire(self._backend, ssl_context)
         self._breaker = CircuitBreaker(clock.monotonic)
-        self._lanes = Lanes()
+        self._lanes = Lanes(CONNECTIONS_MAX)
 
     async def __aenter__(self) -> Self:
         return self
@@ -83,19 +86,39 @@ class GuardedCaller:
 
     async def call(self, tenant: str, request: HttpRequest) -> HttpResponse:
         """Send the request and read the answer; see `actors.ports.HttpCaller`."""
+        began = self._clock.monotonic()
+        CALLING_TENANT.set(tenant)
+        outcome = "interrupted"
         try:
-            async with asyncio.timeout(request.timeout_seconds), self._lanes.enter(tenant):
-                return await self._follow(tenant, request)
-        except TimeoutError as error:
-            seconds = request.timeout_seconds
-            text = f"no answer within {seconds:g} s"
-            raise TransientError(text, reason="http.timeout") from error
+            async with self._enter(tenant, request.timeout_seconds):
+                response = await self._follow(tenant, request, began + request.timeout_seconds)
+            outcome = f"{response.status // 100}xx"
+        except NodeError as error:
+            outcome = error.reason
+            raise
+        else:
+            return response
+        finally:
+            self._note_end(tenant, outcome, began)
 
-    async def _follow(self, tenant: str, request: HttpRequest) -> HttpResponse:
+    @asynccontextmanager
+    async def _enter(self, tenant: str, seconds: float) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._lanes.take(tenant)
+        except TimeoutError as error:
+            text = f"too many calls at once: no place within {seconds:g} s"
+            raise TransientError(text, reason=NOT_CONNECTED) from error
+        try:
+            yield
+        finally:
+            self._lanes.give_back(tenant)
+
+    async def _follow(self, tenant: str, request: HttpRequest, deadline: float) -> HttpResponse:
         following: HttpRequest | None = request
         while following is not None:
             target = self._find_target(tenant, following)
-            response = await self._repeat(tenant, target, following)
+            response = await self._repeat(tenant, target, following, deadline)
             following = next_request(following, target, response)
         return response
 
@@ -106,18 +129,21 @@ class GuardedCaller:
             raise self._refusal(tenant, rule)
         return target
 
-    async def _repeat(self, tenant: str, target: Target, request: HttpRequest) -> HttpResponse:
+    async def _repeat(
+        self, tenant: str, target: Target, request: HttpRequest, deadline: float
+    ) -> HttpResponse:
         """Try, and try again where that is safe and there is time."""
-        deadline = self._clock.monotonic() + request.timeout_seconds
-        for pause in PAUSES_SECONDS:
-            outcome = await self._try(tenant, target, request)
-            wait = self._pause_after(request, outcome, pause)
+        for pause in (*PAUSES_SECONDS, None):
+            left = deadline - self._clock.monotonic()
+            outcome = await self._try(tenant, target, replace(request, timeout_seconds=left))
+            wait = None if pause is None else self._pause_after(request, outcome, pause)
             left = deadline - self._clock.monotonic()
             if wait is None or wait >= left:
-                return _settle(outcome)
+                break
             await self._clock.sleep(wait)
-            request = replace(request, timeout_seconds=left - wait)
-        return _settle(await self._try(tenant, target, request))
+        if isinstance(outcome, NoAnswerError):
+            raise TransientError(str(outcome), reason=outcome.reason) from outcome
+        return outcome
 
     def _pause_after(
         self, request: HttpRequest, outcome: HttpResponse | NoAnswerError, pause: float
@@ -137,7 +163,7 @@ class GuardedCaller:
         key = (tenant, target.host, target.port)
         self._ask_circuit(key)
         try:
-            response = await self._wire.send(target, request)
+            response = await self._send(target, request)
         except RefusedAddressError as error:
             self._breaker.abandoned(key)
             raise self._refusal(tenant, error.rule) from error
@@ -153,6 +179,15 @@ class GuardedCaller:
             self._breaker.succeeded(key)
         return response
 
+    async def _send(self, target: Target, request: HttpRequest) -> HttpResponse:
+        """Send within the time that is left: a host that lets it pass has not answered."""
+        try:
+            async with asyncio.timeout(request.timeout_seconds):
+                return await self._wire.send(target, request)
+        except TimeoutError as error:
+            text = "no answer within the time of the call"
+            raise NoAnswerError(text, reason=TIMED_OUT) from error
+
     def _ask_circuit(self, key: Key) -> None:
         left = self._breaker.seconds_left(key)
         if left > 0:
@@ -163,13 +198,13 @@ class GuardedCaller:
         if self._breaker.failed(key) and self._observer is not None:
             self._observer.observe(CircuitOpened(key[0], key[1]))
 
+    def _note_end(self, tenant: str, outcome: str, began: float) -> None:
+        if self._observer is not None:
+            duration_ms = round((self._clock.monotonic() - began) * 1000)
+            circuits = self._breaker.open_circuits
+            self._observer.observe(CallEnded(tenant, outcome, duration_ms, circuits))
+
     def _refusal(self, tenant: str, rule: str) -> PermanentError:
         if self._observer is not None:
             self._observer.observe(CallRefused(tenant, rule))
         return PermanentError(f"the address is not called: {rule}; {_HINT}", reason=REFUSED)
-
-
-def _settle(outcome: HttpResponse | NoAnswerError) -> HttpResponse:
-    if isinstance(outcome, NoAnswerError):
-        raise TransientError(str(outcome), reason=outcome.reason) from outcome
-    return outcome

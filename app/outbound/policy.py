@@ -60,10 +60,14 @@ class EgressPolicy:
             return None
         return "the tenant's list of allowed hosts does not have it"
 
-    def refuse_address(self, address: Address, port: int) -> str | None:
-        """Say why nobody may be connected to an address at a port, or None."""
+    def refuse_address(self, address: Address, port: int, *, is_own: bool = False) -> str | None:
+        """Say why nobody may be connected to an address at a port, or None.
+
+        ``is_own`` tells that it is one of this machine's own: then it is as private as loopback,
+        since whatever listens on all addresses can be reached through it past any firewall.
+        """
         plain = normalize(address)
-        rule = find_rule(plain)
+        rule = find_rule(plain) or ("this machine" if is_own else None)
         if rule is None:
             return None
         if (plain, port) in self.private.endpoints:

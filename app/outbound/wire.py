@@ -2,16 +2,21 @@
 
 In: a request whose target was read. Out: the answer, read whole. Connections belong to a host and
 its address: a pooled one leads where it was looked at. There is no cookie jar: what one tenant is
-given another must not send. Raises `NoAnswerError`, which knows whether anything was sent.
+given another must not send. Nor is a connection that a header has authenticated given to the next
+call. Raises `NoAnswerError`, which knows whether anything was sent. Refuses what would contradict
+the way a message is framed and addressed.
 """
 
+import re
 import ssl
 from collections.abc import Mapping
 from typing import Final
 
+import certifi
 import httpcore
 
 from actors.errors import PermanentError
+from actors.nodes.http_headers import FRAMING_HEADERS
 from actors.ports import HttpRequest, HttpResponse
 from app.outbound.backend import GuardedBackend
 from app.outbound.reading import ACCEPTED_CODING, read_body
@@ -23,6 +28,11 @@ IDLE_SECONDS: Final = 15.0
 CONNECT_SECONDS_MAX: Final = 10.0
 HEADERS_MAX: Final = 100
 USER_AGENT: Final = "greentic-events"
+
+_METHOD = re.compile(r"(?!CONNECT\Z)[A-Z]{1,20}")
+"""CONNECT asks for a tunnel, and what comes through one is no answer."""
+_BINDS_CONNECTION: Final = frozenset({"negotiate", "ntlm", "kerberos"})
+"""Schemes of `Authorization` that vouch for all that follows on the connection (RFC 4559, 6)."""
 
 NOT_CONNECTED: Final = "http.connect"
 """No connection: nothing was sent."""
@@ -53,7 +63,7 @@ class Wire:
 
     def __init__(self, backend: GuardedBackend, ssl_context: ssl.SSLContext | None = None) -> None:
         self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=ssl_context or ssl.create_default_context(),
+            ssl_context=ssl_context or _trusting_context(),
             max_connections=CONNECTIONS_MAX,
             max_keepalive_connections=CONNECTIONS_IDLE_MAX,
             keepalive_expiry=IDLE_SECONDS,
@@ -75,7 +85,7 @@ class Wire:
         }
         try:
             async with self._pool.stream(
-                request.method,
+                _method(request),
                 _core_url(target),
                 headers=_headers(target, request),
                 content=request.body,
@@ -97,6 +107,19 @@ class Wire:
             raise NoAnswerError(_describe(error), reason=BROKEN) from error
 
 
+def _trusting_context() -> ssl.SSLContext:
+    """Trust what the machine trusts; a machine without a store trusts what Mozilla does."""
+    paths = ssl.get_default_verify_paths()
+    has_store = bool(paths.cafile or paths.capath)
+    return ssl.create_default_context(cafile=None if has_store else certifi.where())
+
+
+def _method(request: HttpRequest) -> str:
+    if not _METHOD.fullmatch(request.method):
+        raise PermanentError("the method is none that is called with", reason=REFUSED)
+    return request.method
+
+
 def _core_url(target: Target) -> httpcore.URL:
     url = target.url
     return httpcore.URL(
@@ -106,19 +129,27 @@ def _core_url(target: Target) -> httpcore.URL:
 
 def _headers(target: Target, request: HttpRequest) -> list[tuple[bytes, bytes]]:
     ours = {
-        "host": target.url.netloc.decode("ascii"),
         "user-agent": USER_AGENT,
         "accept": "*/*",
         "accept-encoding": ACCEPTED_CODING,
     }
-    if request.body is not None or request.method in ("POST", "PUT", "PATCH"):
-        ours["content-length"] = str(len(request.body or b""))
     given = {name.lower() for name, _ in request.headers}
-    pairs = [(name, value) for name, value in ours.items() if name not in given]
-    pairs += [pair for pair in request.headers if pair[0].lower() != "content-length"]
-    if "content-length" in given:
+    pairs = [("host", target.url.netloc.decode("ascii"))]
+    pairs += [(name, value) for name, value in ours.items() if name not in given]
+    pairs += [pair for pair in request.headers if pair[0].lower() not in FRAMING_HEADERS]
+    if request.body is not None or request.method in ("POST", "PUT", "PATCH"):
         pairs.append(("content-length", str(len(request.body or b""))))
-    return [(name.encode("ascii"), value.encode("latin-1")) for name, value in pairs]
+    if any(_binds_connection(name, value) for name, value in request.headers):
+        pairs.append(("connection", "close"))
+    try:
+        return [(name.encode("ascii"), value.encode("latin-1")) for name, value in pairs]
+    except UnicodeEncodeError as error:
+        raise PermanentError("a header has characters that HTTP lacks", reason=REFUSED) from error
+
+
+def _binds_connection(name: str, value: str) -> bool:
+    scheme = value.strip().partition(" ")[0]
+    return name.lower() == "authorization" and scheme.lower() in _BINDS_CONNECTION
 
 
 def _read_headers(response: httpcore.Response) -> Mapping[str, str]:

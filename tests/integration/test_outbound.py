@@ -228,14 +228,15 @@ async def test_credentials_stay_with_their_origin_and_a_post_becomes_a_get(
     async with server, GuardedCaller(LOOPBACK, clock=SystemClock()) as caller:
         port = server.sockets[0].getsockname()[1]
         service.answers = [redirect(f"http://127.0.0.1:{port}/there", 303)]
-        headers = (("Authorization", "Bearer s3cret"), ("Content-Type", "a/b"), ("X-Kept", "yes"))
+        headers = (("Authorization", "Bearer s3cret"), ("Content-Type", "a/b"), ("X-Api-Key", "k3y"), ("Accept", "x/kept"))
         url = f"http://127.0.0.1:{service.port}/"
         await caller.call("demo", HttpRequest("POST", url, headers, b"body", 5, redirects_max=1))
     assert b"s3cret" in service.requests[0]
     assert other.requests[0].startswith(b"GET /there ")
     assert b"s3cret" not in other.requests[0]
     assert b"body" not in other.requests[0]
-    assert b"yes" in other.requests[0]
+    assert b"k3y" not in other.requests[0]
+    assert b"x/kept" in other.requests[0]
 
 
 async def test_a_tenants_cookie_is_nobodys_business(service: Service) -> None:
