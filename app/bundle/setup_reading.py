@@ -5,7 +5,7 @@ In: a bundle's folder, which providers are meant. Out: their specs and the raw a
 options are what `setup` is for, and no reason to refuse.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -39,8 +39,13 @@ class SetupBundle:
     """As they are written: nothing expanded, nothing resolved."""
 
 
-def read_for_setup(root: Path, only: Sequence[str], skip: Sequence[str]) -> SetupBundle:
-    """Read what `setup` works on; ``only`` and ``skip`` name providers."""
+def read_for_setup(
+    root: Path, only: Sequence[str], skip: Sequence[str], given: Collection[str] = ()
+) -> SetupBundle:
+    """Read what `setup` works on; ``only`` and ``skip`` name providers.
+
+    Without ``only`` these are the bundle's own and those that answers are ``given`` for.
+    """
     for name in (*only, *skip):
         if find_provider(name) is None:
             known = [spec.name for spec in provider_specs()]
@@ -52,7 +57,7 @@ def read_for_setup(root: Path, only: Sequence[str], skip: Sequence[str]) -> Setu
     listed = _listed_providers(files)
     document, problems = read_answers_file(files)
     answers = _mapping(document, problems)
-    names = set(only) or {*listed, *answers} or set(ALWAYS_ON)
+    names = set(only) or {*listed, *answers, *given} or set(ALWAYS_ON)
     specs = tuple(s for s in provider_specs() if s.name in names and s.name not in skip)
     return SetupBundle(files.root, document.file, specs, answers)
 

@@ -29,6 +29,7 @@ from app.cli.setup_store import open_store
 from app.cli.setup_verify import verify
 from app.cli.vault import SETTINGS_FILE
 from app.errors import CommandError, NotFoundError, SettingsError
+from app.providers.catalog import find_provider
 from app.providers.provider import ProviderSpec
 from app.settings.loading import load_settings
 from app.settings.sections import Settings
@@ -90,14 +91,14 @@ def setup_command(
     Options go into the bundle's answers; a secret goes into the store, sealed, and the answers
     refer to it. In a file of answers, $NAME takes the value of an environment variable.
     """
-    found = read_for_setup(bundle, provider or (), skip or ())
+    given = None if answers is None else read_given_answers(answers)
+    found = read_for_setup(bundle, provider or (), skip or (), given or ())
     if emit_answers is not None:
         _emit(found, emit_answers, advanced=advanced)
         return
     toml = bundle / SETTINGS_FILE
     flags = {"server.data_dir": None if data is None else str(data), "nats.url": nats_url}
     settings = load_settings(toml if toml.is_file() else None, os.environ, flags)
-    given = None if answers is None else read_given_answers(answers)
     if given is None and not sys.stdin.isatty():
         given = {}  # nobody to ask: what the bundle says already is checked and put away
     _check_names(found, given or {})
@@ -183,7 +184,8 @@ def _check_names(bundle: SetupBundle, given: Mapping[str, Any]) -> None:
     known = {spec.name for spec in bundle.providers}
     for name in given:
         if name not in known:
-            warn(f"answers for {name} are not used: it is not set up here", style="yellow")
+            why = "it is left out" if find_provider(name) else "there is no such provider"
+            warn(f"answers for {name} are not used: {why}", style="yellow")
 
 
 def _after(bundle: SetupBundle, setups: Sequence[ProviderSetup]) -> dict[str, Any]:

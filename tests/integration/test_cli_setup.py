@@ -165,6 +165,21 @@ def test_one_provider_leaves_the_others_alone(set_up: Command, bundle: Path) -> 
     assert answers(bundle)["events-webhook"] == options["events-webhook"]
 
 
+def test_answers_bring_a_provider_that_the_bundle_does_not_name(
+    set_up: Command, bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = {
+        "events-email-smtp": {"host": "mail.example.org", "from_email": "us@example.org"},
+        "events-pigeon": {},
+    }
+    assert set_up("--skip", "events-sms-twilio", given=given) == OK
+    assert answers(bundle)["events-email-smtp"]["host"] == "mail.example.org"
+    said = capsys.readouterr().err
+    assert "answers for events-pigeon are not used: there is no such provider" in said
+    assert set_up("--provider", "events-sms-twilio", given={"events-webhook": {}}) != OK
+    assert "answers for events-webhook are not used: it is left out" in capsys.readouterr().err
+
+
 def test_secret_that_nothing_refers_to_any_more_is_removed(
     set_up: Command, bundle: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
