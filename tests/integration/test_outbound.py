@@ -1,7 +1,9 @@
 """The guarded client against real sockets: pinning, rebinding, redirects, bombs, circuits, TLS."""
 
 import asyncio
+import contextlib
 import gzip
+import random
 import ssl
 import zlib
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -17,7 +19,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from actors.errors import PermanentError, TransientError
+from actors.errors import NodeError, PermanentError, TransientError
+from actors.observations import CallEnded
 from actors.ports import HttpRequest
 from actors.testing.observer import RecordingObserver
 from app.outbound import EgressPolicy, GuardedCaller
@@ -228,7 +231,12 @@ async def test_credentials_stay_with_their_origin_and_a_post_becomes_a_get(
     async with server, GuardedCaller(LOOPBACK, clock=SystemClock()) as caller:
         port = server.sockets[0].getsockname()[1]
         service.answers = [redirect(f"http://127.0.0.1:{port}/there", 303)]
-        headers = (("Authorization", "Bearer s3cret"), ("Content-Type", "a/b"), ("X-Api-Key", "k3y"), ("Accept", "x/kept"))
+        headers = (
+            ("Authorization", "Bearer s3cret"),
+            ("Content-Type", "a/b"),
+            ("X-Api-Key", "k3y"),
+            ("Accept", "x/kept"),
+        )
         url = f"http://127.0.0.1:{service.port}/"
         await caller.call("demo", HttpRequest("POST", url, headers, b"body", 5, redirects_max=1))
     assert b"s3cret" in service.requests[0]
@@ -239,6 +247,18 @@ async def test_credentials_stay_with_their_origin_and_a_post_becomes_a_get(
     assert b"x/kept" in other.requests[0]
 
 
+@pytest.mark.parametrize("status", [307, 308])
+async def test_a_body_is_not_taken_to_another_origin(service: Service, status: int) -> None:
+    service.answers = [redirect("/here", status), redirect("http://127.0.0.2:1/there", status)]
+    async with GuardedCaller(LOOPBACK, clock=SystemClock()) as caller:
+        url = f"http://127.0.0.1:{service.port}/"
+        request = HttpRequest("POST", url, body=b"secret", timeout_seconds=5, redirects_max=5)
+        response = await caller.call("demo", request)
+    assert response.status == status
+    assert [head.split(b" ")[1] for head in service.requests] == [b"/", b"/here"]
+    assert service.requests[1].endswith(b"secret")
+
+
 async def test_a_tenants_cookie_is_nobodys_business(service: Service) -> None:
     service.answers = [answer(b"", "set-cookie: session=of-a; path=/"), OK]
     async with GuardedCaller(LOOPBACK, clock=SystemClock()) as caller:
@@ -246,6 +266,79 @@ async def test_a_tenants_cookie_is_nobodys_business(service: Service) -> None:
         assert "session" in (await caller.call("a", get(url))).headers["set-cookie"]
         await caller.call("b", get(url))
     assert b"session" not in service.requests[1]
+
+
+# ── Requests ─────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_host_and_framing_are_not_the_callers_to_set(service: Service) -> None:
+    headers = (
+        ("Host", "other.example"),
+        ("Transfer-Encoding", "chunked"),
+        ("Content-Length", "9"),
+        ("Connection", "upgrade"),
+        ("X-Kept", "yes"),
+    )
+    async with GuardedCaller(LOOPBACK, clock=SystemClock()) as caller:
+        url = f"http://127.0.0.1:{service.port}/"
+        await caller.call("demo", HttpRequest("POST", url, headers, b"body", 5))
+    sent = service.requests[0].lower()
+    assert f"host: 127.0.0.1:{service.port}\r\n".encode() in sent
+    assert b"content-length: 4\r\n" in sent
+    assert b"x-kept: yes\r\n" in sent
+    for forbidden in (b"other.example", b"transfer-encoding", b"upgrade"):
+        assert forbidden not in sent
+    assert sent.endswith(b"\r\n\r\nbody")
+
+
+@pytest.mark.parametrize(
+    ("method", "headers"),
+    [
+        ("CONNECT", ()),
+        ("GET / HTTP/1.1\r\nX:", ()),
+        ("GÉT", ()),
+        ("", ()),
+        ("GET", (("x", "\u20ac"),)),
+        ("GET", (("\u20ac", "x"),)),
+        ("GET", (("x", "a\r\nHost: b"),)),
+        ("GET", (("x y", "a"),)),
+    ],
+)
+async def test_what_http_cannot_carry_is_refused(
+    service: Service, method: str, headers: tuple[tuple[str, str], ...]
+) -> None:
+    async with GuardedCaller(LOOPBACK, clock=SystemClock()) as caller:
+        url = f"http://127.0.0.1:{service.port}/"
+        with pytest.raises(PermanentError) as caught:
+            await caller.call("demo", HttpRequest(method, url, headers, timeout_seconds=5))
+    assert caught.value.reason == "http.refused"
+    assert service.requests == []
+
+
+async def test_a_connection_is_used_again_unless_a_header_vouches_for_all_of_it(
+    service: Service,
+) -> None:
+    """NTLM and Negotiate authenticate connections: another tenant must not be given one."""
+    async with GuardedCaller(LOOPBACK, clock=SystemClock()) as caller:
+        url = f"http://127.0.0.1:{service.port}/"
+        await caller.call("a", get(url, headers=(("Authorization", "Bearer x"),)))
+        await caller.call("b", get(url))
+        assert service.connections == 1
+        await caller.call("a", get(url, headers=(("authorization", "NTLM TlRMTVNTUAAD"),)))
+        await caller.call("b", get(url))
+    assert service.connections == 2
+
+
+async def test_calls_under_way_fail_when_the_client_is_closed(service: Service) -> None:
+    service.answers = [b"HTTP/1.1 200 OK\r\n"]
+    caller = GuardedCaller(LOOPBACK, clock=SkippingClock())
+    request = HttpRequest("POST", f"http://127.0.0.1:{service.port}/", timeout_seconds=5)
+    call = asyncio.create_task(caller.call("demo", request))
+    while not service.requests:
+        await asyncio.sleep(0.005)
+    await caller.close()
+    with pytest.raises(TransientError):
+        await call
 
 
 # ── Bodies ───────────────────────────────────────────────────────────────────────────────────
@@ -287,6 +380,52 @@ async def test_gzip_within_the_limit_is_unpacked(service: Service) -> None:
     async with GuardedCaller(LOOPBACK, clock=SystemClock()) as caller:
         url = f"http://127.0.0.1:{service.port}/"
         assert (await caller.call("demo", get(url, body_bytes_max=len(body)))).body == body
+
+
+async def test_any_answer_is_read_or_named(service: Service) -> None:
+    """Nothing that a service may say comes out as anything but an answer or a NodeError."""
+    chance = random.Random(20261124)  # noqa: S311 - makes bad answers, hides nothing
+    whole = answer(gzip.compress(b"x" * 300), "content-encoding: gzip", "set-cookie: a", "b: \xff")
+    chunked = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
+    odd = [
+        b"HTTP/1.1 101 Switching\r\nupgrade: x\r\nconnection: upgrade\r\n\r\nhello",
+        b"HTTP/1.1 100 Continue\r\n\r\n" * 50 + OK,
+        b"HTTP/1.1 204 No\r\ncontent-length: 5\r\n\r\nhello",
+        b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 5000 + b"\r\n",
+        b"HTTP/1.1 200 OK\r\nx: " + b"y" * 300_000 + b"\r\n\r\n",
+        b"HTTP/1.1 999 What\r\ncontent-length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab",
+        redirect("http://[/"),
+        redirect("//" + "a" * 9000),
+        redirect("\xff"),
+    ]
+    answers = odd + [_mutate(chance, text) for text in (whole, chunked, OK) for _ in range(60)]
+    async with GuardedCaller(LOOPBACK, clock=SkippingClock()) as caller:
+        for number, text in enumerate(answers):
+            service.answers = [lambda _, text=text: text]  # type: ignore[misc]
+            url = f"http://127.0.0.1:{service.port}/"
+            request = HttpRequest(
+                "POST", url, body_bytes_max=10_000, timeout_seconds=0.05, redirects_max=2
+            )
+            with contextlib.suppress(NodeError):
+                await caller.call(f"t{number}", request)
+
+
+def _mutate(chance: random.Random, text: bytes) -> bytes:
+    changed = bytearray(text)
+    for _ in range(chance.randint(1, 4)):
+        place = chance.randrange(len(changed))
+        match chance.randrange(3):
+            case 0:
+                changed[place] = chance.randrange(256)
+            case 1:
+                del changed[place : place + chance.randint(1, 8)]
+            case _:
+                changed[place:place] = chance.randbytes(3)
+        if not changed:
+            break
+    return bytes(changed)
 
 
 async def test_a_silent_service_is_a_timeout(service: Service) -> None:
@@ -349,6 +488,49 @@ async def test_a_failing_host_is_left_alone_and_asked_again(service: Service) ->
         service.answers = [OK]
         assert (await caller.call("demo", request)).status == 200
         assert (await caller.call("demo", request)).status == 200
+
+
+async def test_a_silent_host_opens_its_circuit_too(service: Service) -> None:
+    service.answers = [b"HTTP/1.1 200 OK\r\n"]
+    observer = RecordingObserver()
+    async with GuardedCaller(LOOPBACK, clock=SystemClock(), observer=observer) as caller:
+        url = f"http://127.0.0.1:{service.port}/"
+        request = HttpRequest("POST", url, timeout_seconds=0.02)
+        reasons = []
+        for _ in range(FAILURES_MAX + 1):
+            with pytest.raises(TransientError) as caught:
+                await caller.call("demo", request)
+            reasons.append(caught.value.reason)
+    assert reasons == ["http.timeout"] * FAILURES_MAX + ["http.circuit_open"]
+    ended = [(seen.outcome, seen.open_circuits) for seen in observer.of(CallEnded)]
+    assert ended == [("http.timeout", 0)] * 4 + [("http.timeout", 1), ("http.circuit_open", 1)]
+
+
+async def test_a_call_that_is_given_up_says_nothing_about_its_host(service: Service) -> None:
+    service.answers = [b"HTTP/1.1 200 OK\r\n"]
+    observer = RecordingObserver()
+    async with GuardedCaller(LOOPBACK, clock=SystemClock(), observer=observer) as caller:
+        url = f"http://127.0.0.1:{service.port}/"
+        for _ in range(FAILURES_MAX + 1):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.02):
+                    await caller.call("demo", get(url))
+        service.answers = [OK]
+        assert (await caller.call("demo", get(url))).status == 200
+    outcomes = [seen.outcome for seen in observer.of(CallEnded)]
+    assert outcomes == ["interrupted"] * (FAILURES_MAX + 1) + ["2xx"]
+
+
+async def test_the_whole_call_has_one_deadline(service: Service) -> None:
+    """Repeats and redirects do not begin the time anew."""
+    service.answers = [lambda _: redirect("/again")]
+    loop = asyncio.get_running_loop()
+    async with GuardedCaller(LOOPBACK, clock=SystemClock()) as caller:
+        url = f"http://127.0.0.1:{service.port}/"
+        began = loop.time()
+        with pytest.raises(TransientError):
+            await caller.call("demo", get(url, timeout_seconds=0.1, redirects_max=100_000))
+    assert loop.time() - began < 1
 
 
 async def test_nobody_listening_is_no_connection(service: Service) -> None:
