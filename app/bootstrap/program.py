@@ -114,7 +114,7 @@ class Program:
                 scripts=self._build_scripts(),
                 secrets=self._credentials.secrets,
             ),
-            egress=replace(options.egress, own_ports=ports_of(self.nats_url.split(","))),
+            egress=replace(options.egress, own_ports=self._ports_to_be()),
         )
         self._stack.push_async_callback(self._side.close, options.drain_seconds)
         self._stack.push_async_callback(self._credentials.close)
@@ -214,6 +214,12 @@ class Program:
         )
         self.emulators_url = dev.url
         return endpoints
+
+    def _ports_to_be(self) -> frozenset[int]:
+        """Name our ports before they are open: flows run before that. A 0 names none."""
+        options = self._options
+        ports = ports_of(self.nats_url.split(","))
+        return ports | {options.port, options.admin_port}
 
     def _guard_own_ports(self) -> None:
         """Keep tenants' calls away from what this process listens on."""
