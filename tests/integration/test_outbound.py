@@ -364,6 +364,7 @@ async def test_a_gzip_bomb_is_cut_off(service: Service) -> None:
         (b"nonsense\r\n\r\n", "http.broken"),
         (b"", "http.broken"),
     ],
+    ids=["long", "cut", "no gzip", "coding", "no http", "nothing"],
 )
 async def test_a_broken_answer_is_named(service: Service, said: bytes, reason: str) -> None:
     service.answers = [said]
