@@ -85,7 +85,8 @@ class EventIngress:
         inbound = await self._read(target, scope, body)
         if inbound.answer is not None:
             return await send_answer(send, inbound.answer)
-        await self._keep_blobs(match.tenant, inbound)
+        if inbound.blobs:
+            await self._keep_blobs(match.tenant, inbound)
         if inbound.is_batch:
             return await self._take_batch(target, inbound, send)
         return await self._take_one(target, inbound, receive, send)

@@ -13,6 +13,9 @@ from app.providers.provider import InboundRoute, ProviderSpec
 
 EVENTS_PREFIX: Final = "/events/"
 TENANT: Final = "{tenant}"
+PATHS_REMEMBERED_MAX: Final = 4096
+PATH_CHARS_REMEMBERED: Final = 256
+"""Longer than any path with a tenant and an event type in it."""
 EVENT_TYPE: Final = "{event_type}"
 
 
@@ -59,9 +62,20 @@ class RouteTable:
                 path = entry.route.path
                 raise SettingsError([f"{other} and {entry.provider} both claim the route {path}"])
         self._entries = tuple(sorted(entries, key=lambda entry: -len(entry.head)))
+        self._remembered: dict[str, RouteMatch] = {}
 
     def find(self, path: str) -> RouteMatch | None:
-        """Give what the path is, or None."""
+        """Give what the path is, or None. Paths come again and again: they are remembered."""
+        found = self._remembered.get(path)
+        if found is None:
+            found = self._search(path)
+            if found is not None and len(path) <= PATH_CHARS_REMEMBERED:
+                if len(self._remembered) >= PATHS_REMEMBERED_MAX:
+                    self._remembered.clear()
+                self._remembered[path] = found
+        return found
+
+    def _search(self, path: str) -> RouteMatch | None:
         for entry in self._entries:
             if path.startswith(entry.head):
                 found = entry.match(path)

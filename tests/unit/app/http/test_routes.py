@@ -3,7 +3,7 @@
 import pytest
 
 from app.errors import SettingsError
-from app.http.routes import RouteTable
+from app.http.routes import PATHS_REMEMBERED_MAX, RouteTable
 from app.providers.catalog import provider_specs
 from app.providers.provider import InboundRoute, ProviderSpec
 from app.providers.timer.options import TimerOptions
@@ -56,6 +56,18 @@ def test_a_route_belongs_to_one_provider() -> None:
 def test_a_route_names_its_tenant_below_events(path: str) -> None:
     with pytest.raises(SettingsError, match="must be /events/"):
         RouteTable([spec("a", path)])
+
+
+def test_remembered_paths_are_the_same_and_bounded() -> None:
+    table = RouteTable([spec("hook", "/events/hook/{tenant}/{event_type}")])
+    first = table.find("/events/hook/demo/a")
+    assert table.find("/events/hook/demo/a") is first
+    for number in range(PATHS_REMEMBERED_MAX):
+        table.find(f"/events/hook/demo/a{number}")
+    again = table.find("/events/hook/demo/a")
+    assert (again, again is first) == (first, False)
+    long = "/events/hook/demo/" + "a" * 300
+    assert table.find(long) is not table.find(long)
 
 
 def test_the_catalogues_routes_fit_together() -> None:
