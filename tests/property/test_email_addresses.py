@@ -8,9 +8,9 @@ from app.providers.email.address import (
     LOCAL_CHARS_MAX,
     NAME_CHARS_MAX,
     Address,
-    format_address,
     parse_address,
 )
+from tests.support.mailing import format_address
 
 ATOM = st.text(
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+/=?^_`{|}~-",

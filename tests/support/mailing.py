@@ -1,11 +1,13 @@
 """Providers of e-mail for tests, on a clock that stands and a scripted HTTP client."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from actors.ports import Clock
 from actors.testing.clock import VirtualClock
 from actors.testing.http import MemoryHttp
+from app.providers.email.address import Address
 from app.providers.email_sendgrid.options import SendGridOptions
 from app.providers.email_sendgrid.spec import SENDGRID, build_sendgrid
 from app.providers.provider import (
@@ -20,6 +22,17 @@ from app.providers.provider import (
 API_KEY = "SG.an-api-key"
 ACCOUNT = {"api_key": API_KEY, "from_email": "shop@example.org"}
 TOKEN = "0123456789abcdef"
+_QUOTE_NEEDED = re.compile(r'[()<>\[\]:;@\\,."]')
+
+
+def format_address(address: Address) -> str:
+    """Write an address as ``Name <a@b>``; `parse_address` is its inverse."""
+    if not address.name:
+        return address.email
+    name = address.name
+    if _QUOTE_NEEDED.search(name):
+        name = '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return f"{name} <{address.email}>"
 
 
 def sendgrid(

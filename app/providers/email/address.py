@@ -25,7 +25,6 @@ _DOMAIN: Final = re.compile(
     r"(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*"
 )
 _ESCAPED: Final = re.compile(r'(?:[^"\\]|\\.)*')
-_QUOTE_NEEDED: Final = re.compile(r'[()<>\[\]:;@\\,."]')
 _KEYS: Final = frozenset({"email", "name"})
 
 
@@ -51,16 +50,6 @@ def parse_address(value: Any) -> Address:
     if isinstance(value, dict):
         return _parse_mapping(value)
     raise ValueError("must be an address: text, or a map of 'email' and 'name'")
-
-
-def format_address(address: Address) -> str:
-    """Write an address as ``Name <a@b>``; `parse_address` is its inverse."""
-    if not address.name:
-        return address.email
-    name = address.name
-    if _QUOTE_NEEDED.search(name):
-        name = '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    return f"{name} <{address.email}>"
 
 
 def check_line(text: str, chars_max: int) -> str:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.providers.email.address import Address, format_address, parse_address
+from app.providers.email.address import Address, parse_address
 
 
 @pytest.mark.parametrize(
@@ -87,9 +87,3 @@ def test_what_is_no_address_is_refused_without_repeating_it(value: Any) -> None:
         parse_address(value)
     if isinstance(value, str) and len(value) > len("a@b.org"):
         assert value not in str(caught.value)
-
-
-def test_name_that_needs_quotes_is_written_with_them() -> None:
-    assert format_address(Address("a@b.org", 'A "B", C')) == '"A \\"B\\", C" <a@b.org>'
-    assert format_address(Address("a@b.org", "A B")) == "A B <a@b.org>"
-    assert format_address(Address("a@b.org")) == "a@b.org"
