@@ -8,6 +8,7 @@
     ├── DefinitionError          a flow cannot be compiled; carries every diagnostic
     ├── InvalidEventError        not an event: names the field and the rule it breaks
     ├── InvalidSubjectError      not one of our subjects, or a name that cannot be a token
+    ├── RunLostError             another worker has the run
     ├── TenantError              concerns one tenant
     │   ├── UnknownTenantError
     │   └── QuotaExceededError   carries when to try again
@@ -78,6 +79,12 @@ class InvalidSubjectError(ActorsError):
     """A subject is not one of ours (SPEC 2), or a name cannot be a single subject token."""
 
     code = "actors.invalid_subject"
+
+
+class RunLostError(ActorsError):
+    """Another worker goes on with this run: whoever hears this must do nothing more for it."""
+
+    code = "actors.run_lost"
 
 
 class TenantError(ActorsError):

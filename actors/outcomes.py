@@ -4,7 +4,7 @@ In: nothing. Out: small closed unions and the settle table of DESIGN 4. An end t
 a value here; `actors.errors` has the unexpected ones.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final, assert_never
@@ -31,7 +31,14 @@ class CallFlow:
     passes_context: bool
 
 
-StepOutcome = Advance | CallFlow
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """The step wants the run to go on at ``due_ms`` (ms since the epoch), holding nothing."""
+
+    due_ms: int
+
+
+StepOutcome = Advance | CallFlow | Sleep
 
 # ── Runs ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -90,6 +97,8 @@ class Interrupted:
     """The worker is going away, or lost the right to go on: somebody else repeats the run."""
 
     reason: str
+    is_lost: bool = False
+    """Another worker has the run: nothing is said of its delivery, which is no longer ours."""
 
 
 RunOutcome = Completed | Failed | Rejected | Cancelled | Continued | Interrupted
@@ -101,6 +110,8 @@ class Settlement(Enum):
     ACK = "ack"
     NAK = "nak"
     TERM = "term"
+    LEAVE = "leave"
+    """Nothing: another worker settles it, or it comes again when its ack wait is over."""
 
 
 def settlement_of(outcome: RunOutcome) -> Settlement:
@@ -113,7 +124,7 @@ def settlement_of(outcome: RunOutcome) -> Settlement:
         case Completed() | Failed() | Rejected() | Cancelled() | Continued():
             return Settlement.ACK
         case Interrupted():
-            return Settlement.NAK
+            return Settlement.LEAVE if outcome.is_lost else Settlement.NAK
         case _:
             assert_never(outcome)
 
@@ -150,10 +161,12 @@ class RunResult:
     started_ms: int
     finished_ms: int
     attempt: int
+    batch: Sequence[str] = ()
+    """Ids of all events of a batch, the first one among them; empty for the run of one event."""
 
     def as_mapping(self) -> dict[str, Any]:
-        """Give the result's public document."""
-        return {
+        """Give the result's public document; only a batch's has ``batch``."""
+        document = {
             "event_id": self.event_id,
             "run_id": self.run_id,
             "flow": self.flow,
@@ -165,6 +178,9 @@ class RunResult:
             "finished_ms": self.finished_ms,
             "attempt": self.attempt,
         }
+        if self.batch:
+            document["batch"] = list(self.batch)
+        return document
 
 
 @dataclass(frozen=True, slots=True)

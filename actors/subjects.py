@@ -4,6 +4,7 @@ In: env, tenant, event type, flow, run. Out: subjects, and patterns matched or c
 env or tenant that is not a single token, so that no name can reach into another tenant's space.
 """
 
+import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ REPLY_ROOT: Final = "greentic.reply"
 
 _TOKEN = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _PATTERN_TOKEN = re.compile(r"[a-z0-9_-]+|\*|>")
+_NO_TOKEN = re.compile(r"[^A-Za-z0-9_:-]")
+_EVENT_TOKEN_BYTES: Final = 10
 _REPLY = re.compile(rf"{re.escape(REPLY_ROOT)}\.[A-Za-z0-9]{{1,40}}\.[A-Za-z0-9_-]{{1,128}}")
 
 
@@ -85,9 +88,19 @@ def run_record_subject(env: str, tenant: str, flow: str) -> str:
     return f"greentic.runs.{_place(env, tenant)}.{flow_tokens(flow)}"
 
 
-def dead_letter_subject(env: str, tenant: str) -> str:
-    """Where what could not be finished is kept."""
-    return f"greentic.dead.{_place(env, tenant)}"
+def dead_letter_subject(env: str, tenant: str, event_id: str | None, letter_id: str) -> str:
+    """Where what could not be finished is kept: below its event's token, under its own."""
+    return f"greentic.dead.{_place(env, tenant)}.{_event_token(event_id)}.{_token_of(letter_id)}"
+
+
+def dead_letters_of(env: str, tenant: str) -> str:
+    """Give the wildcard over a tenant's dead letters."""
+    return f"greentic.dead.{_place(env, tenant)}.>"
+
+
+def dead_letters_of_event(env: str, tenant: str, event_id: str) -> str:
+    """Give the wildcard over the dead letters of one event."""
+    return f"greentic.dead.{_place(env, tenant)}.{_event_token(event_id)}.*"
 
 
 def work_run_subject(env: str, tenant: str, run: str) -> str:
@@ -100,9 +113,19 @@ def work_schedule_subject(env: str, tenant: str, run: str) -> str:
     return f"greentic.work.{_place(env, tenant)}.at.{run}"
 
 
+def work_lane_subject(env: str, tenant: str, lane: str) -> str:
+    """Where the runs of a flow with flow control wait; ``lane`` is `CompiledFlow.lane`."""
+    return f"greentic.work.{_place(env, tenant)}.lane.{lane}"
+
+
 def work_runs(env: str, tenant: str) -> str:
     """Give the wildcard over a tenant's due continuations."""
     return f"greentic.work.{_place(env, tenant)}.run.>"
+
+
+def journal_entries(env: str, tenant: str, run: str) -> str:
+    """Give the wildcard over the journal of one run."""
+    return f"greentic.journal.{_place(env, tenant)}.{run}.*"
 
 
 def journal_subject(env: str, tenant: str, run: str, step: str) -> str:
@@ -156,6 +179,17 @@ def cover_patterns(patterns: Iterable[str]) -> tuple[str, ...]:
             merged = _join(overlap, merged)
         cover.append(merged)
     return tuple(sorted(cover))
+
+
+def _event_token(event_id: str | None) -> str:
+    """Stand for an event id, which may be any printable text; ``-`` for what is no event."""
+    if event_id is None:
+        return "-"
+    return hashlib.blake2b(event_id.encode(), digest_size=_EVENT_TOKEN_BYTES).hexdigest()
+
+
+def _token_of(name: str) -> str:
+    return _NO_TOKEN.sub("_", name)
 
 
 def _place(env: str, tenant: str) -> str:

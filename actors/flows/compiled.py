@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from actors.flows.control import ControlPlan
+from actors.nodes.schema import RetryPolicy
 from actors.nodes.step import Node
+from actors.subjects import flow_tokens
 from grammar import Program
 
 END_TARGETS: Final = frozenset({"done", "end", "ignore"})
@@ -16,6 +19,9 @@ END_TARGETS: Final = frozenset({"done", "end", "ignore"})
 RESPOND: Final = "respond"
 """Ends the run and answers the waiting webhook, when no node has that id."""
 
+
+TENANT_LANE: Final = "~"
+"""The lane that all flows share whose concurrency has tenant scope; no flow's name."""
 
 Overlap = Literal["skip", "queue", "allow", "cancel"]
 """What a tick does while the run of an earlier one goes on (SPEC 12.5)."""
@@ -37,6 +43,10 @@ class CompiledNode:
     value_name: str | None
     """The name of the last value of this type (``http_response``); None where it sets none."""
     timeout_seconds: float
+    is_journalled: bool = False
+    """Its outcome is kept before the run goes on, and never asked for twice (DESIGN 4)."""
+    retry: RetryPolicy | None = None
+    """Of its own; the flow's comes after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,3 +91,17 @@ class CompiledFlow:
     """A waiting webhook may be answered: some `http_response` or `respond` can be reached."""
     calls: frozenset[str] = frozenset()
     """Names of flows this one calls or starts."""
+    retry: RetryPolicy | None = None
+    """For steps that fail for now and that no `on_error` takes."""
+    control: ControlPlan | None = None
+    """Flow control (SPEC 8): its runs come through a lane of their own."""
+
+    @property
+    def lane(self) -> str | None:
+        """Where its runs wait: the last tokens of a subject; None without flow control."""
+        if self.control is None:
+            return None
+        concurrency = self.control.concurrency
+        if concurrency is not None and concurrency.scope == "tenant":
+            return TENANT_LANE
+        return flow_tokens(self.name)

@@ -17,6 +17,8 @@ from actors.ports import (
     EventPublisher,
     HttpCaller,
     Ids,
+    Journal,
+    NoJournal,
     NoProviderActions,
     NoScriptPool,
     NoSecrets,
@@ -45,6 +47,7 @@ class World:
     secrets: Secrets = field(default_factory=NoSecrets)
     scripts: ScriptPool = field(default_factory=NoScriptPool)
     actions: ProviderActions = field(default_factory=NoProviderActions)
+    journal: Journal = field(default_factory=NoJournal)
 
 
 @dataclass(slots=True)

@@ -5,18 +5,22 @@ In: the core's own values. Out: the world's answers. Adapters live in ``app``; i
 """
 
 from actors.ports.deliveries import (
+    JOURNAL_VALUE_BYTES_MAX,
     Continuation,
     Continuations,
     Deliveries,
     Delivery,
     Journal,
     JournalEntry,
+    NoJournal,
 )
 from actors.ports.endings import (
+    LETTER_PATH_MAX,
     Answers,
     DeadLetter,
     DeadLetters,
     PublishedResult,
+    Redriver,
     Results,
     RunRecord,
     RunRecords,
@@ -27,6 +31,7 @@ from actors.ports.ingress import (
     NormalizedEvent,
     PublishAck,
 )
+from actors.ports.lanes import LaneDeliveries, LaneName
 from actors.ports.scripts import (
     NoScriptPool,
     ScriptCall,
@@ -41,6 +46,7 @@ from actors.ports.world import (
     STATE_KEY_BYTES_MAX,
     STATE_TTL_SECONDS_MAX,
     STATE_VALUE_BYTES_MAX,
+    STATE_WRITE_ID_SECONDS,
     ActionRequest,
     Clock,
     HttpCaller,
@@ -59,10 +65,13 @@ from actors.ports.world import (
 )
 
 __all__ = [
+    "JOURNAL_VALUE_BYTES_MAX",
+    "LETTER_PATH_MAX",
     "SECRET_BYTES_MAX",
     "STATE_KEY_BYTES_MAX",
     "STATE_TTL_SECONDS_MAX",
     "STATE_VALUE_BYTES_MAX",
+    "STATE_WRITE_ID_SECONDS",
     "ActionRequest",
     "Answers",
     "Clock",
@@ -80,6 +89,9 @@ __all__ = [
     "Ids",
     "Journal",
     "JournalEntry",
+    "LaneDeliveries",
+    "LaneName",
+    "NoJournal",
     "NoProviderActions",
     "NoScriptPool",
     "NoSecrets",
@@ -88,6 +100,7 @@ __all__ = [
     "ProviderActions",
     "PublishAck",
     "PublishedResult",
+    "Redriver",
     "Results",
     "RunRecord",
     "RunRecords",

@@ -3,9 +3,9 @@
 In: a tenant. Out: deliveries to settle, continuations and journal entries that last.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
 
 from actors.events import Event
 from actors.outcomes import Settlement
@@ -29,6 +29,11 @@ class Delivery(Protocol):
     @property
     def num_delivered(self) -> int:
         """How often the bus has handed it over, from 1."""
+        ...
+
+    @property
+    def may_be_repeated(self) -> bool:
+        """False only where the bus can rule out that anybody was handed this before."""
         ...
 
     @property
@@ -83,20 +88,39 @@ class Continuation:
     flow: str
     event: Event
     attempt: int = 1
+    """From 1; each retry is one more (DESIGN 4: it lives here, never in ``num_delivered``)."""
     due_ms: int = 0
     parent_run_id: str | None = None
     hops: int = 0
     trigger: int | None = None
-    """Number of the trigger that starts it; None goes on, or starts a sub-run."""
+    """Number of the trigger that starts it, whose filter held; None: it begins where sub-runs do."""
     round: int = 0
     """How often it was put off before it began."""
+    leg: int = 0
+    """How often it has gone on since it began; 0: it has not begun, or nobody knows."""
+    retries: Mapping[str, int] = field(default_factory=dict)
+    """Retries made so far, by step (``{step}:{iteration}``); under ``""`` the flow's own."""
+    spent_ms: int = 0
+    """How long it has run in its earlier legs: waiting does not count against its timeout."""
+    version: str | None = None
+    """`Deployment.version_of` the flow it began with; None: whichever is in force."""
+    reply_to: str | None = None
+    """Where a waiting webhook listens."""
+    events: tuple[Event, ...] = ()
+    """The events of a batch (SPEC 8); ``event`` is the first of them."""
 
 
 class Continuations(Protocol):
     """Durable beginnings of later runs."""
 
-    async def schedule(self, tenant: str, continuation: Continuation) -> None:
-        """Store it; the same run id, attempt and round again is one continuation."""
+    async def schedule(
+        self, tenant: str, continuation: Continuation, *, lane: str | None = None
+    ) -> None:
+        """Store it; the same run id, attempt, round and leg again is one continuation.
+
+        With ``lane`` it comes due on that private lane (`CompiledFlow.lane`), else to any worker of
+        the tenant. A run has one schedule at most: another ``due_ms`` moves it.
+        """
         ...
 
 
@@ -106,6 +130,11 @@ class JournalEntry:
 
     step: str
     value: Any
+    """JSON, at most `JOURNAL_VALUE_BYTES_MAX` of it; what it means is the runs' own business."""
+
+
+JOURNAL_VALUE_BYTES_MAX: Final = 320 * 1024
+"""A node's output (SPEC 13: 256 KiB), and what stands around it."""
 
 
 class Journal(Protocol):
@@ -115,6 +144,31 @@ class Journal(Protocol):
         """Give the entries of a run in the order written; none for a fresh run."""
         ...
 
-    async def write(self, tenant: str, run_id: str, entry: JournalEntry) -> bool:
-        """Store one entry; False when that step was already written: another worker took over."""
+    async def write(
+        self, tenant: str, run_id: str, entry: JournalEntry, *, ttl_seconds: int
+    ) -> bool:
+        """Store one entry for ``ttl_seconds``; False when another writer had that step before.
+
+        True once it is stored. A write that is repeated inside, since its acknowledgement was
+        lost, is the same write.
+        """
         ...
+
+
+class NoJournal:
+    """For worlds in which no run ever comes again."""
+
+    async def read(self, tenant: str, run_id: str) -> Sequence[JournalEntry]:  # noqa: ARG002
+        """Remember nothing."""
+        return ()
+
+    async def write(
+        self,
+        tenant: str,  # noqa: ARG002
+        run_id: str,  # noqa: ARG002
+        entry: JournalEntry,  # noqa: ARG002
+        *,
+        ttl_seconds: int,  # noqa: ARG002
+    ) -> bool:
+        """Need not keep it."""
+        return True

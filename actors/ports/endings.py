@@ -5,7 +5,7 @@ In: what a run came to. Out: nothing but the assurance that it is stored, or sen
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 from actors.events import Event
 from actors.outcomes import Answer, Ended, RunError, RunResult
@@ -63,13 +63,35 @@ class DeadLetter:
     flow: str | None = None
     raw: bytes | None = None
     subject: str | None = None
+    flow_version: str | None = None
+    trigger: int | None = None
+    """Number of the trigger that started the run; None: a sub-run, or no run at all."""
+    path: Sequence[str] = field(default_factory=tuple)
+    """How far the run got: its steps in the order taken, the last `LETTER_PATH_MAX` of them."""
+    started_ms: int | None = None
+    failed_ms: int = 0
+    parent_run_id: str | None = None
+    hops: int = 0
+    events: tuple[Event, ...] = ()
+    """The events of a batch (SPEC 8)."""
+
+
+LETTER_PATH_MAX: Final = 100
 
 
 class DeadLetters(Protocol):
     """Keeps dead letters until somebody replays or discards them."""
 
     async def park(self, letter: DeadLetter) -> None:
-        """Return once it is stored."""
+        """Return once it is stored; the same letter id again is one letter."""
+        ...
+
+
+class Redriver(Protocol):
+    """Starts anew what lies in the dead letters."""
+
+    async def redrive_event(self, tenant: str, event_id: str) -> int:
+        """Redrive the letters of one event and give how many there were. UnavailableError."""
         ...
 
 

@@ -35,6 +35,10 @@ STATE_VALUE_BYTES_MAX: Final = 256 * 1024
 STATE_TTL_SECONDS_MAX: Final = 10 * 366 * 86_400
 
 
+STATE_WRITE_ID_SECONDS: Final = 300
+"""How long a write is known by its id; longer than a delivery takes to come again (ack_wait)."""
+
+
 class StateStore(Protocol):
     """Durable key-value state of flows. Keys are any text up to `STATE_KEY_BYTES_MAX`.
 
@@ -54,12 +58,17 @@ class StateStore(Protocol):
         *,
         revision: int | None = None,
         ttl_seconds: float | None = None,
+        write_id: str | None = None,
     ) -> bool:
-        """Write; with ``revision`` only if nobody wrote since (False tells that somebody did)."""
+        """Write; with ``revision`` only if nobody wrote since (False tells that somebody did).
+
+        ``write_id`` names the write for `STATE_WRITE_ID_SECONDS`: the same one again changes
+        nothing, whatever has been written since, and is True.
+        """
         ...
 
-    async def delete(self, scope: StateScope, key: str) -> None:
-        """Forget the key; an absent one is no error."""
+    async def delete(self, scope: StateScope, key: str, *, write_id: str | None = None) -> None:
+        """Forget the key; an absent one is no error. ``write_id`` as for `put`."""
         ...
 
 

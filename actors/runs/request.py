@@ -6,11 +6,17 @@ delivery by all the runs it starts.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from actors.events import Event
 from actors.flows.compiled import CompiledTrigger
 from actors.outcomes import Settlement
 from actors.ports import Delivery
+
+
+_SEVERITY: Final = (Settlement.ACK, Settlement.TERM, Settlement.NAK, Settlement.LEAVE)
+"""Of what runs of one delivery say, the last one here is said. Nothing is said of a delivery that
+is another worker's for one of them: giving it back would start it a third time."""
 
 
 class SharedDelivery:
@@ -20,7 +26,7 @@ class SharedDelivery:
     and their results stay single because they carry the run's id.
     """
 
-    __slots__ = ("_is_given_back", "_on_settled", "_open_runs", "delivery")
+    __slots__ = ("_on_settled", "_open_runs", "_worst", "delivery")
 
     def __init__(
         self,
@@ -31,14 +37,14 @@ class SharedDelivery:
         self.delivery = delivery
         self._open_runs = runs
         self._on_settled = on_settled
-        self._is_given_back = False
+        self._worst = Settlement.ACK
 
     def settle_one(self, settlement: Settlement) -> None:
         """Settle one run's share; the last one settles the delivery."""
         self._open_runs -= 1
-        self._is_given_back |= settlement is Settlement.NAK
+        self._worst = max(self._worst, settlement, key=_SEVERITY.index)
         if self._open_runs == 0:
-            self.delivery.settle(Settlement.NAK if self._is_given_back else settlement)
+            self.delivery.settle(self._worst)
             if self._on_settled is not None:
                 self._on_settled(self.delivery)
 

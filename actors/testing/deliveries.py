@@ -32,6 +32,7 @@ class MemoryDelivery:
         self.event = stored.event
         self.sequence = stored.sequence
         self.num_delivered = num_delivered
+        self.may_be_repeated = num_delivered > 1
         self.reply_to = stored.reply_to
         self.hops = stored.hops
         self.continuation = stored.continuation
@@ -45,7 +46,8 @@ class MemoryDelivery:
         if self.settlement is not None:
             raise ValueError(f"delivery {self.sequence} is settled already")
         self.settlement = settlement
-        self._stream.hear(self)
+        if settlement is not Settlement.LEAVE:
+            self._stream.hear(self)
 
     def keep_alive(self) -> None:
         """Say that work goes on."""
@@ -97,7 +99,7 @@ class MemoryEventStream:
         latest = self.clock.monotonic() - idle_seconds
         for delivery in self.handed_out:
             is_last = delivery.num_delivered == self._times[delivery.sequence]
-            is_open = delivery.settlement is None and delivery.sequence in self._stored
+            is_open = delivery.settlement in (None, Settlement.LEAVE) and delivery.sequence in self._stored
             if is_open and is_last and delivery.kept_alive_at <= latest:
                 self._give_back(delivery.sequence)
 

@@ -18,9 +18,18 @@ class MemoryJournal:
         self._check_available()
         return tuple(self._runs.get((tenant, run_id), {}).values())
 
-    async def write(self, tenant: str, run_id: str, entry: JournalEntry) -> bool:
+    async def write(
+        self,
+        tenant: str,
+        run_id: str,
+        entry: JournalEntry,
+        *,
+        ttl_seconds: int,
+    ) -> bool:
         """Store one entry; False when that step was already written."""
         self._check_available()
+        if ttl_seconds < 1:
+            raise ValueError("an entry lives for a second at least")
         entries = self._runs.setdefault((tenant, run_id), {})
         return entries.setdefault(entry.step, entry) is entry
 

@@ -48,6 +48,7 @@ class LocalDelivery:
     reply_to: str | None = None
     sequence: int = 1
     num_delivered: int = 1
+    may_be_repeated: bool = False
     hops: int = 0
     continuation: Continuation | None = None
 

@@ -14,6 +14,7 @@ from actors.ports import (
     STATE_KEY_BYTES_MAX,
     STATE_TTL_SECONDS_MAX,
     STATE_VALUE_BYTES_MAX,
+    STATE_WRITE_ID_SECONDS,
     Clock,
     StateEntry,
     StateScope,
@@ -34,6 +35,8 @@ class MemoryStateStore:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._stored: dict[tuple[StateScope, str], _Stored] = {}
+        self._writes: dict[str, int] = {}
+        """When each named write is forgotten, in ms."""
         self._revision = 0
 
     async def get(self, scope: StateScope, key: str) -> StateEntry:
@@ -53,10 +56,13 @@ class MemoryStateStore:
         *,
         revision: int | None = None,
         ttl_seconds: float | None = None,
+        write_id: str | None = None,
     ) -> bool:
         """Write; with ``revision`` only if nobody wrote since (False tells that somebody did)."""
         _check_names(scope, key)
         text = _encode(value)
+        if self._is_known(write_id):
+            return True
         expires_ms = None
         if ttl_seconds is not None:
             if not 0 < ttl_seconds <= STATE_TTL_SECONDS_MAX:
@@ -67,15 +73,26 @@ class MemoryStateStore:
             return False
         self._revision += 1
         self._stored[scope, key] = _Stored(text, self._revision, expires_ms)
+        self._remember(write_id)
         return True
 
-    async def delete(self, scope: StateScope, key: str) -> None:
+    async def delete(self, scope: StateScope, key: str, *, write_id: str | None = None) -> None:
         """Forget the key; an absent one is no error."""
         _check_names(scope, key)
         last = self._stored.get((scope, key))
-        if last is not None and last.text is not None:
-            self._revision += 1
-            self._stored[scope, key] = _Stored(None, self._revision)
+        if self._is_known(write_id) or last is None or last.text is None:
+            return
+        self._revision += 1
+        self._stored[scope, key] = _Stored(None, self._revision)
+        self._remember(write_id)
+
+    def _is_known(self, write_id: str | None) -> bool:
+        until_ms = 0 if write_id is None else self._writes.get(write_id, 0)
+        return until_ms > self._clock.now_ms()
+
+    def _remember(self, write_id: str | None) -> None:
+        if write_id is not None:
+            self._writes[write_id] = self._clock.now_ms() + STATE_WRITE_ID_SECONDS * 1000
 
 
 def _check_names(scope: StateScope, key: str) -> None:
