@@ -5,8 +5,8 @@ bytes in flight than its limits, and messages larger than the server takes.
 
 A publish is repeated within its deadline while nobody has the stream (a dying leader answers
 nobody for seconds), after a reconnect, and when no answer came: every message of ours carries a
-``Nats-Msg-Id``, so the stream keeps one. After the deadline UnavailableError says that nothing is
-known to be stored.
+``Nats-Msg-Id``, or its subject is written once, so the stream keeps one. After the deadline
+UnavailableError says that nothing is known to be stored.
 """
 
 import asyncio
@@ -54,6 +54,19 @@ class PublishRefusedError(BusError):
     """The stream refused a message and will refuse it again."""
 
     code = "bus.publish_refused"
+
+
+class StoreFailedError(UnavailableError):
+    """The stream could not store a message now; ``server_code`` is the server's ``err_code``.
+
+    10077 stands for a full disk, a full stream and, where a subject is written once, for the
+    second write.
+    """
+
+    def __init__(self, description: str, *, server_code: int) -> None:
+        text = f"the stream does not store: {description}"
+        super().__init__(text, retry_after_seconds=RETRY_AFTER_SECONDS)
+        self.server_code = server_code
 
 
 Outcome = PubAck | UnavailableError | PublishRefusedError
@@ -225,13 +238,8 @@ class AckedPublisher:
             self._put_off(pending)
         elif error.code == _SERVICE_UNAVAILABLE:
             # The stream is full or its store fails: the caller decides whether to try again.
-            self._finish(
-                token,
-                UnavailableError(
-                    f"the stream does not store: {error.description}",
-                    retry_after_seconds=RETRY_AFTER_SECONDS,
-                ),
-            )
+            failure = StoreFailedError(error.description, server_code=error.err_code)
+            self._finish(token, failure)
         else:
             refusal = PublishRefusedError(error.description, server_code=error.err_code)
             self._finish(token, refusal)

@@ -15,13 +15,12 @@ from actors.ports import Clock, Continuation
 from actors.subjects import work_run_subject, work_schedule_subject
 from app.bus.acked_publisher import AckedPublisher
 from app.bus.codec import EVENT_BYTES_MAX, decode_json, encode_json
-from app.bus.headers import JSON_CONTENT, MESSAGE_ID
+from app.bus.headers import JSON_CONTENT, MESSAGE_ID, TTL
 from app.bus.storing import wait_all
 from app.bus.wire import build_headers
 
 SCHEDULE: Final = "Nats-Schedule"
 SCHEDULE_TARGET: Final = "Nats-Schedule-Target"
-TTL: Final = "Nats-TTL"
 CONTINUATION_BYTES_MAX: Final = EVENT_BYTES_MAX + 16 * 1024
 
 DUE_MS_MAX: Final = 253_402_300_799_000

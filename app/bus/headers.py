@@ -15,6 +15,7 @@ EVENT_ID: Final = "Greentic-Event-Id"
 REPLY: Final = "Greentic-Reply"
 HOPS: Final = "Greentic-Hops"
 TRACEPARENT: Final = "traceparent"
+TTL: Final = "Nats-TTL"
 CONTENT_TYPE: Final = "Content-Type"
 JSON_TYPE: Final = "application/json"
 

@@ -1,0 +1,187 @@
+"""The journal on the bus: the adapter behind `Journal` (DESIGN 4).
+
+In: a run's entries, each for a step of its own. Out: whether an entry is ours; all entries of a
+run. Refuses names that are no part of a subject, and values that are no JSON or too large.
+
+A subject of the journal is written once: the stream refuses the second write. That also covers the
+one weakness of reading: on a replicated stream a follower that is a moment behind may answer, and
+an entry be missing. Whoever acts on that executes a step again, and learns at the write that
+another one had it; without a replica a read knows all that was acknowledged before.
+
+Every write carries a token of its own. A write that was sent twice, since its acknowledgement got
+lost, is refused like a stranger's, but finds its own token in the stream: it is the same write.
+"""
+
+import base64
+import re
+import secrets
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+from urllib.parse import quote, unquote
+
+import msgspec
+
+from actors.errors import InvalidEventError, PermanentError, UnavailableError
+from actors.ports import JOURNAL_VALUE_BYTES_MAX, JournalEntry
+from actors.subjects import journal_entries, journal_subject
+from app.bus.acked_publisher import (
+    RETRY_AFTER_SECONDS,
+    AckedPublisher,
+    PublishRefusedError,
+    StoreFailedError,
+)
+from app.bus.codec import decode_json, encode_json
+from app.bus.direct import DirectReader, StoredMessage
+from app.bus.headers import JSON_CONTENT, TTL
+from app.bus.publisher import as_unavailable
+from app.bus.wire import build_headers
+from app.errors import BusError
+
+WRITER: Final = "Greentic-Writer"
+STORE_FAILED: Final = 10077
+STEP_CHARS_MAX: Final = 640
+"""Of a step's token: a subject of ours has 1,024 characters at most."""
+RUN_BYTES_MAX: Final = 64 * 1024 * 1024
+"""Of all entries of a run."""
+PAGE_ENTRIES: Final = 1000
+LOOKUP_SECONDS: Final = 5.0
+
+_RUN_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_WRITER_LINE: Final = re.compile(rf"^{WRITER}: *([0-9a-f]+)\r?$", re.MULTILINE)
+_PLAIN: Final = "/:~+@=,"
+"""Characters of steps that stand in a token as they are; quoted are dots, wildcards, blanks."""
+
+
+class JetStreamJournal:
+    """Journals of one env, of any tenant. ``stream_of`` names the stream of a tenant's runs."""
+
+    def __init__(
+        self,
+        publisher: AckedPublisher,
+        reader: DirectReader,
+        *,
+        env: str,
+        stream_of: Callable[[str], str],
+    ) -> None:
+        self._publisher = publisher
+        self._reader = reader
+        self._env = env
+        self._stream_of = stream_of
+
+    async def read(self, tenant: str, run_id: str) -> Sequence[JournalEntry]:
+        """Give the entries of a run in the order written; none for a fresh run.
+
+        UnavailableError when nobody answers in time, PermanentError (`journal.unreadable`) when
+        the journal cannot be what we wrote.
+        """
+        pattern = journal_entries(self._env, tenant, _checked_run(run_id))
+        stream = self._stream_of(tenant)
+        try:
+            messages = await self._reader.last_of_each(stream, pattern, bytes_max=RUN_BYTES_MAX)
+            if messages is None:
+                messages = await self._read_pages(stream, pattern)
+            return [_entry(message) for message in messages]
+        except (BusError, InvalidEventError) as error:
+            text = f"the journal of {run_id} cannot be read: {error}"
+            raise PermanentError(text, reason="journal.unreadable") from error
+
+    async def write(
+        self, tenant: str, run_id: str, entry: JournalEntry, *, ttl_seconds: int
+    ) -> bool:
+        """Store one entry for ``ttl_seconds``; False when another writer had that step before.
+
+        PermanentError: a value that is too large (`too_large`) or no JSON (`journal.value`), a
+        step that is no name (`journal.step`). UnavailableError: nothing is known to be stored.
+        """
+        if ttl_seconds < 1:
+            raise ValueError("an entry lives for a second at least")
+        token = _step_token(entry.step)
+        subject = journal_subject(self._env, tenant, _checked_run(run_id), token)
+        data = _encode(entry.value)
+        writer = secrets.token_hex(8)
+        headers = build_headers([(WRITER, writer), (TTL, f"{ttl_seconds}s"), JSON_CONTENT])
+        future = await self._publisher.publish_when_room(subject, data, headers)
+        try:
+            await future
+        except StoreFailedError as failure:
+            if failure.server_code != STORE_FAILED:
+                raise
+            first = await self._writer_of(self._stream_of(tenant), subject)
+            if first is None:
+                raise  # it is the store that fails, not the subject that is taken
+            return first == writer
+        except PublishRefusedError as error:
+            raise as_unavailable(error) from error
+        return True
+
+    async def _writer_of(self, stream: str, subject: str) -> str | None:
+        """Give the token of who wrote a subject; asks the leader, which has just refused us."""
+        question = msgspec.json.encode({"last_by_subj": subject})
+        answer = await self._publisher.bus.request(
+            f"$JS.API.STREAM.MSG.GET.{stream}", question, timeout_seconds=LOOKUP_SECONDS
+        )
+        document = msgspec.json.decode(answer.data)
+        message = document.get("message")
+        if message is None:
+            error = document.get("error") or {}
+            if error.get("code") == 404:  # noqa: PLR2004 - as in HTTP
+                return None
+            raise UnavailableError(
+                "the stream does not tell who wrote a step",
+                retry_after_seconds=RETRY_AFTER_SECONDS,
+            )
+        lines = base64.b64decode(message.get("hdrs") or "").decode("utf-8", "replace")
+        found = _WRITER_LINE.search(lines)
+        return found[1] if found else ""
+
+    async def _read_pages(self, stream: str, pattern: str) -> list[StoredMessage]:
+        """Read a journal of more than 1,024 entries."""
+        found: list[StoredMessage] = []
+        room, sequence = RUN_BYTES_MAX, 1
+        while True:
+            batch = await self._reader.page(
+                stream,
+                pattern,
+                from_sequence=sequence,
+                count_max=PAGE_ENTRIES,
+                bytes_max=room,
+            )
+            found += batch.messages
+            if not batch.pending or not batch.messages:
+                return found
+            room -= sum(len(message.data) for message in batch.messages)
+            sequence = batch.messages[-1].sequence + 1
+
+
+def _entry(message: StoredMessage) -> JournalEntry:
+    step = unquote(message.subject.rpartition(".")[2])
+    return JournalEntry(step, decode_json(message.data, "journal"))
+
+
+def _step_token(step: str) -> str:
+    """Write a step as one token of a subject; `_entry` reads it back."""
+    try:
+        token = quote(step, safe=_PLAIN).replace(".", "%2E")
+    except UnicodeEncodeError:
+        token = ""
+    if not 0 < len(token) <= STEP_CHARS_MAX:
+        limit = f"a step's name must have 1 to {STEP_CHARS_MAX} characters in a subject"
+        raise PermanentError(limit, reason="journal.step")
+    return token
+
+
+def _checked_run(run_id: str) -> str:
+    if not _RUN_ID.fullmatch(run_id):
+        raise PermanentError(f"{run_id!r} is no run id", reason="journal.run")
+    return run_id
+
+
+def _encode(value: Any) -> bytes:
+    try:
+        data = encode_json(value, "value")
+    except InvalidEventError as error:
+        raise PermanentError(str(error), reason="journal.value") from error
+    if len(data) > JOURNAL_VALUE_BYTES_MAX:
+        limit = f"the entry is larger than {JOURNAL_VALUE_BYTES_MAX} bytes"
+        raise PermanentError(limit, reason="too_large")
+    return data
