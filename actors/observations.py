@@ -19,6 +19,27 @@ class EventAccepted:
 
 
 @dataclass(frozen=True, slots=True)
+class EventRefused:
+    """An event was not taken in: the tenant is over a quota, which ``reason`` names."""
+
+    tenant: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class BacklogMeasured:
+    """A tenant's stored and unprocessed events, at most a few seconds ago.
+
+    ``lost`` is how many the stream has let go unprocessed since this process began.
+    """
+
+    tenant: str
+    events: int
+    bytes: int
+    lost: int
+
+
+@dataclass(frozen=True, slots=True)
 class DeliveryUnwanted:
     """An event reached the router and no flow wants it."""
 
@@ -33,6 +54,33 @@ class DeliveryParked:
     tenant: str
     subject: str
     error_code: str
+
+
+@dataclass(frozen=True, slots=True)
+class LetterParked:
+    """A dead letter was stored. ``flow`` None: it is a message that is no event."""
+
+    tenant: str
+    flow: str | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class EventRedriven:
+    """A delivery came again and its event had dead letters: so many runs were started anew."""
+
+    tenant: str
+    event_id: str
+    letters: int
+
+
+@dataclass(frozen=True, slots=True)
+class RedriveSkipped:
+    """A delivery came again, and whether its event has dead letters could not be found out."""
+
+    tenant: str
+    event_id: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)

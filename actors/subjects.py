@@ -103,6 +103,16 @@ def dead_letters_of_event(env: str, tenant: str, event_id: str) -> str:
     return f"greentic.dead.{_place(env, tenant)}.{_event_token(event_id)}.*"
 
 
+def dead_letters_named(env: str, tenant: str, letter_id: str) -> str:
+    """Give the wildcard over the letters whose id has one token with this one: seldom several."""
+    return f"greentic.dead.{_place(env, tenant)}.*.{_token_of(letter_id)}"
+
+
+def dead_letters_before(env: str, tenant: str) -> str:
+    """Where earlier versions kept a tenant's dead letters: all on one subject."""
+    return f"greentic.dead.{_place(env, tenant)}"
+
+
 def work_run_subject(env: str, tenant: str, run: str) -> str:
     """Where a due continuation of a run waits for a worker."""
     return f"greentic.work.{_place(env, tenant)}.run.{run}"

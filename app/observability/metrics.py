@@ -5,8 +5,17 @@ values are bounded: tenants and flows beyond `labels` count as ``other``.
 
     greentic_http_requests_total{route, status}      requests answered
     greentic_events_accepted_total{tenant, source, duplicate}  events stored, or stored before
+    greentic_events_refused_total{tenant, reason}    events not taken in, by the quota they exceed
+    greentic_backlog_events{tenant}                  events stored and not processed, as last seen
+    greentic_backlog_bytes{tenant}                   their bytes, estimated
+    greentic_events_lost{tenant}                     unprocessed events that the stream let go
+    greentic_pulls{state}                            tenants of this worker by the state of their pull
+    greentic_event_loop_lag_seconds                  how late the event loop turned (histogram)
+    greentic_event_loop_stalls_total                 how often it stood still
     greentic_deliveries_unwanted_total{tenant}       events that no flow wanted
     greentic_deliveries_parked_total{tenant, code}   messages that were no events
+    greentic_dead_letters_total{tenant, flow, reason}  dead letters stored; ``none``: of no flow
+    greentic_dead_letters_redriven_total{tenant}     of them, redriven since a delivery came again
     greentic_runs_total{tenant, flow, outcome}       runs that reached an outcome
     greentic_run_duration_seconds{tenant}            how long runs took (histogram)
     greentic_script_wait_seconds                     how long scripts waited for a process
@@ -40,6 +49,7 @@ QUARANTINED_MAX: Final = 10_000
 
 RUN_SECONDS_BUCKETS: Final = (0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0, 300.0)
 SCRIPT_SECONDS_BUCKETS: Final = (0.001, 0.01, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0)
+LAG_SECONDS_BUCKETS: Final = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0)
 CALL_SECONDS_BUCKETS: Final = (0.01, 0.05, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 LATE_SECONDS_BUCKETS: Final = (0.05, 0.25, 1.0, 5.0, 30.0, 300.0, 3600.0)
 
@@ -64,6 +74,15 @@ class Metrics:
         self.parked = self._counter(
             "greentic_deliveries_parked_total", "Messages that were no events.", "tenant", "code"
         )
+        self.letters = self._counter(
+            "greentic_dead_letters_total", "Dead letters stored.", "tenant", "flow", "reason"
+        )
+        self.letters_redriven = Counter(
+            "greentic_dead_letters_redriven_total",
+            "Dead letters redriven since a delivery came again.",
+            ("tenant",),
+            registry=self.registry,
+        )
         self.runs = self._counter(
             "greentic_runs_total", "Runs that reached an outcome.", "tenant", "flow", "outcome"
         )
@@ -86,6 +105,7 @@ class Metrics:
         )
         self._add_script_metrics()
         self._add_call_metrics()
+        self._add_pressure_metrics()
         self.timer_late_seconds = self._histogram(
             "greentic_timer_late_seconds", "How late timer ticks were stored.", LATE_SECONDS_BUCKETS
         )
@@ -128,6 +148,35 @@ class Metrics:
             registry=self.registry,
         )
 
+    def _add_pressure_metrics(self) -> None:
+        self.refused = self._counter(
+            "greentic_events_refused_total", "Events not taken in.", "tenant", "reason"
+        )
+        self.backlog_events = self._gauge(
+            "greentic_backlog_events", "A tenant's events stored and not processed.", "tenant"
+        )
+        self.backlog_bytes = self._gauge(
+            "greentic_backlog_bytes", "Bytes of a tenant's backlog, estimated.", "tenant"
+        )
+        self.events_lost = self._gauge(
+            "greentic_events_lost",
+            "Events that a stream let go before a worker had them: alert above 0.",
+            "tenant",
+        )
+        self.pulls = self._gauge(
+            "greentic_pulls", "Tenants of this worker, by the state of their pull.", "state"
+        )
+        self.loop_lag_seconds = self._histogram(
+            "greentic_event_loop_lag_seconds",
+            "How late the event loop turned.",
+            LAG_SECONDS_BUCKETS,
+        )
+        self.loop_stalls = Counter(
+            "greentic_event_loop_stalls_total",
+            "How often the event loop stood still.",
+            registry=self.registry,
+        )
+
     def render(self) -> tuple[bytes, str]:
         """Give the page and its media type."""
         return generate_latest(self.registry), CONTENT_TYPE_PLAIN_0_0_4
@@ -153,6 +202,9 @@ class Metrics:
 
     def _counter(self, name: str, text: str, *labels: str) -> CachedCounter:
         return CachedCounter(Counter(name, text, labels, registry=self.registry))
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(name, text, labels, registry=self.registry)
 
     def _histogram(self, name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
         return Histogram(name, text, buckets=buckets, registry=self.registry)

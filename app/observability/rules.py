@@ -16,6 +16,8 @@ from actors import observations as core
 from actors.kernel import observations as kernel
 from app.observability.metrics import Metrics
 
+NO_FLOW: Final = "none"
+"""Stands for the flow of a dead letter that has none."""
 _MS: Final = 1000
 _YES_NO: Final = ("false", "true")
 _MESSAGE_CHARS_MAX: Final = 4096
@@ -62,6 +64,16 @@ def _parked(metrics: Metrics, seen: core.DeliveryParked) -> None:
     metrics.parked.count(metrics.tenants.bound(seen.tenant), metrics.codes.bound(seen.error_code))
 
 
+def _letter_parked(metrics: Metrics, seen: core.LetterParked) -> None:
+    tenant, reason = metrics.tenants.bound(seen.tenant), metrics.codes.bound(seen.reason)
+    flow = NO_FLOW if seen.flow is None else metrics.flows.bound(seen.flow)
+    metrics.letters.count(tenant, flow, reason)
+
+
+def _event_redriven(metrics: Metrics, seen: core.EventRedriven) -> None:
+    metrics.letters_redriven.labels(metrics.tenants.bound(seen.tenant)).inc(seen.letters)
+
+
 def _finished(metrics: Metrics, seen: core.RunFinished) -> None:
     tenant = metrics.tenants.bound(seen.tenant)
     metrics.runs.count(tenant, metrics.flows.bound(seen.flow), seen.outcome)
@@ -82,6 +94,17 @@ def _called(metrics: Metrics, seen: core.CallEnded) -> None:
     metrics.calls.count(tenant, metrics.codes.bound(seen.outcome))
     metrics.call_seconds.observe(seen.duration_ms / _MS)
     metrics.open_circuits.set(seen.open_circuits)
+
+
+def _measured(metrics: Metrics, seen: core.BacklogMeasured) -> None:
+    tenant = metrics.tenants.bound(seen.tenant)
+    metrics.backlog_events.labels(tenant).set(seen.events)
+    metrics.backlog_bytes.labels(tenant).set(seen.bytes)
+    metrics.events_lost.labels(tenant).set(seen.lost)
+
+
+def _refused(metrics: Metrics, seen: core.EventRefused) -> None:
+    metrics.refused.count(metrics.tenants.bound(seen.tenant), metrics.codes.bound(seen.reason))
 
 
 def _fired(metrics: Metrics, seen: core.TimerFired) -> None:
@@ -142,6 +165,15 @@ RULES: Final[Mapping[type, Rule]] = {
     core.DeliveryParked: Rule(
         "delivery.parked", "warning", _parked, ("tenant", "subject", "error_code")
     ),
+    core.LetterParked: Rule(
+        "letter.parked", "warning", _letter_parked, ("tenant", "flow", "reason")
+    ),
+    core.EventRedriven: Rule(
+        "event.redriven", "info", _event_redriven, ("tenant", "event_id", "letters")
+    ),
+    core.RedriveSkipped: _occurrence(
+        "redrive.skipped", "warning", ("tenant", "event_id", "reason")
+    ),
     core.RunFinished: Rule("run.finished", _run_level, _finished, _RUN + _RUN_MORE),
     core.FlowLogged: _occurrence(
         "flow.logged", _flow_level, ("tenant", "flow", "run_id", "node", "message")
@@ -151,6 +183,10 @@ RULES: Final[Mapping[type, Rule]] = {
         "script.process_lost", "warning", _process_lost, ("tenant", "how", "pid")
     ),
     core.CallEnded: Rule("call.ended", "debug", _called, ("tenant", "outcome", "duration_ms")),
+    core.BacklogMeasured: Rule(
+        "backlog.measured", "debug", _measured, ("tenant", "events", "bytes", "lost")
+    ),
+    core.EventRefused: Rule("event.refused", "debug", _refused, ("tenant", "reason")),
     core.TimerFired: Rule(
         "timer.fired", "debug", _fired, ("tenant", "flow", "event_type", "scheduled_ms", "late_ms")
     ),
@@ -173,7 +209,11 @@ RULES: Final[Mapping[type, Rule]] = {
 
 _LEVELS_BY_VERB: Final[Mapping[str, str]] = {
     "connected": "info",
+    "drained": "info",
     "given_up": "error",
+    "lost": "error",
+    "resumed": "info",
+    "stuck": "error",
     "failed": "error",
     "restarted": "info",
 }

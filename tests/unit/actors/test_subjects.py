@@ -78,7 +78,16 @@ BUILDERS: dict[str, tuple[Callable[[str, str], str], str]] = {
         lambda e, t: subjects.run_record_subject(e, t, "auth/login"),
         "greentic.runs.dev.demo.auth.login",
     ),
-    "letter": (subjects.dead_letter_subject, "greentic.dead.dev.demo"),
+    "letter": (
+        lambda e, t: subjects.dead_letter_subject(e, t, None, "S:1.2"),
+        "greentic.dead.dev.demo.-.S:1_2",
+    ),
+    "letters": (subjects.dead_letters_of, "greentic.dead.dev.demo.>"),
+    "named": (
+        lambda e, t: subjects.dead_letters_named(e, t, "r.1"),
+        "greentic.dead.dev.demo.*.r_1",
+    ),
+    "before": (subjects.dead_letters_before, "greentic.dead.dev.demo"),
     "run": (lambda e, t: subjects.work_run_subject(e, t, "r1"), "greentic.work.dev.demo.run.r1"),
     "at": (lambda e, t: subjects.work_schedule_subject(e, t, "r"), "greentic.work.dev.demo.at.r"),
     "runs": (subjects.work_runs, "greentic.work.dev.demo.run.>"),

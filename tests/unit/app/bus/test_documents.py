@@ -167,6 +167,104 @@ def test_long_message_of_a_letter_is_cut() -> None:
     assert len(dead_letters.encode_letter(letter)) < 5000
 
 
+WHOLE = DeadLetter(
+    tenant="acme",
+    reason="http.timeout",
+    error=RunError("http.timeout", "call", "no answer"),
+    attempts=4,
+    letter_id="r1",
+    event=EVENT,
+    flow="orders",
+    flow_version="1.2",
+    trigger=2,
+    path=("load", "call"),
+    started_ms=10,
+    failed_ms=20,
+    parent_run_id="r0",
+    hops=3,
+    events=(EVENT, replace(EVENT, id="e2")),
+)
+
+
+@pytest.mark.parametrize(
+    "letter",
+    [
+        WHOLE,
+        replace(WHOLE, events=(EVENT,)),
+        replace(WHOLE, events=(), trigger=None, parent_run_id=None, started_ms=None),
+        a_letter(raw=b"\xff\x00", subject="a.b", reason="no_event"),
+        a_letter(event=replace(EVENT, payload=nested(JSON_DEPTH_MAX))),
+    ],
+    ids=["batch", "batch-of-one", "event", "no-event", "deep"],
+)
+def test_letter_reads_back_as_it_was_written(letter: DeadLetter) -> None:
+    read = dead_letters.decode_letter(dead_letters.encode_letter(letter))
+    assert read.letter == letter
+    assert read.event_id == (None if letter.event is None else letter.event.id)
+    assert read.raw_bytes == (None if letter.raw is None else len(letter.raw))
+
+
+def test_letter_whose_event_was_left_out_still_names_it() -> None:
+    letter = replace(WHOLE, event=replace(EVENT, payload="x" * 900_000))
+    read = dead_letters.decode_letter(dead_letters.encode_letter(letter))
+    assert (read.letter.event, read.letter.events, read.event_id) == (None, (), "e1")
+
+
+def test_letter_keeps_the_end_of_a_long_path() -> None:
+    letter = replace(WHOLE, path=tuple(f"s{n}" for n in range(150)))
+    read = dead_letters.decode_letter(dead_letters.encode_letter(letter)).letter
+    assert list(read.path) == [f"s{n}" for n in range(50, 150)]
+
+
+def test_letter_of_an_earlier_version_is_read() -> None:
+    names = [
+        "letter_id",
+        "tenant",
+        "reason",
+        "error",
+        "attempts",
+        "flow",
+        "event",
+        "subject",
+        "raw",
+        "raw_bytes",
+    ]
+    document = dead_letters.letter_document(WHOLE)
+    data = json.dumps({name: document[name] for name in names}).encode()
+    letter = dead_letters.decode_letter(data).letter
+    assert (letter.letter_id, letter.event, letter.trigger) == ("r1", EVENT, None)
+    assert (letter.path, letter.failed_ms) == ((), 0)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"attempts": "4"},
+        {"attempts": None},
+        {"letter_id": 5},
+        {"tenant": None},
+        {"error": {"code": "c", "node": None}},
+        {"event": {"id": "e1"}},
+        {"event": "text"},
+        {"more_events": [{}]},
+        {"path": ["a", 1]},
+        {"raw": "no base64!"},
+        {"unknown": 1},
+    ],
+    ids=str,
+)
+def test_what_is_no_letter_is_refused(change: dict[str, Any]) -> None:
+    document = dead_letters.letter_document(WHOLE) | change
+    with pytest.raises(InvalidEventError):
+        dead_letters.decode_letter(json.dumps(document).encode())
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b"null", b"{}", b"\xff", b"[" * 5000])
+def test_what_is_no_document_is_no_letter(data: bytes) -> None:
+    with pytest.raises(InvalidEventError):
+        dead_letters.decode_letter(data)
+
+
 # ── Continuations ────────────────────────────────────────────────────────────────────────────
 
 
