@@ -195,10 +195,6 @@ def _features_not_yet(draft: Draft) -> list[Diagnostic]:
         )
         for key in draft.flow_control
     ]
-    if config.retry_policy is not None and config.retry_policy.max_retries > 0:
-        path = ("config", "retry_policy", "max_retries")
-        message = "retry_policy: this version does not have retries yet"
-        found.append(Diagnostic("error", "flow.not_yet", path, message))
     return found
 
 

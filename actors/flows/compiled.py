@@ -91,6 +91,8 @@ class CompiledFlow:
     """A waiting webhook may be answered: some `http_response` or `respond` can be reached."""
     calls: frozenset[str] = frozenset()
     """Names of flows this one calls or starts."""
+    calls_any: bool = False
+    """It calls flows whose names are known only when a run comes by."""
     retry: RetryPolicy | None = None
     """For steps that fail for now and that no `on_error` takes."""
     control: ControlPlan | None = None

@@ -46,22 +46,27 @@ def compile_flow(
         timeout_seconds=draft.config.timeout / _MS,
         can_answer=_can_answer(assembly),
         calls=calls_of(assembly) | starts,
+        calls_any=any(node.plan.calls_any for node in assembly.planned),
+        retry=draft.config.retry_policy,
     )
 
 
 def _compile_node(node: PlannedNode) -> CompiledNode:
     definition, plan = node.definition, node.plan
+    waits = isinstance(plan.behaviour, WaitingNode)
     output = definition.output if plan.output is None else plan.output.name
     return CompiledNode(
         id=definition.id,
         type=definition.type,
         behaviour=plan.behaviour,
-        is_inline=not isinstance(plan.behaviour, WaitingNode),
+        is_inline=not waits,
         next=definition.next,
         on_error=definition.on_error,
         output=output,
         value_name=None if node.spec is None else node.spec.value_name,
         timeout_seconds=definition.timeout / _MS,
+        is_journalled=waits and not plan.is_pure,
+        retry=plan.retry,
     )
 
 

@@ -17,6 +17,7 @@ from actors.nodes.script import SCRIPT
 from actors.nodes.spec import NodeSpec
 from actors.nodes.state import STATE_NODE
 from actors.nodes.template import TEMPLATE
+from actors.nodes.wait import WAIT
 
 CATALOG: Final[tuple[NodeSpec, ...]] = (
     SCRIPT,
@@ -28,6 +29,7 @@ CATALOG: Final[tuple[NodeSpec, ...]] = (
     EVENT,
     ASYNC,
     FLOW2FLOW,
+    WAIT,
     LOG,
     ERROR,
 )

@@ -8,7 +8,7 @@ from typing import Any
 
 from actors.nodes.rendering import Rendering
 from actors.nodes.site import STATE
-from actors.nodes.state_access import StatefulNode, evaluate_with_state
+from actors.nodes.state_access import StatefulNode, read_with_state
 from actors.nodes.step import InlineNode, Node, StepContext
 from grammar import Budget
 
@@ -21,7 +21,7 @@ def fill(rendering: Rendering, context: StepContext) -> Any:
 async def fill_waiting(rendering: Rendering, context: StepContext) -> Any:
     """Render, loading the state that it reads."""
     if STATE in rendering.names:
-        return await evaluate_with_state(context, lambda: fill(rendering, context))
+        return await read_with_state(context, lambda: fill(rendering, context))
     return fill(rendering, context)
 
 

@@ -68,7 +68,7 @@ def build_flow2flow(config: Flow2FlowConfig, site: NodeSite) -> NodePlan:
     known = () if TAG in config.target_flow else reference
     if config.wait_for_completion:
         node = with_state(CallNode(content, config.pass_context), content)
-        return NodePlan(node, calls=known)
+        return NodePlan(node, calls=known, calls_any=not known)
     if config.pass_context:
         message = "'pass_context' needs 'wait_for_completion': a run of its own has its own names"
         site.report("flow.bad_value", ("pass_context",), message)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, Field
 
-from actors.errors import PermanentError
+from actors.errors import PermanentError, TransientError
 from actors.ids import effect_key
 from actors.nodes.http_headers import check_headers, header_name_problem
 from actors.nodes.http_message import (
@@ -21,6 +21,7 @@ from actors.nodes.http_message import (
 )
 from actors.nodes.output import OUTPUT_BYTES_MAX, check_output
 from actors.nodes.rendering import TAG, Rendering
+from actors.nodes.retry_after import retry_after_seconds
 from actors.nodes.schema import NODE_TIMEOUT_MS_MAX, STRICT, RetryPolicy, TimeoutMs
 from actors.nodes.secret_access import fill_with_secrets
 from actors.nodes.site import NodeSite
@@ -28,11 +29,14 @@ from actors.nodes.spec import NodePlan, NodeSpec
 from actors.nodes.step import StepContext
 from actors.nodes.urls import build_url
 from actors.outcomes import Advance
-from actors.ports import HttpRequest
+from actors.ports import HttpRequest, HttpResponse
 
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 _BAD_REQUEST: Final = "http.bad_request"
+
+_WORTH_REPEATING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""Statuses that say "not now" (RFC 9110, 15.5.9 and 15.6; RFC 6585, 4; RFC 8470, 5.2)."""
 
 
 class BasicAuth(BaseModel):
@@ -79,7 +83,8 @@ class HttpConfig(BaseModel):
     timeout: TimeoutMs = NODE_TIMEOUT_MS_MAX
     """Milliseconds to the whole answer."""
     retry: RetryPolicy | None = None
-    """This version takes `max_retries: 0` only."""
+    """Tries again where no answer came, and on 408, 425, 429, 500, 502, 503 and 504; the last
+    answer is the value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +101,8 @@ class HttpNode:
             request = self._build(parts, context)
         with secrets.guarding():
             response = await context.world.http.call(context.tenant, request)
+        if response.status in _WORTH_REPEATING and context.retries_left:
+            raise _for_now(response, context.world.clock.now_ms())
         value = secrets.mask(parse_response(response))
         check_output(value["body"])
         return Advance(value)
@@ -123,6 +130,14 @@ class HttpNode:
         )
 
 
+def _for_now(response: HttpResponse, now_ms: int) -> TransientError:
+    return TransientError(
+        f"the service answered {response.status}",
+        reason="http.status",
+        retry_after_seconds=retry_after_seconds(response.headers, now_ms),
+    )
+
+
 def build_http(config: HttpConfig, site: NodeSite) -> NodePlan:
     """Compile the request and check what is constant in it."""
     _check_constants(config, site)
@@ -136,7 +151,7 @@ def build_http(config: HttpConfig, site: NodeSite) -> NodePlan:
             "auth": None if config.auth is None else config.auth.model_dump(),
         }
     )
-    return NodePlan(HttpNode(request, config.timeout / 1000))
+    return NodePlan(HttpNode(request, config.timeout / 1000), retry=config.retry)
 
 
 def _check_constants(config: HttpConfig, site: NodeSite) -> None:
@@ -146,9 +161,6 @@ def _check_constants(config: HttpConfig, site: NodeSite) -> None:
         problem = header_name_problem(name)
         if problem is not None:
             site.report("flow.bad_value", ("headers", name), problem)
-    if config.retry is not None and config.retry.max_retries > 0:
-        message = "http.retry: this version does not have retries yet"
-        site.report("flow.not_yet", ("retry", "max_retries"), message)
     if TAG not in config.url and not config.url.lower().startswith(("http://", "https://")):
         site.report("flow.bad_value", ("url",), "must be an absolute http or https address")
 

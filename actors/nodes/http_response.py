@@ -53,7 +53,7 @@ class HttpResponseNode:
             headers=dict(check_headers(parts["headers"], _BAD_ANSWER)),
             body=check_output(parts["body"], "answer"),
         )
-        if context.reply_to is not None:
+        if context.reply_to is not None and not context.journal.is_replaying:
             context.world.answers.send(context.reply_to, answer)
         return _SILENT
 

@@ -24,7 +24,9 @@ def is_heard(level: str, threshold: str) -> bool:
 
 
 def report_log(context: StepContext, level: str, text: str) -> None:
-    """Report one line of a flow."""
+    """Report one line of a flow, unless a repeated run comes by here again."""
+    if context.journal.is_replaying:
+        return
     cut = text if len(text) <= MESSAGE_CHARS_MAX else text[: MESSAGE_CHARS_MAX - 1] + "…"
     context.world.observer.observe(
         FlowLogged(context.tenant, context.flow, context.run_id, context.step_id, level, cut)

@@ -37,7 +37,8 @@ class RetryPolicy(BaseModel):
     max_retries: int = Field(default=0, ge=0, le=RETRIES_MAX)
     """How often after the first time."""
     backoff: Literal["fixed", "linear", "exponential"] = "exponential"
-    """How the pause grows from one time to the next."""
+    """How the pause grows from one time to the next. `exponential` is spread by up to a half, so
+    that what failed together does not come back together."""
     initial_ms: int = Field(default=RETRY_DELAY_MS_MIN, ge=RETRY_DELAY_MS_MIN)
     """The first pause."""
     max_ms: int = Field(default=RETRY_DELAY_MS_MAX, ge=RETRY_DELAY_MS_MIN, le=RETRY_DELAY_MS_MAX)

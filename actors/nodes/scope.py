@@ -4,7 +4,7 @@ In: the event, the flow's variables, who asks. Out: a dict that the language rea
 name that is none of these is looked up in the payload, as the documentation's flows expect.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from actors.events import Event
@@ -31,9 +31,18 @@ class RunScope(dict[str, Any]):
 
 
 def build_scope(
-    event: Event, *, env: str, tenant: str, now_seconds: int, variables: Mapping[str, Any]
+    event: Event,
+    *,
+    env: str,
+    tenant: str,
+    now_seconds: int,
+    variables: Mapping[str, Any],
+    events: Sequence[Event] = (),
 ) -> RunScope:
-    """Bind the names of a fresh run. ``now_seconds`` is journalled with the run, so it is given."""
+    """Bind the names of a fresh run. ``now_seconds`` is journalled with the run, so it is given.
+
+    ``events`` are a batch's; only then the name `events` is there.
+    """
     metadata = event.metadata or {}
     payload = event.payload
     names: dict[str, Any] = {
@@ -49,4 +58,6 @@ def build_scope(
     from_payload = payload if isinstance(payload, dict) else {}
     for name in _FROM_PAYLOAD:
         names[name] = from_payload.get(name)
+    if events:
+        names["events"] = [one.as_mapping() for one in events]
     return RunScope(names, payload)

@@ -70,7 +70,8 @@ def build_script(config: ScriptConfig, site: NodeSite) -> NodePlan:
     limits = site.script_limits
     if _exceeds_defaults(limits):
         script = ScriptText.of(program.source, _texts_of(site.resources.library))
-        return NodePlan(PooledScriptNode(script, program.names, limits, heard))
+        pooled = PooledScriptNode(script, program.names, limits, heard)
+        return NodePlan(pooled, is_pure=STATE not in program.names)
     node = ScriptNode(program, heard, limits)
     return NodePlan(StatefulNode(node) if STATE in program.names else node)
 

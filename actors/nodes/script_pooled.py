@@ -11,7 +11,7 @@ from actors.nodes.language import failure_of
 from actors.nodes.output import check_output
 from actors.nodes.reporting import report_printed
 from actors.nodes.site import STATE
-from actors.nodes.state_access import evaluate_on_state
+from actors.nodes.state_access import step_on_state
 from actors.nodes.state_view import KeyWantedError, StateView
 from actors.nodes.step import StepContext
 from actors.outcomes import Advance
@@ -33,7 +33,7 @@ class PooledScriptNode:
     async def step_waiting(self, context: StepContext) -> Advance:
         """Run it; PermanentError (``script.…``) with the line when it fails."""
         if STATE in self.names:
-            return await evaluate_on_state(context, lambda view: self._on_state(context, view))
+            return await step_on_state(context, lambda view: self._on_state(context, view))
         return self._finish(context, await self._run(context, None))
 
     async def _on_state(self, context: StepContext, view: StateView) -> Advance:

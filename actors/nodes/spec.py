@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from actors.diagnostics import DocumentPath
+from actors.nodes.schema import RetryPolicy
 from actors.nodes.site import NodeSite
 from actors.nodes.step import Node
 
@@ -36,12 +37,18 @@ class NodePlan:
     """False when the node never goes on to its ``next`` (a branch with a default, `error`)."""
     calls: tuple[Reference, ...] = ()
     """Flows that run inside this one's run."""
+    calls_any: bool = False
+    """It calls a flow whose name is known only when a run comes by."""
     starts: tuple[Reference, ...] = ()
     """Flows that it starts and does not wait for."""
     emits: Reference | None = None
     """The event type it emits, when that is known before running."""
     answers: bool = False
     """It answers a waiting webhook."""
+    is_pure: bool = False
+    """It waits, but does nothing that a second time would not do alike: no need of a journal."""
+    retry: RetryPolicy | None = None
+    """How often its steps are tried again before they count as failed."""
     output: Reference | None = None
     """A further name for its value, given in its config instead of beside it."""
 

@@ -5,7 +5,7 @@ none. The state is the session's where the event names one, else the team's, els
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, Field
 
@@ -18,9 +18,13 @@ from actors.nodes.site import NodeSite
 from actors.nodes.spec import NodePlan, NodeSpec, Reference
 from actors.nodes.state_access import RACES_MAX
 from actors.nodes.state_view import check_key
+from actors.nodes.state_writes import StateWrite, apply_writes
 from actors.nodes.step import StepContext
 from actors.outcomes import Advance
 from actors.ports import STATE_TTL_SECONDS_MAX
+
+
+_NO_VALUE: Final = Advance(binds=False)
 
 
 class StateConfig(BaseModel):
@@ -51,25 +55,27 @@ class StateNode:
     async def step_waiting(self, context: StepContext) -> Advance:
         """Perform it; TransientError (``state.conflict``) when others keep writing the key."""
         if self.action == "set":
-            return Advance(await self._set(context))
+            return await self._set(context)
         key = _key(await fill_waiting(self.content, context))
-        state, scope = context.world.state, context.state_scope
         if self.action == "get":
-            return Advance((await state.get(scope, key)).value)
-        await state.delete(scope, key)
-        return Advance(binds=False)
+            return Advance((await context.world.state.get(context.state_scope, key)).value)
+        write = StateWrite(key, is_removed=True)
+        await context.journal.intend(_NO_VALUE, (write,), context.race)
+        await apply_writes(context, (write,), context.race)
+        return _NO_VALUE
 
-    async def _set(self, context: StepContext) -> Any:
+    async def _set(self, context: StepContext) -> Advance:
         """Render and write; a lost race renders afresh, since the value may read the state."""
-        state, scope = context.world.state, context.state_scope
-        for _ in range(RACES_MAX):
+        while context.race < RACES_MAX:
             parts = await fill_waiting(self.content, context)
             key, value = _key(parts), check_output(parts["value"])
-            before = await state.get(scope, key)
-            if await state.put(
-                scope, key, value, revision=before.revision, ttl_seconds=self.ttl_seconds
-            ):
-                return value
+            before = await context.world.state.get(context.state_scope, key)
+            write = StateWrite(key, value, revision=before.revision, ttl_seconds=self.ttl_seconds)
+            outcome = Advance(value)
+            await context.journal.intend(outcome, (write,), context.race)
+            if await apply_writes(context, (write,), context.race) is None:
+                return outcome
+            context.race += 1
         raise TransientError("other runs keep writing the same state", reason="state.conflict")
 
 

@@ -4,32 +4,33 @@ In: an evaluation that is plain and synchronous, and a store that is neither. Ou
 result. A read of a key that is not loaded yet stops the evaluation, the key is loaded, and the
 evaluation starts afresh; so it must be pure. Refuses more than 64 keys a step.
 
-Writes are compare-and-set against what was read. When somebody else wrote in between, the step is
-evaluated afresh. Keys it had already written count as read with the value from before its own
-write, so that `n + 1` over two keys does not add twice.
+Writes are compare-and-set against what was read, and stand in the journal before they are applied.
+When somebody else wrote in between, the step is evaluated afresh. Keys it had already written count
+as read with the value from before its own write, so that `n + 1` over two keys does not add twice.
 """
 
-from collections.abc import Awaitable, Callable
-from typing import Any, Final, TypeVar
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, TypeVar, cast
 
-from actors.errors import TransientError
+from actors.errors import PermanentError, TransientError
 from actors.nodes.site import STATE
 from actors.nodes.state_view import (
     KEYS_MAX,
-    REMOVED,
     KeyWantedError,
     StateView,
     check_key,
     too_many_keys,
 )
+from actors.nodes.state_writes import StateWrite, apply_writes, plan_writes
 from actors.nodes.step import InlineNode, StepContext
-from actors.outcomes import StepOutcome
+from actors.outcomes import Advance, StepOutcome
 from actors.ports import StateEntry
 
 RACES_MAX: Final = 16
 """How often a step starts afresh because another run wrote the same keys meanwhile."""
 
 Result = TypeVar("Result")
+Outcome = TypeVar("Outcome", bound=StepOutcome)
 
 
 class StatefulNode:
@@ -42,40 +43,50 @@ class StatefulNode:
 
     async def step_waiting(self, context: StepContext) -> StepOutcome:
         """Take the inner node's step, with the state at hand."""
-        return await evaluate_with_state(context, lambda: self._inner.step(context))
+
+        async def attempt(view: StateView) -> StepOutcome:
+            return _with_view(context, view, lambda: self._inner.step(context))
+
+        return await step_on_state(context, attempt)
 
 
-async def evaluate_with_state(context: StepContext, evaluate: Callable[[], Result]) -> Result:
-    """Run ``evaluate`` with `state` bound in the context's scope; then store what it wrote.
-
-    TransientError (``state.conflict``) when others keep writing the same keys.
-    """
+async def read_with_state(context: StepContext, evaluate: Callable[[], Result]) -> Result:
+    """Evaluate over the run's names and `state`; PermanentError if it writes any."""
 
     async def attempt(view: StateView) -> Result:
-        context.scope[STATE] = view
-        try:
-            return evaluate()
-        finally:
-            del context.scope[STATE]
+        return _with_view(context, view, evaluate)
 
-    return await evaluate_on_state(context, attempt)
+    view, result = await _attempt_loading(context, attempt, {})
+    if view.writes:
+        raise PermanentError("the state cannot be written here", reason="state.read_only")
+    return result
 
 
-async def evaluate_on_state(
-    context: StepContext, attempt: Callable[[StateView], Awaitable[Result]]
-) -> Result:
-    """Attempt an evaluation on one view of the state after the other until it is stored.
-
-    ``attempt`` raises KeyWantedError for a key that its view has not loaded.
-    """
+async def step_on_state(
+    context: StepContext, attempt: Callable[[StateView], Awaitable[Outcome]]
+) -> Outcome:
+    """Take a step over the state and apply what it wrote, against races with other runs."""
     loaded: dict[str, StateEntry] = {}
-    for _ in range(RACES_MAX):
-        view, result = await _attempt_loading(context, attempt, loaded)
-        lost = await _store(context, view.writes, loaded)
-        if lost is None:
-            return result
-        loaded = lost
+    while context.race < RACES_MAX:
+        view, outcome = await _attempt_loading(context, attempt, loaded)
+        writes = plan_writes(view.writes, loaded)
+        if not writes:
+            return outcome
+        await context.journal.intend(cast("Advance", outcome), writes, context.race)
+        refused = await apply_writes(context, writes, context.race)
+        if refused is None:
+            return outcome
+        loaded = await _entries_before(context, writes, refused, loaded)
+        context.race += 1
     raise TransientError("other runs keep writing the same state", reason="state.conflict")
+
+
+def _with_view(context: StepContext, view: StateView, evaluate: Callable[[], Result]) -> Result:
+    context.scope[STATE] = view
+    try:
+        return evaluate()
+    finally:
+        context.scope.pop(STATE, None)
 
 
 async def _attempt_loading(
@@ -95,36 +106,25 @@ async def _attempt_loading(
         loaded[key] = await context.world.state.get(context.state_scope, key)
 
 
-async def _store(
-    context: StepContext, writes: dict[str, Any], loaded: dict[str, StateEntry]
-) -> dict[str, StateEntry] | None:
-    """Write everything; None when all is stored, else what to evaluate from after a lost race."""
-    stored: dict[str, StateEntry] = {}
-    for key, value in writes.items():
-        before = loaded.get(key)
-        if not await _store_one(context, key, value, before):
-            return await _entries_before(context, writes, stored)
-        if before is not None:
-            stored[key] = before
-    return None
-
-
-async def _store_one(context: StepContext, key: str, value: Any, before: StateEntry | None) -> bool:
-    """Write one key. A key that was never read is written blindly: the last writer wins."""
-    store, scope = context.world.state, context.state_scope
-    if value is REMOVED:
-        await store.delete(scope, key)
-        return True
-    return await store.put(scope, key, value, revision=None if before is None else before.revision)
-
-
 async def _entries_before(
-    context: StepContext, writes: dict[str, Any], stored: dict[str, StateEntry]
+    context: StepContext,
+    writes: Sequence[StateWrite],
+    refused: StateWrite,
+    loaded: dict[str, StateEntry],
 ) -> dict[str, StateEntry]:
-    """Give the stored keys their old values under their new revisions, unless others wrote them."""
+    """Give what to evaluate from after a lost race.
+
+    Keys already written have their old values under their new revisions, unless others wrote them.
+    """
     entries: dict[str, StateEntry] = {}
-    for key, before in stored.items():
-        now = await context.world.state.get(context.state_scope, key)
-        ours = None if writes[key] is REMOVED else writes[key]
-        entries[key] = StateEntry(before.value, now.revision) if now.value == ours else now
+    for write in writes:
+        if write is refused:
+            break
+        before = loaded.get(write.key)
+        if before is None:
+            continue
+        now = await context.world.state.get(context.state_scope, write.key)
+        ours: Any = None if write.is_removed else write.value
+        is_ours = now.value == ours
+        entries[write.key] = StateEntry(before.value, now.revision) if is_ours else now
     return entries

@@ -4,12 +4,13 @@ In: a `StepContext`. Out: a `StepOutcome`; a failure is a NodeError. A node is m
 flow is compiled, and shared by all runs, so it keeps nothing between steps.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from actors.events import Event
 from actors.nodes.scope import RunScope
-from actors.outcomes import StepOutcome
+from actors.outcomes import Advance, StepOutcome
 from actors.ports import (
     Answers,
     Clock,
@@ -29,6 +30,9 @@ from actors.ports import (
     StateScope,
     StateStore,
 )
+
+if TYPE_CHECKING:
+    from actors.nodes.state_writes import StateWrite
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,36 @@ class World:
     journal: Journal = field(default_factory=NoJournal)
 
 
+class StepJournal(Protocol):
+    """The run's journal, as far as a step has to do with it."""
+
+    @property
+    def is_replaying(self) -> bool:
+        """Whether what the step does was done before, so that nobody need be told again."""
+        ...
+
+    async def intend(self, outcome: Advance, writes: "Sequence[StateWrite]", race: int) -> None:
+        """Keep what the step came to, and what it is about to write to the state.
+
+        RunLostError: another worker was there before. PermanentError (``too_large``).
+        """
+        ...
+
+
+class NoStepJournal:
+    """For steps outside of a run."""
+
+    is_replaying = False
+
+    async def intend(
+        self,
+        outcome: Advance,  # noqa: ARG002
+        writes: "Sequence[StateWrite]",  # noqa: ARG002
+        race: int,  # noqa: ARG002
+    ) -> None:
+        """Need not keep it."""
+
+
 @dataclass(slots=True)
 class StepContext:
     """One step of one run. The walker makes one per run and moves it from step to step."""
@@ -66,6 +100,11 @@ class StepContext:
     """``{node}``, or ``{node}/{child}`` inside a sub-flow."""
     iteration: int = 1
     """How often this run has come to this node, from 1."""
+    race: int = 0
+    """How often this step was evaluated before, over a state that others then changed."""
+    retries_left: int = 0
+    """How often the step itself may still be tried again."""
+    journal: StepJournal = field(default_factory=NoStepJournal)
 
     @property
     def state_scope(self) -> StateScope:

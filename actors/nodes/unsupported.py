@@ -14,7 +14,6 @@ from actors.nodes.step import StepContext
 UNSUPPORTED_TYPES: Final = ("message", "mcp-tool", "adaptive-card", "fast2flow")
 
 LATER_TYPES: Final[Mapping[str, str]] = {
-    "wait": "durable sleep",
     "reply": "messaging egress",
     "llm": "language models",
     "config": "provider options in flows",

@@ -30,6 +30,7 @@ from actors.outcomes import (
     status_of,
 )
 from actors.ports import (
+    LETTER_PATH_MAX,
     DeadLetter,
     DeadLetters,
     PublishedResult,
@@ -118,7 +119,7 @@ class Concluder:
             results.append(PublishedResult(self._tenant, event_type, result))
             records.append(self._record_of(run, result))
             if isinstance(outcome, Failed):
-                letters.append(self._letter_of(run, outcome))
+                letters.append(self._letter_of(run, outcome, finished_ms))
         await self._store(results, records, letters)
         for finished in batch:
             self._settle(finished, finished_ms)
@@ -151,6 +152,8 @@ class Concluder:
         run.request.share.settle_one(settlement_of(outcome))
         if finished.on_settled is not None:
             finished.on_settled()
+        if run.request.on_ended is not None:
+            run.request.on_ended(outcome)
 
     def _tell_waiting_webhook(self, run: Run, outcome: RunOutcome) -> None:
         reply_to = run.request.reply_to
@@ -169,7 +172,7 @@ class Concluder:
             parent_run_id=run.request.parent_run_id,
         )
 
-    def _letter_of(self, run: Run, outcome: Failed) -> DeadLetter:
+    def _letter_of(self, run: Run, outcome: Failed, failed_ms: int) -> DeadLetter:
         return DeadLetter(
             tenant=self._tenant,
             reason=outcome.error.code,
@@ -178,6 +181,14 @@ class Concluder:
             letter_id=run.request.run_id,
             event=run.request.event,
             flow=run.flow.name,
+            flow_version=run.flow.version,
+            trigger=None if run.chosen is None else run.chosen.number,
+            path=tuple(run.path[-LETTER_PATH_MAX:]),
+            started_ms=run.started_ms,
+            failed_ms=failed_ms,
+            parent_run_id=run.request.parent_run_id,
+            hops=run.request.hops,
+            events=run.request.events,
         )
 
 
@@ -195,6 +206,7 @@ def _result_of(
         started_ms=run.started_ms,
         finished_ms=finished_ms,
         attempt=run.request.attempt,
+        batch=tuple(event.id for event in run.request.events),
     )
 
 

@@ -9,18 +9,17 @@ import asyncio
 from collections.abc import Mapping
 from typing import Final
 
-from actors.errors import NodeError
 from actors.flows.compiled import CompiledFlow
 from actors.kernel.actor import Actor
-from actors.outcomes import Ended, Failed, Interrupted, RunError, RunOutcome, Settlement
+from actors.outcomes import Ended, Settlement
 from actors.ports import StateStore
-from actors.runs.begin import RunSeat, begin, choose_trigger
+from actors.runs.begin import RunSeat, begin
 from actors.runs.conclude import Concluder, FinishedRun, RunSinks
-from actors.runs.overlap import OverlapGuard, needs_turn
+from actors.runs.in_hand import RunsInHand
+from actors.runs.pause import Pause
 from actors.runs.request import RunRequest
 from actors.runs.run import Run
-from actors.runs.turns import Turn
-from actors.runs.walk import Walker
+from actors.runs.way import Skipped, Way
 
 RUNS_MAX: Final = 32
 """Runs at once per flow and worker (SPEC 13)."""
@@ -38,13 +37,13 @@ class FlowExecutorActor(Actor[RunRequest]):
         flows: Mapping[str, CompiledFlow],
         sinks: RunSinks,
         leases: StateStore,
+        in_hand: RunsInHand,
     ) -> None:
         self._seat = seat
-        self._walker = Walker(flows)
-        self._overlap = OverlapGuard(seat, leases, self._walker)
+        self._way = Way(seat, flows, leases, in_hand)
         self._concluder = Concluder(seat.tenant, sinks, seat.world)
         self._slots = asyncio.Semaphore(RUNS_MAX)
-        self._waiting: dict[int, Run] = {}
+        self._waiting: dict[int, RunRequest] = {}
 
     async def on_start(self) -> None:
         """Start concluding beside running."""
@@ -81,67 +80,56 @@ class FlowExecutorActor(Actor[RunRequest]):
 
     async def on_stop(self) -> None:
         """Give back what is not settled."""
-        for run in self._waiting.values():
-            run.request.share.settle_one(Settlement.NAK)
+        for request in self._waiting.values():
+            request.share.settle_one(Settlement.NAK)
         self._concluder.give_back_rest()
 
     # ── One run ──────────────────────────────────────────────────────────────────────────────
 
     async def _start(self, request: RunRequest) -> None:
+        if request.verdict is not None:
+            await self._concluder.put(FinishedRun(begin(request, self._seat), request.verdict))
+            return
+        if self._seat.has_effects and request.may_be_repeated:
+            await self._start_waiting(request, None)
+            return
         run = begin(request, self._seat)
-        outcome = self._run_inline(run)
-        if outcome is not None:
-            await self._concluder.put(FinishedRun(run, outcome))
-        elif run.frame.target is None and not run.trigger:
+        outcome = self._way.go_inline(run)
+        if outcome is None or isinstance(outcome, Pause):
+            await self._start_waiting(request, run, outcome)
+        elif isinstance(outcome, Skipped):
             self._skip(request)
         else:
-            await self._slots.acquire()
-            self._waiting[id(run)] = run
-            self.add_task(self._run_waiting(run))
+            await self._concluder.put(FinishedRun(run, outcome))
 
-    def _run_inline(self, run: Run) -> RunOutcome | None:
-        """Walk as far as possible without waiting. None: it waits, or no trigger let it start."""
-        try:
-            if not choose_trigger(run) or needs_turn(run):
-                return None
-            return self._walker.walk_inline(run)
-        except NodeError as error:
-            return Failed(RunError(error.reason, None, str(error)))
-        except Exception as error:  # noqa: BLE001 - the run's edge: one bad run stops no other
-            return _internal(error)
+    async def _start_waiting(
+        self, request: RunRequest, run: Run | None, pause: Pause | None = None
+    ) -> None:
+        await self._slots.acquire()
+        self._waiting[id(request)] = request
+        self.add_task(self._run_waiting(request, run, pause))
 
-    async def _run_waiting(self, run: Run) -> None:
-        turn = await self._take_turn(run)
+    async def _run_waiting(self, request: RunRequest, run: Run | None, pause: Pause | None) -> None:
+        if run is None:
+            run, outcome, turn = await self._way.resume(request)
+        else:
+            outcome, turn = await self._way.go(run, pause)
+        if isinstance(outcome, Skipped):
+            self._release(request)
+            self._skip(request)
+            return
         is_settled = asyncio.Event()
-        outcome = await self._walk(run, turn)
         await self._concluder.put(FinishedRun(run, outcome, is_settled.set))
-        del self._waiting[id(run)]
-        self._slots.release()
-        if isinstance(turn, Turn) and not isinstance(outcome, Interrupted):
+        self._release(request)
+        if turn is not None:
             await is_settled.wait()
-            await self._overlap.give_back(turn)
+            await self._way.let_go(run, turn, outcome)
 
-    async def _take_turn(self, run: Run) -> Turn | RunOutcome | None:
-        """Give the turn, the outcome of a run that does not get it, or None: it needs none."""
-        try:
-            return await self._overlap.take(run) if needs_turn(run) else None
-        except Exception as error:  # noqa: BLE001 - the run's edge: one bad run stops no other
-            return _internal(error)
-
-    async def _walk(self, run: Run, turn: Turn | RunOutcome | None) -> RunOutcome:
-        try:
-            if turn is None:
-                return await self._walker.walk(run)
-            return await self._overlap.walk(run, turn) if isinstance(turn, Turn) else turn
-        except Exception as error:  # noqa: BLE001 - the run's edge: one bad run stops no other
-            return _internal(error)
+    def _release(self, request: RunRequest) -> None:
+        del self._waiting[id(request)]
+        self._slots.release()
 
     def _skip(self, request: RunRequest) -> None:
         if request.reply_to is not None and self._seat.flow.can_answer:
             self._seat.world.answers.send(request.reply_to, Ended(request.run_id, "skipped"))
         request.share.settle_one(Settlement.ACK)
-
-
-def _internal(error: Exception) -> Failed:
-    # The text of an unforeseen error may hold data of the event; its type is enough to find it.
-    return Failed(RunError("internal", None, f"unforeseen {type(error).__name__} in the worker"))

@@ -10,18 +10,20 @@ frozen and is thawed may finish a step beside them. Delivery is at least once, a
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from actors.errors import UnavailableError
 from actors.flows.compiled import Overlap
 from actors.outcomes import Cancelled, Continued, Interrupted, Rejected, RunOutcome
-from actors.ports import Clock, Continuation, StateStore
+from actors.ports import Clock, StateStore
 from actors.runs.begin import RunSeat
 from actors.runs.line import WAITING_MAX, Line
+from actors.runs.pause import Pause, is_ours, put_off
 from actors.runs.run import Run
 from actors.runs.turns import TURN_SECONDS, Claim, Turn, Turns, TurnState
-from actors.runs.walk import KEEP_ALIVE_AGE_SECONDS_MAX, Walker
+from actors.runs.walk import Walker
 
 LOOK_SECONDS: Final = 1.0
 """How often a running run looks whether it still has its turn, and a cancelling one whether it may
@@ -43,7 +45,6 @@ class OverlapGuard:
     def __init__(self, seat: RunSeat, store: StateStore, walker: Walker) -> None:
         world = seat.world
         self._tenant = seat.tenant
-        self._continuations = world.continuations
         self._clock: Clock = world.clock
         self._turns = Turns(store, world.clock, world.ids)
         self._line = Line(store, world.clock)
@@ -56,11 +57,11 @@ class OverlapGuard:
             try:
                 return await self._take(run, claim)
             except UnavailableError:
-                if not _is_kept_alive(run, self._clock):
-                    return Interrupted("its turn could not be asked for")
+                if not is_ours(run, self._clock):
+                    return Interrupted("its turn could not be asked for", is_lost=True)
                 await self._clock.sleep(RETRY_SECONDS)
 
-    async def walk(self, run: Run, turn: Turn) -> RunOutcome:
+    async def walk(self, run: Run, turn: Turn) -> RunOutcome | Pause:
         """Walk a run that has its turn, for as long as it has it."""
         walking = asyncio.ensure_future(self._walker.walk(run))
         watching = asyncio.ensure_future(self._watch(turn))
@@ -74,14 +75,24 @@ class OverlapGuard:
         finally:
             await _end(walking, watching)
 
-    async def give_back(self, turn: Turn) -> None:
+    async def let_go(self, run: Run, turn: Turn, outcome: RunOutcome) -> None:
         """Let the next one go, once this one is settled: until then it may have to be repeated.
 
-        Where the bus does not answer for long, the turn runs out by itself.
+        A run that sleeps keeps its turn, but for one that a later tick may cancel.
         """
+        if isinstance(outcome, Interrupted):
+            return
+        if isinstance(outcome, Continued) and _policy_of(run) != "cancel":
+            asleep_seconds = max(0, outcome.due_ms - self._clock.now_ms()) / 1000
+            await self._insist(turn, lambda: self._turns.keep(turn, asleep_seconds))
+        else:
+            await self._insist(turn, lambda: self._turns.give_back(turn))
+
+    async def _insist(self, turn: Turn, ask: Callable[[], Awaitable[None]]) -> None:
+        """Ask until the bus answers; where it does not for long, the turn runs out by itself."""
         while self._clock.monotonic() - turn.renewed_at < TURN_SECONDS:
             try:
-                await self._turns.give_back(turn)
+                await ask()
             except UnavailableError:
                 await self._clock.sleep(RETRY_SECONDS)
             else:
@@ -90,7 +101,13 @@ class OverlapGuard:
     # ── Before the first node ────────────────────────────────────────────────────────────────
 
     async def _take(self, run: Run, claim: Claim) -> Turn | RunOutcome:
-        match _policy_of(run):
+        policy = _policy_of(run)
+        if run.request.leg and policy != "cancel":
+            # It has begun: nobody may refuse it any more, and it had its turn when it fell asleep.
+            turn = await self._turns.take(claim)
+            soon_ms = self._clock.now_ms() + round(LOOK_SECONDS * 1000)
+            return turn or await self._put_off(run, soon_ms)
+        match policy:
             case "queue":
                 return await self._take_in_order(run, claim)
             case "cancel":
@@ -124,20 +141,8 @@ class OverlapGuard:
         await self._turns.cancel(claim)
         return await self._put_off(run, self._clock.now_ms() + round(LOOK_SECONDS * 1000))
 
-    async def _put_off(self, run: Run, due_ms: int) -> Continued:
-        request = run.request
-        continuation = Continuation(
-            run_id=request.run_id,
-            flow=run.flow.name,
-            event=request.event,
-            attempt=request.attempt,
-            due_ms=due_ms,
-            hops=request.hops,
-            trigger=None if run.chosen is None else run.chosen.number,
-            round=request.round + 1,
-        )
-        await self._continuations.schedule(self._tenant, continuation)
-        return Continued(due_ms, request.attempt)
+    async def _put_off(self, run: Run, due_ms: int) -> Continued | Interrupted:
+        return await put_off(run, Pause(due_ms, "turn"))
 
     # ── While it runs ────────────────────────────────────────────────────────────────────────
 
@@ -176,11 +181,6 @@ async def _end(*tasks: "asyncio.Future[Any]") -> None:
 def _policy_of(run: Run) -> Overlap:
     schedule = None if run.chosen is None else run.chosen.schedule
     return "allow" if schedule is None else schedule.overlap
-
-
-def _is_kept_alive(run: Run, clock: Clock) -> bool:
-    kept_alive_at = run.request.share.delivery.kept_alive_at
-    return clock.monotonic() - kept_alive_at <= KEEP_ALIVE_AGE_SECONDS_MAX
 
 
 def _time(instant_ms: int) -> str:

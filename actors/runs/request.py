@@ -4,13 +4,13 @@ In: a delivery, or a continuation that came due. Out: a `RunRequest`, and the sh
 delivery by all the runs it starts.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from actors.events import Event
 from actors.flows.compiled import CompiledTrigger
-from actors.outcomes import Settlement
+from actors.outcomes import RunOutcome, Settlement
 from actors.ports import Delivery
 
 
@@ -63,4 +63,28 @@ class RunRequest:
     attempt: int = 1
     parent_run_id: str | None = None
     round: int = 0
-    """How often the run was put off before it began; its trigger was chosen the first time."""
+    """How often the run was put off before it began."""
+    leg: int = 0
+    """How often it has gone on since it began."""
+    retries: Mapping[str, int] = field(default_factory=dict)
+    spent_ms: int = 0
+    due_ms: int = 0
+    """When it was to go on; 0: at once."""
+    is_judged: bool = False
+    """Its trigger's filter held when the run was first asked for."""
+    events: tuple[Event, ...] = ()
+    """Of a batch, all of them."""
+    verdict: RunOutcome | None = None
+    """Flow control has decided: the run ends so, without a step."""
+    on_ended: Callable[[RunOutcome], None] | None = None
+    """Called once the run's outcome is stored and settled, whatever it is."""
+
+    @property
+    def may_be_repeated(self) -> bool:
+        """False only if certainly nobody has begun this run before."""
+        return self.leg > 0 or self.attempt > 1 or self.share.delivery.may_be_repeated
+
+    @property
+    def comes_from_lane(self) -> bool:
+        """Whether its flow's lane has let it through."""
+        return self.on_ended is not None

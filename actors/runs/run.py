@@ -12,6 +12,7 @@ from actors.flows.compiled import CompiledFlow, CompiledNode, CompiledTrigger
 from actors.ids import step_id
 from actors.nodes.scope import RunScope
 from actors.nodes.step import StepContext
+from actors.runs.journal import RunJournal
 from actors.runs.request import RunRequest
 
 STEPS_MAX: Final = 1000
@@ -41,14 +42,21 @@ class Run:
 
     request: RunRequest
     flow: CompiledFlow
+    version: str
+    """Of the flow with all it calls, see `Deployment.version_of`."""
     context: StepContext
     frames: list[Frame]
     started_ms: int
+    """Wall clock when its first leg began."""
     deadline: float
-    """When the flow's timeout strikes, on the monotonic clock."""
+    """On the monotonic clock, seconds."""
     trigger: str = ""
     chosen: CompiledTrigger | None = None
     """The trigger that started it; None for a sub-run."""
+    journal: RunJournal | None = None
+    """None where the flow has no effects."""
+    cancelled: str | None = None
+    """Why somebody wants it ended."""
     path: list[str] = field(default_factory=list)
     iterations: dict[str, int] = field(default_factory=dict)
     """How often each step was taken, by step id: a sub-flow called twice goes on counting."""
@@ -74,6 +82,13 @@ class Run:
         context.step_id = step
         context.iteration = iteration
         context.scope = frame.scope
+        if node.is_journalled and self.journal is not None:
+            key = step_key(context)
+            self.journal.come_to(key)
+            context.race = 0
+            context.retries_left = 0
+            if node.retry is not None:
+                context.retries_left = node.retry.max_retries - self.retries(key)
         return context
 
     def bind(self, node: CompiledNode, value: Any) -> None:
@@ -85,3 +100,25 @@ class Run:
         if node.value_name is not None:
             scope[node.value_name] = value
         self.frame.last_value = value
+
+    def retries(self, step: str) -> int:
+        """Count the retries made of a step, or under ``""`` of the flow's own policy."""
+        return self.request.retries.get(step, 0)
+
+    def name(self, step: str) -> str:
+        """Name a step among all runs, to spread its retries by."""
+        return f"{self.request.run_id}:{step}"
+
+    def is_due(self, due_ms: int) -> bool:
+        """Tell whether a sleep is over: by our clock, or because the bus woke the run for it."""
+        return max(self.context.world.clock.now_ms(), self.request.due_ms) >= due_ms
+
+    def spent_ms(self) -> int:
+        """Give how long it has run, this leg included."""
+        left_seconds = max(0.0, self.deadline - self.context.world.clock.monotonic())
+        return round((self.flow.timeout_seconds - left_seconds) * 1000)
+
+
+def step_key(context: StepContext) -> str:
+    """Name the step a context stands at, as the journal and retries know it."""
+    return f"{context.step_id}:{context.iteration}"

@@ -123,6 +123,13 @@ class Turns:
             if await self._write(turn.claim, over, entry.revision, REMEMBER_SECONDS):
                 return
 
+    async def keep(self, turn: Turn, seconds: float) -> None:
+        """Keep the turn for so long without a sign of life, and as long as one gives besides."""
+        entry = await self._read(turn.claim)
+        holder = _decode(entry)
+        if holder is not None and holder.token == turn.token:
+            await self._write(turn.claim, holder, entry.revision, seconds + TURN_SECONDS)
+
     async def _read(self, claim: Claim) -> StateEntry:
         return await self._store.get(StateScope(claim.tenant), f"turn:{claim.timer}")
 

@@ -1,20 +1,21 @@
-"""Walk: take a run from node to node until it ends.
+"""Walk: take a run from node to node until it ends, or pauses.
 
-In: a run that has begun. Out: its outcome. Nodes that never wait are taken in a plain loop, without
-the event loop; only a node that waits makes the run a task (a task per run costs more than a whole
-branch-and-script flow). Every failure of a step becomes `on_error` or the run's end here.
+In: a run that has begun. Out: its outcome, or a `Pause`. Nodes that never wait are taken in a plain
+loop, without the event loop; only a node that waits makes the run a task (a task per run costs more
+than a whole branch-and-script flow). Steps that stand in the run's journal are not taken again.
+Every failure of a step becomes a pause before the next try, `on_error`, or the run's end here.
 """
 
-import asyncio
 from collections.abc import Mapping
 from typing import Final, cast
 
-from actors.errors import NodeError, PermanentError
+from actors.errors import NodeError, PermanentError, RunLostError, TransientError
 from actors.flows.compiled import END_TARGETS, RESPOND, CompiledFlow, CompiledNode
 from actors.ids import step_id
 from actors.nodes.scope import RunScope, build_scope
-from actors.nodes.step import InlineNode, WaitingNode
+from actors.nodes.step import InlineNode
 from actors.outcomes import (
+    Advance,
     Answer,
     CallFlow,
     Completed,
@@ -22,12 +23,13 @@ from actors.outcomes import (
     Interrupted,
     RunError,
     RunOutcome,
+    Sleep,
     StepOutcome,
 )
-from actors.runs.run import NESTING_MAX, Frame, Run
-
-KEEP_ALIVE_AGE_SECONDS_MAX: Final = 15.0
-"""Half of the consumer's ack_wait: past it another worker may have the delivery already."""
+from actors.runs.pause import Pause
+from actors.runs.perform import OverdueError, StaleError, journal_of, take_step
+from actors.runs.retrying import FLOW, pause_ms
+from actors.runs.run import NESTING_MAX, Frame, Run, step_key
 
 
 class Walker:
@@ -36,7 +38,7 @@ class Walker:
     def __init__(self, flows: Mapping[str, CompiledFlow]) -> None:
         self._flows = flows
 
-    def walk_inline(self, run: Run) -> RunOutcome | None:
+    def walk_inline(self, run: Run) -> RunOutcome | Pause | None:
         """Take every step that does not wait. None: the next step waits, call `walk`."""
         while True:
             node = self._next_node(run)
@@ -48,53 +50,63 @@ class Walker:
             if failure is not None:
                 return failure
 
-    async def walk(self, run: Run) -> RunOutcome:
+    async def walk(self, run: Run) -> RunOutcome | Pause:
         """Take all remaining steps, waiting where nodes wait."""
-        while True:
-            outcome = self.walk_inline(run)
-            if outcome is not None:
-                return outcome
-            node = cast("CompiledNode", self._next_node(run))
-            outcome = await self._take_waiting(run, node)
-            if outcome is not None:
-                return outcome
+        try:
+            while True:
+                outcome = self.walk_inline(run)
+                if outcome is not None:
+                    return outcome
+                node = cast("CompiledNode", self._next_node(run))
+                outcome = await self._take_waiting(run, node)
+                if outcome is not None:
+                    return outcome
+        except RunLostError as error:
+            return Interrupted(str(error), is_lost=True)
 
     # ── One step ─────────────────────────────────────────────────────────────────────────────
 
-    def _take_inline(self, run: Run, node: CompiledNode) -> RunOutcome | None:
+    def _take_inline(self, run: Run, node: CompiledNode) -> RunOutcome | Pause | None:
         if run.context.world.clock.monotonic() >= run.deadline:
             return _overdue(run, node)
         try:
             outcome = cast("InlineNode", node.behaviour).step(run.enter(node))
             self._move(run, node, outcome)
         except NodeError as error:
-            return self._divert(run, node, error)
+            return _pause_before_retry(run, node, error) or self._divert(run, node, error)
         return None
 
-    async def _take_waiting(self, run: Run, node: CompiledNode) -> RunOutcome | None:
-        clock = run.context.world.clock
-        if (
-            clock.monotonic() - run.request.share.delivery.kept_alive_at
-            > KEEP_ALIVE_AGE_SECONDS_MAX
-        ):
-            return Interrupted("the delivery was not kept alive; another worker may have it")
-        remaining = run.deadline - clock.monotonic()
-        if remaining <= 0:
-            return _overdue(run, node)
+    async def _take_waiting(self, run: Run, node: CompiledNode) -> RunOutcome | Pause | None:
         try:
             context = run.enter(node)
-            async with asyncio.timeout(min(node.timeout_seconds, remaining)) as limit:
-                outcome = await cast("WaitingNode", node.behaviour).step_waiting(context)
-            self._move(run, node, outcome)
-        except TimeoutError:
-            if limit.expired() and remaining <= node.timeout_seconds:
-                return _overdue(run, node)
-            seconds = node.timeout_seconds
-            late = PermanentError(f"no outcome within {seconds:g} s", reason="timeout")
-            return self._divert(run, node, late)
-        except NodeError as error:
+        except PermanentError as error:
             return self._divert(run, node, error)
-        return None
+        try:
+            outcome = await take_step(run, node, context)
+        except OverdueError:
+            return _overdue(run, node)
+        except StaleError as error:
+            return Interrupted(str(error), is_lost=True)
+        except NodeError as error:
+            return await self._fail(run, node, error)
+        if isinstance(outcome, RunError):
+            return self._divert(run, node, PermanentError(outcome.message, reason=outcome.code))
+        return self._go_on(run, node, outcome)
+
+    async def _fail(
+        self, run: Run, node: CompiledNode, error: NodeError
+    ) -> RunOutcome | Pause | None:
+        """Decide what a failure leads to, and keep it before anything follows from it."""
+        pause = _pause_before_retry(run, node, error)
+        if pause is not None:
+            return pause
+        if node.is_journalled:
+            race, journal = run.context.race, journal_of(run)
+            if journal.has(race):
+                # What the step came to is kept already; only its writes may be missing.
+                return Interrupted(f"a write to the state failed: {error}")
+            await journal.record(RunError(error.reason, None, str(error)), race)
+        return self._divert(run, node, error)
 
     # ── Where a step leads ───────────────────────────────────────────────────────────────────
 
@@ -109,13 +121,25 @@ class Walker:
             run.bind(frame.caller, frame.last_value)
             run.frame.target = frame.caller.next
 
+    def _go_on(
+        self, run: Run, node: CompiledNode, outcome: StepOutcome
+    ) -> RunOutcome | Pause | None:
+        if isinstance(outcome, Sleep) and not run.is_due(outcome.due_ms):
+            return Pause(outcome.due_ms)
+        try:
+            self._move(run, node, _WOKEN if isinstance(outcome, Sleep) else outcome)
+        except NodeError as error:
+            return self._divert(run, node, error)
+        return None
+
     def _move(self, run: Run, node: CompiledNode, outcome: StepOutcome) -> None:
         if isinstance(outcome, CallFlow):
             self._call(run, node, outcome)
             return
-        if outcome.binds:
-            run.bind(node, outcome.value)
-        run.frame.target = node.next if outcome.goto is None else outcome.goto
+        advance = cast("Advance", outcome)
+        if advance.binds:
+            run.bind(node, advance.value)
+        run.frame.target = node.next if advance.goto is None else advance.goto
 
     def _call(self, run: Run, node: CompiledNode, call: CallFlow) -> None:
         """Push a frame for a sub-flow; it shares the run's limits and has no result of its own."""
@@ -144,7 +168,7 @@ class Walker:
         )
         return fresh.for_sub_flow({"event": event, "payload": call.payload}, call.payload)
 
-    def _divert(self, run: Run, node: CompiledNode, error: NodeError) -> RunOutcome | None:
+    def _divert(self, run: Run, node: CompiledNode, error: NodeError) -> RunOutcome | Pause | None:
         """Lead a failed step to its node's `on_error`, or outwards to a calling node's."""
         failure = RunError(error.reason, step_id(run.frame.path, node.id), str(error))
         handler: CompiledNode | None = node
@@ -170,6 +194,36 @@ class Walker:
             return Failed(error)
         return Completed(frame.last_value)
 
+
+def _pause_before_retry(run: Run, node: CompiledNode, error: NodeError) -> Pause | None:
+    """Give the pause before the next try: of the node itself, or of the run where nothing else
+    takes the failure."""
+    if not isinstance(error, TransientError):
+        return None
+    step = step_key(run.context)
+    if node.retry is not None:
+        pause = _pause_of(run, step, pause_ms(node.retry, run.retries(step), error, run.name(step)))
+        if pause is not None:
+            return pause
+    if any(frame_node.on_error is not None for frame_node in _handlers(run, node)):
+        return None
+    own = pause_ms(run.flow.retry, run.retries(FLOW), error, run.name(FLOW))
+    return _pause_of(run, FLOW, own)
+
+
+def _pause_of(run: Run, retried: str, milliseconds: int | None) -> Pause | None:
+    if milliseconds is None:
+        return None
+    due_ms = run.context.world.clock.now_ms() + milliseconds
+    return Pause(due_ms, "retry", retried=retried)
+
+
+def _handlers(run: Run, node: CompiledNode) -> list[CompiledNode]:
+    """List the nodes whose `on_error` may take the failure: the step's, and those that called."""
+    return [node, *(frame.caller for frame in run.frames if frame.caller is not None)]
+
+
+_WOKEN: Final = Advance(binds=False)
 
 _NOT_HANDLED: Final = frozenset({"steps_exceeded"})
 """Failures that `on_error` must not catch: it would only go on with the endless loop."""

@@ -3,10 +3,14 @@
 In: compiled flows. Out: an immutable value that routers, schedulers and executors share.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from actors.flows.compiled import CompiledFlow, CompiledTrigger
+
+_VERSION_BYTES: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +24,37 @@ class Deployment:
     """Trigger key to the stream sequence at which it came into force; older events are not its."""
     has_timers: bool = True
     """False where the timer provider is off: then no timer fires."""
+
+    def version_of(self, name: str) -> str:
+        """Name a flow's version: the same for two deployments if it runs the same in both.
+
+        All flows it calls are part of it, since they run inside its runs.
+        """
+        flow = self.flows[name]
+        if flow.calls_any:
+            return self.revision
+        reached = self._reached(name)
+        if len(reached) == 1:
+            return flow.digest
+        joined = "".join(self.flows[one].digest for one in sorted(reached))
+        return hashlib.blake2b(joined.encode(), digest_size=_VERSION_BYTES).hexdigest()
+
+    def has_effects(self, name: str) -> bool:
+        """Tell whether a step of the flow's runs, of called flows too, may be journalled."""
+        reached = [self.flows[one] for one in self._reached(name)]
+        return any(
+            flow.calls_any or any(node.is_journalled for node in flow.nodes.values())
+            for flow in reached
+        )
+
+    def _reached(self, name: str) -> set[str]:
+        reached, pending = {name}, [name]
+        while pending:
+            for called in self.flows[pending.pop()].calls:
+                if called in self.flows and called not in reached:
+                    reached.add(called)
+                    pending.append(called)
+        return reached
 
     def patterns(self) -> dict[str, str]:
         """Give each trigger's event type pattern by its key; a `default` trigger wants all."""

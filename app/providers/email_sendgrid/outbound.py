@@ -20,7 +20,7 @@ from app.providers.email.arguments import MailArguments
 from app.providers.email.sender import MAYBE_SENT
 from app.providers.email_sendgrid.mail import build_mail
 from app.providers.provider import ActionCall
-from app.providers.retry_after import delay_seconds
+from actors.nodes.retry_after import delay_seconds
 
 SEND_PATH: Final = "/v3/mail/send"
 SCOPES_PATH: Final = "/v3/scopes"

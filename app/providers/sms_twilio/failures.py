@@ -15,7 +15,7 @@ import msgspec
 
 from actors.errors import NodeError, PermanentError, TransientError
 from actors.ports import HttpResponse
-from app.providers.retry_after import delay_seconds
+from actors.nodes.retry_after import delay_seconds
 
 TRANSIENT: Final = "transient"
 PERMANENT: Final = "permanent"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.providers.retry_after import delay_seconds, retry_after_seconds
+from actors.nodes.retry_after import delay_seconds, retry_after_seconds
 
 NOON = 1_700_000_000_000  # Tue, 14 Nov 2023 22:13:20 GMT
 

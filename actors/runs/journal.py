@@ -1,0 +1,237 @@
+"""A run's journal: what it did to the world, so that nothing of it is done again (DESIGN 4).
+
+In: outcomes of steps, as they happen. Out: the same outcomes, when the run comes by again after a
+crash, a retry or a sleep. The first entry carries what the run began with: its `now`, its flow's
+version, its trigger. Before it nothing was observable, so fresh values are harmless.
+
+Entries are written once. Another worker's entry in our place means that it goes on with the run:
+RunLostError ends it here. Entries live for `KEPT_SECONDS`, and longer where the run sleeps longer.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from actors.errors import RunLostError, UnavailableError
+from actors.nodes.state_writes import StateWrite
+from actors.outcomes import Advance, CallFlow, RunError, Sleep, StepOutcome
+from actors.ports import Clock, Journal, JournalEntry
+
+KEPT_SECONDS: Final = 8 * 86_400
+"""A day longer than events are kept: while an event may come again, its journal is there."""
+
+INSIST_SECONDS: Final = 60.0
+"""How long an outcome is tried to be kept while the bus is away. Longer than a delivery is ours:
+whoever is first, so the other one does not do it again."""
+
+RETRY_SECONDS: Final = 0.5
+
+CANCEL: Final = "!cancel"
+"""In place of a step: somebody wants the run ended. No node's id looks like it."""
+
+_COPY: Final = "@"
+"""Before the number of the leg that copied an entry to keep it longer; in no node's id."""
+
+_DAY_MS: Final = 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What the run began with."""
+
+    now_ms: int
+    version: str
+    trigger: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """What a step came to when it was taken first."""
+
+    outcome: StepOutcome | RunError
+    writes: tuple[StateWrite, ...]
+    race: int
+    is_last: bool
+    """Nothing came after it, so its writes may not have been applied."""
+
+
+@dataclass(frozen=True, slots=True)
+class JournalSeat:
+    """Whose journal it is."""
+
+    journal: Journal
+    clock: Clock
+    tenant: str
+    run_id: str
+
+
+class RunJournal:
+    """The journal of one run, as one worker knows it."""
+
+    def __init__(self, seat: JournalSeat, head: Head, *, delivered: int = 1) -> None:
+        self.head = head
+        self.is_begun = False
+        """Whether anything stands in it; then `head` is what the run began with."""
+        self.cancel_reason: str | None = None
+        self._seat = seat
+        self._delivered = delivered
+        self._entries: dict[str, dict[str, Any]] = {}
+        self._unread: set[str] = set()
+        self._step = ""
+        self._last = ""
+
+    # ── What was ─────────────────────────────────────────────────────────────────────────────
+
+    async def load(self) -> None:
+        """Read what earlier legs and other workers wrote. UnavailableError."""
+        for entry in await self._seat.journal.read(self._seat.tenant, self._seat.run_id):
+            if entry.step == CANCEL:
+                self.cancel_reason = str(entry.value.get("reason", ""))
+                continue
+            step = entry.step.partition(_COPY)[0]
+            known = self._entries.get(step)
+            if known is None:
+                self._last = step
+            if known is None or known["until_ms"] < entry.value["until_ms"]:
+                self._entries[step] = entry.value
+        self._unread = set(self._entries)
+        for document in self._entries.values():
+            if "head" in document:
+                self.head = Head(**document["head"])
+                self.is_begun = True
+
+    @property
+    def is_replaying(self) -> bool:
+        """Whether the run has been further than it is now."""
+        return bool(self._unread)
+
+    @property
+    def deliveries_without_progress(self) -> int:
+        """How often the delivery came since the last entry was written."""
+        last = self._entries.get(self._last)
+        return self._delivered - (0 if last is None else min(last["delivered"], self._delivered))
+
+    def come_to(self, step: str) -> None:
+        """Name the step that is taken now: ``{step}:{iteration}``."""
+        self._step = step
+
+    def recall(self) -> Recalled | None:
+        """Give what this step came to, if it was taken before."""
+        race = 0
+        while self._key(race + 1) in self._entries:
+            race += 1
+        key = self._key(race)
+        document = self._entries.get(key)
+        if document is None:
+            return None
+        for number in range(race + 1):
+            self._unread.discard(self._key(number))
+        writes = tuple(StateWrite.from_document(item) for item in document.get("writes", ()))
+        return Recalled(_decode(document), writes, race, is_last=key == self._last)
+
+    def has(self, race: int) -> bool:
+        """Tell whether this evaluation of the step stands in the journal."""
+        return self._key(race) in self._entries
+
+    # ── What is ──────────────────────────────────────────────────────────────────────────────
+
+    async def record(self, outcome: StepOutcome | RunError, race: int) -> None:
+        """Keep what the step came to. RunLostError, PermanentError (``too_large``)."""
+        await self._write(self._key(race), _encode(outcome))
+
+    async def intend(self, outcome: Advance, writes: Sequence[StateWrite], race: int) -> None:
+        """Keep what the step came to before its writes are applied; see `record`."""
+        document = _encode(outcome)
+        document["writes"] = [write.as_document() for write in writes]
+        await self._write(self._key(race), document)
+
+    async def cancel(self, reason: str) -> None:
+        """Keep that the run was cancelled; whoever was first is right."""
+        await write_cancel(self._seat, reason)
+
+    async def outlast(self, due_ms: int, leg: int) -> None:
+        """See that everything is still there some days after ``due_ms``. UnavailableError."""
+        needed_ms = due_ms + KEPT_SECONDS * 1000 - _DAY_MS
+        ttl_seconds = max(0, due_ms - self._seat.clock.now_ms()) // 1000 + KEPT_SECONDS
+        for step, document in self._entries.items():
+            if document["until_ms"] < needed_ms:
+                document["until_ms"] = self._until_ms(ttl_seconds)
+                copy = JournalEntry(f"{step}{_COPY}{leg}", document)
+                await self._seat.journal.write(
+                    self._seat.tenant, self._seat.run_id, copy, ttl_seconds=ttl_seconds
+                )
+
+    async def _write(self, key: str, document: dict[str, Any]) -> None:
+        if not self.is_begun:
+            head = self.head
+            document["head"] = {
+                "now_ms": head.now_ms,
+                "version": head.version,
+                "trigger": head.trigger,
+            }
+        document["until_ms"] = self._until_ms(KEPT_SECONDS)
+        document["delivered"] = self._delivered
+        if not await self._insist(JournalEntry(key, document)):
+            raise RunLostError("another worker goes on with this run")
+        self._entries[key] = document
+        self._last = key
+        self.is_begun = True
+
+    async def _insist(self, entry: JournalEntry) -> bool:
+        seat = self._seat
+        give_up_at = seat.clock.monotonic() + INSIST_SECONDS
+        while True:
+            try:
+                return await seat.journal.write(
+                    seat.tenant, seat.run_id, entry, ttl_seconds=KEPT_SECONDS
+                )
+            except UnavailableError as error:
+                if seat.clock.monotonic() >= give_up_at:
+                    raise RunLostError(f"the journal could not be written: {error}") from error
+                await seat.clock.sleep(RETRY_SECONDS)
+
+    def _until_ms(self, ttl_seconds: int) -> int:
+        return self._seat.clock.now_ms() + ttl_seconds * 1000
+
+    def _key(self, race: int) -> str:
+        return f"{self._step}:{race}" if race else self._step
+
+
+async def write_cancel(seat: JournalSeat, reason: str) -> None:
+    """Ask for a run's end, whether or not anybody runs it now. UnavailableError."""
+    entry = JournalEntry(CANCEL, {"reason": reason})
+    await seat.journal.write(seat.tenant, seat.run_id, entry, ttl_seconds=KEPT_SECONDS)
+
+
+def _encode(outcome: StepOutcome | RunError) -> dict[str, Any]:
+    match outcome:
+        case Advance():
+            document: dict[str, Any] = {"kind": "advance", "value": outcome.value}
+            if outcome.goto is not None:
+                document["goto"] = outcome.goto
+            if not outcome.binds:
+                document["binds"] = False
+            return document
+        case CallFlow():
+            return {
+                "kind": "call",
+                "flow": outcome.flow,
+                "payload": outcome.payload,
+                "passes_context": outcome.passes_context,
+            }
+        case Sleep():
+            return {"kind": "sleep", "due_ms": outcome.due_ms}
+        case RunError():
+            return {"kind": "failed", "code": outcome.code, "message": outcome.message}
+
+
+def _decode(document: Mapping[str, Any]) -> StepOutcome | RunError:
+    match document["kind"]:
+        case "advance":
+            return Advance(document["value"], document.get("goto"), document.get("binds", True))
+        case "call":
+            return CallFlow(document["flow"], document["payload"], document["passes_context"])
+        case "sleep":
+            return Sleep(document["due_ms"])
+        case _:
+            return RunError(document["code"], None, document["message"])

@@ -1,0 +1,79 @@
+"""Pauses: a run that goes on later, with nothing held meanwhile.
+
+In: a run and when it goes on. Out: its continuation in WORK. It is tried while the delivery is
+surely ours; past that the run is another worker's to repeat.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from actors.errors import UnavailableError
+from actors.outcomes import Continued, Interrupted
+from actors.ports import Clock, Continuation
+from actors.runs.run import Run
+
+OURS_SECONDS: Final = 15.0
+"""Half of the consumer's ack_wait, as for effects."""
+
+RETRY_SECONDS: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """The run is to go on at ``due_ms`` (ms since the epoch; 0: at once)."""
+
+    due_ms: int
+    why: Literal["sleep", "retry", "turn", "lane", "version"] = "sleep"
+    """``turn`` and ``lane``: it has not begun; ``version``: another version of its flow has it."""
+    retried: str | None = None
+    """What is tried again: a step, or ``""`` for the flow's own policy."""
+    version: str | None = None
+    """The version that goes on with it; None: the one that runs it now."""
+
+
+async def put_off(run: Run, pause: Pause) -> Continued | Interrupted:
+    """Store the run's continuation."""
+    world = run.context.world
+    continuation = continuation_of(run, pause)
+    while True:
+        try:
+            if run.journal is not None:
+                await run.journal.outlast(pause.due_ms, continuation.leg)
+            await world.continuations.schedule(run.context.tenant, continuation, lane=run.flow.lane)
+        except UnavailableError as error:
+            if not is_ours(run, world.clock):
+                return Interrupted(f"it could not be put off: {error}", is_lost=True)
+            await world.clock.sleep(RETRY_SECONDS)
+        else:
+            return Continued(pause.due_ms, continuation.attempt)
+
+
+def continuation_of(run: Run, pause: Pause) -> Continuation:
+    """Say how the run goes on."""
+    request = run.request
+    retries = dict(request.retries)
+    if pause.retried is not None:
+        retries[pause.retried] = retries.get(pause.retried, 0) + 1
+    is_begun = run.journal is not None and run.journal.is_begun
+    return Continuation(
+        run_id=request.run_id,
+        flow=run.flow.name,
+        event=request.event,
+        attempt=request.attempt + (pause.retried is not None),
+        due_ms=pause.due_ms,
+        parent_run_id=request.parent_run_id,
+        hops=request.hops,
+        trigger=None if run.chosen is None else run.chosen.number,
+        round=request.round + (pause.why == "turn"),
+        leg=request.leg + (pause.why in ("sleep", "retry", "version")),
+        retries=retries,
+        spent_ms=run.spent_ms(),
+        version=pause.version or (run.version if is_begun else None),
+        reply_to=request.reply_to,
+        events=request.events,
+    )
+
+
+def is_ours(run: Run, clock: Clock) -> bool:
+    """Tell whether the bus has heard of late that we work on the run's delivery."""
+    return clock.monotonic() - run.request.share.delivery.kept_alive_at <= OURS_SECONDS

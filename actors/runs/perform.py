@@ -1,0 +1,103 @@
+"""Perform: take one waiting step, or recall what it came to.
+
+In: a run that stands before a step. Out: the step's outcome, or the failure that is on record; both
+are kept in the run's journal before anything follows from them. What NATS does not answer is no
+failure of the flow: the step is taken again while the delivery is surely ours.
+"""
+
+import asyncio
+from typing import Final, cast
+
+from actors.errors import TransientError, UnavailableError
+from actors.flows.compiled import CompiledNode
+from actors.nodes.state_writes import apply_writes
+from actors.nodes.step import StepContext, WaitingNode
+from actors.outcomes import RunError, StepOutcome
+from actors.runs.journal import Recalled, RunJournal
+from actors.runs.run import Run
+
+KEEP_ALIVE_AGE_SECONDS_MAX: Final = 15.0
+"""Half of the consumer's ack_wait: past it another worker may have the delivery already."""
+
+UNAVAILABLE_RETRY_SECONDS: Final = 0.5
+
+
+class OverdueError(Exception):
+    """The flow's timeout is over."""
+
+
+class StaleError(Exception):
+    """The bus has not heard for long that we work on the delivery."""
+
+
+async def take_step(run: Run, node: CompiledNode, context: StepContext) -> StepOutcome | RunError:
+    """Take the step unless it was taken before. OverdueError, StaleError, NodeError, RunLostError.
+
+    A RunError is the failure it came to when it was taken first.
+    """
+    if not node.is_journalled:
+        return await _perform(run, node, context)
+    journal = journal_of(run)
+    recalled = journal.recall()
+    if recalled is not None:
+        context.race = recalled.race
+        if not recalled.writes or not recalled.is_last:
+            return recalled.outcome
+        if await _apply_again(run, context, recalled):
+            return recalled.outcome
+        context.race += 1
+    outcome = await _perform(run, node, context)
+    if not journal.has(context.race):
+        await journal.record(outcome, context.race)
+    return outcome
+
+
+def journal_of(run: Run) -> RunJournal:
+    """Give the journal of a run that stands at a journalled step: then it has one."""
+    return cast("RunJournal", run.journal)
+
+
+def check_kept_alive(run: Run) -> None:
+    """Refuse (StaleError) to do anything that another worker may be doing already."""
+    clock = run.context.world.clock
+    if clock.monotonic() - run.request.share.delivery.kept_alive_at > KEEP_ALIVE_AGE_SECONDS_MAX:
+        raise StaleError("the delivery was not kept alive; another worker may have it")
+
+
+async def _perform(run: Run, node: CompiledNode, context: StepContext) -> StepOutcome:
+    """Take the step, again and again while the bus or a store is away.
+
+    An effect that may have been done is done again under the same key.
+    """
+    while True:
+        check_kept_alive(run)
+        try:
+            return await _perform_once(run, node, context)
+        except UnavailableError:
+            if node.is_journalled and journal_of(run).has(context.race):
+                raise
+            await context.world.clock.sleep(UNAVAILABLE_RETRY_SECONDS)
+
+
+async def _perform_once(run: Run, node: CompiledNode, context: StepContext) -> StepOutcome:
+    remaining = run.deadline - context.world.clock.monotonic()
+    if remaining <= 0:
+        raise OverdueError
+    try:
+        async with asyncio.timeout(min(node.timeout_seconds, remaining)) as limit:
+            return await cast("WaitingNode", node.behaviour).step_waiting(context)
+    except TimeoutError:
+        if limit.expired() and remaining <= node.timeout_seconds:
+            raise OverdueError from None
+        seconds = node.timeout_seconds
+        raise TransientError(f"no outcome within {seconds:g} s", reason="timeout") from None
+
+
+async def _apply_again(run: Run, context: StepContext, recalled: Recalled) -> bool:
+    """Apply the last step's writes, which a crash may have kept from being applied."""
+    while True:
+        check_kept_alive(run)
+        try:
+            return await apply_writes(context, recalled.writes, recalled.race) is None
+        except UnavailableError:
+            await context.world.clock.sleep(UNAVAILABLE_RETRY_SECONDS)

@@ -1,0 +1,159 @@
+"""The way of a run, from its request to its outcome: begun or resumed, let in, walked, put off.
+
+In: a request, or a run that `begin` made. Out: the outcome, and the turn it holds if it is a
+timer's. Every failure of a run ends here, as its outcome: one bad run stops no other.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from actors.errors import NodeError, UnavailableError
+from actors.flows.compiled import CompiledFlow
+from actors.outcomes import Cancelled, Failed, Interrupted, RunError, RunOutcome
+from actors.ports import StateStore
+from actors.runs.begin import RunSeat, begin, choose_trigger, resume
+from actors.runs.in_hand import RunsInHand
+from actors.runs.overlap import OverlapGuard, needs_turn
+from actors.runs.pause import Pause, is_ours, put_off
+from actors.runs.request import RunRequest
+from actors.runs.run import Run
+from actors.runs.turns import Turn
+from actors.runs.walk import Walker
+
+RETRY_SECONDS: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """No trigger's filter holds: nothing starts, and nothing is recorded."""
+
+
+SKIPPED: Final = Skipped()
+
+Reached = RunOutcome | Skipped
+"""Where a run may come to, with nothing left to be done for it here."""
+
+
+class Way:
+    """Takes runs of one flow along."""
+
+    def __init__(
+        self,
+        seat: RunSeat,
+        flows: Mapping[str, CompiledFlow],
+        leases: StateStore,
+        in_hand: RunsInHand,
+    ) -> None:
+        self._seat = seat
+        self._walker = Walker(flows)
+        self._overlap = OverlapGuard(seat, leases, self._walker)
+        self._in_hand = in_hand
+
+    def go_inline(self, run: Run) -> Reached | Pause | None:
+        """Take a fresh run as far as it goes without waiting; None: `go` on with it."""
+        try:
+            let_in = self._let_in(run)
+            if let_in is not None or needs_turn(run):
+                return let_in
+            return self._walker.walk_inline(run)
+        except NodeError as error:
+            return Failed(RunError(error.reason, None, str(error)))
+        except Exception as error:  # noqa: BLE001 - the run's edge: one bad run stops no other
+            return _internal(error)
+
+    async def go(self, run: Run, pause: Pause | None) -> tuple[RunOutcome, Turn | None]:
+        """Go on with a run from `go_inline`: put it off, or walk it to its end."""
+        turn: Turn | None = None
+        task = asyncio.current_task()
+        cancel = partial(_cancel, run, task)
+        self._in_hand.enter(run.request.run_id, cancel)
+        try:
+            outcome: RunOutcome | Pause
+            outcome, turn = (pause, None) if pause is not None else await self._walk(run)
+            if isinstance(outcome, Pause):
+                outcome = await put_off(run, outcome)
+        except asyncio.CancelledError:
+            if run.cancelled is None or task is None:
+                raise
+            task.uncancel()
+            outcome = Cancelled(run.cancelled)
+        except NodeError as error:
+            outcome = Failed(RunError(error.reason, None, str(error)))
+        except Exception as error:  # noqa: BLE001 - the run's edge: one bad run stops no other
+            outcome = _internal(error)
+        finally:
+            self._in_hand.leave(run.request.run_id, cancel)
+        if run.cancelled is not None and run.journal is not None:
+            with contextlib.suppress(UnavailableError):
+                await run.journal.cancel(run.cancelled)
+        return outcome, turn
+
+    async def resume(self, request: RunRequest) -> tuple[Run, Reached, Turn | None]:
+        """Go on with a run that may have begun before."""
+        run = await self._recall(request)
+        if run is None:
+            lost = Interrupted("its journal could not be read", is_lost=True)
+            return begin(request, self._seat), lost, None
+        try:
+            let_in = self._let_in(run)
+        except NodeError as error:
+            return run, Failed(RunError(error.reason, None, str(error))), None
+        except Exception as error:  # noqa: BLE001 - the run's edge: one bad run stops no other
+            return run, _internal(error), None
+        if let_in is not None and not isinstance(let_in, Pause):
+            return run, let_in, None
+        outcome, turn = await self.go(run, let_in)
+        return run, outcome, turn
+
+    async def let_go(self, run: Run, turn: Turn, outcome: RunOutcome) -> None:
+        """Let the next run of the timer go, once this one is settled."""
+        await self._overlap.let_go(run, turn, outcome)
+
+    # ── Stations ─────────────────────────────────────────────────────────────────────────────
+
+    async def _recall(self, request: RunRequest) -> Run | None:
+        """Read the run's journal while the delivery is ours; None: it cannot be read."""
+        clock = self._seat.world.clock
+        while True:
+            try:
+                return await resume(request, self._seat)
+            except UnavailableError:
+                if not is_ours(begin(request, self._seat), clock):
+                    return None
+                await clock.sleep(RETRY_SECONDS)
+
+    def _let_in(self, run: Run) -> Reached | Pause | None:
+        """Aim a run at its first node, unless it ends or goes elsewhere before it begins."""
+        journal, flow = run.journal, self._seat.flow
+        if journal is not None and journal.cancel_reason is not None:
+            return Cancelled(journal.cancel_reason)
+        if journal is not None and journal.is_begun and journal.head.version != self._seat.version:
+            return Pause(0, "version", version=journal.head.version)
+        if not choose_trigger(run):
+            return SKIPPED
+        if flow.lane is not None and not run.request.comes_from_lane:
+            return Pause(0, "lane")
+        return None
+
+    async def _walk(self, run: Run) -> tuple[RunOutcome | Pause, Turn | None]:
+        if not needs_turn(run):
+            return await self._walker.walk(run), None
+        turn = await self._overlap.take(run)
+        if not isinstance(turn, Turn):
+            return turn, None
+        return await self._overlap.walk(run, turn), turn
+
+
+def _cancel(run: Run, task: "asyncio.Task[None] | None", reason: str) -> None:
+    if run.cancelled is None and task is not None:
+        run.cancelled = reason
+        task.cancel()
+
+
+def _internal(error: Exception) -> Failed:
+    # The text of an unforeseen error may hold data of the event; its type is enough to find it.
+    return Failed(RunError("internal", None, f"unforeseen {type(error).__name__} in the worker"))
