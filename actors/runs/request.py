@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from actors.events import Event
-from actors.flows.compiled import CompiledTrigger
+from actors.flows.compiled import CompiledFlow, CompiledTrigger
 from actors.outcomes import RunOutcome, Settlement
-from actors.ports import Delivery
-
+from actors.ports import Continuation, Delivery
 
 _SEVERITY: Final = (Settlement.ACK, Settlement.TERM, Settlement.NAK, Settlement.LEAVE)
 """Of what runs of one delivery say, the last one here is said. Nothing is said of a delivery that
@@ -88,3 +87,31 @@ class RunRequest:
     def comes_from_lane(self) -> bool:
         """Whether its flow's lane has let it through."""
         return self.on_ended is not None
+
+
+def request_of(
+    waiting: Continuation, flow: CompiledFlow, share: SharedDelivery
+) -> RunRequest | None:
+    """Turn a continuation that came due into a request; None where its trigger is gone."""
+    triggers: tuple[CompiledTrigger, ...] = ()
+    if waiting.trigger is not None:
+        triggers = tuple(item for item in flow.triggers if item.number == waiting.trigger)
+        if not triggers:
+            return None
+    return RunRequest(
+        run_id=waiting.run_id,
+        event=waiting.event,
+        triggers=triggers,
+        share=share,
+        hops=waiting.hops,
+        reply_to=waiting.reply_to,
+        attempt=waiting.attempt,
+        parent_run_id=waiting.parent_run_id,
+        round=waiting.round,
+        leg=waiting.leg,
+        retries=waiting.retries,
+        spent_ms=waiting.spent_ms,
+        due_ms=waiting.due_ms,
+        is_judged=True,
+        events=waiting.events,
+    )

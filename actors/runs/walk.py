@@ -196,8 +196,7 @@ class Walker:
 
 
 def _pause_before_retry(run: Run, node: CompiledNode, error: NodeError) -> Pause | None:
-    """Give the pause before the next try: of the node itself, or of the run where nothing else
-    takes the failure."""
+    """Give the pause before the next try: the node's own, or the flow's if nothing else helps."""
     if not isinstance(error, TransientError):
         return None
     step = step_key(run.context)

@@ -73,6 +73,11 @@ class TenantHost:
         """Give the deployment in force of every tenant."""
         return {tenant: tree.deployment for tenant, tree in self._trees.items()}
 
+    def cancel(self, tenant: str, run_id: str, reason: str) -> bool:
+        """End a run that this process has in hand; False where it has not."""
+        tree = self._trees.get(tenant)
+        return tree is not None and tree.in_hand.cancel(run_id, reason)
+
     async def wait_failed(self) -> BaseException:
         """Wait until the root itself has given up."""
         return await self._root.wait_failed()

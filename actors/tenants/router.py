@@ -7,12 +7,12 @@ is acked and counted; a continuation of a flow that is gone goes to the dead let
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Never
 
 from actors.errors import ActorStoppedError, UnavailableError
-from actors.flows.compiled import CompiledFlow, CompiledTrigger
+from actors.flows.compiled import CompiledFlow
 from actors.ids import run_id
 from actors.kernel.actor import Actor
 from actors.kernel.ref import ActorRef
@@ -27,7 +27,7 @@ from actors.ports import (
     Delivery,
     Observer,
 )
-from actors.runs.request import RunRequest, SharedDelivery
+from actors.runs.request import RunRequest, SharedDelivery, request_of
 from actors.tenants.routing import RoutingTable
 
 PULL_MAX: Final = 128
@@ -71,6 +71,19 @@ class RoutesInForce:
 
 
 @dataclass(frozen=True, slots=True)
+class Executor:
+    """Who runs one version of a flow."""
+
+    ref: ActorRef[RunRequest]
+    flow: CompiledFlow
+
+
+async def revive_none(flow: str, version: str) -> Executor | None:  # noqa: ARG001
+    """Revive no flow of the past."""
+    return None
+
+
+@dataclass(frozen=True, slots=True)
 class RouterPorts:
     """What a router needs of the world."""
 
@@ -78,6 +91,8 @@ class RouterPorts:
     dead_letters: DeadLetters
     observer: Observer
     clock: Clock
+    revive: Callable[[str, str], Awaitable[Executor | None]] = revive_none
+    """Gives the executor of a flow's earlier version."""
 
 
 class DeliveryRouter(Actor[Never]):
@@ -172,36 +187,46 @@ class DeliveryRouter(Actor[Never]):
                 hops=delivery.hops,
                 reply_to=delivery.reply_to,
             )
-            await self._tell(routes, flow.name, request)
+            # By the routes that chose the triggers: a newer version may not have their targets.
+            await self._tell(routes.executors[flow.name], request)
 
     async def _dispatch_continuation(
         self, routes: Routes, delivery: Delivery, waiting: Continuation
     ) -> None:
-        if waiting.flow not in routes.executors:
-            error = RunError("unknown_flow", None, f"there is no flow {waiting.flow!r} any more")
-            await self._park(delivery, waiting, error)
+        try:
+            executor = await self._executor_of(routes, waiting)
+        except UnavailableError:
+            self._settle_alone(delivery, Settlement.NAK)
             return
-        triggers = _triggers_of(routes.table.deployment.flows[waiting.flow], waiting)
-        if triggers is None:
-            message = f"{waiting.flow} has no timer as its trigger {waiting.trigger} any more"
+        if isinstance(executor, RunError):
+            await self._park(delivery, waiting, executor)
+            return
+        share = SharedDelivery(delivery, 1, self._forget)
+        request = request_of(waiting, executor.flow, share)
+        if request is None:
+            message = f"{waiting.flow} has no trigger {waiting.trigger} any more"
             await self._park(delivery, waiting, RunError("unknown_trigger", None, message))
             return
-        request = RunRequest(
-            run_id=waiting.run_id,
-            event=waiting.event,
-            triggers=triggers,
-            share=SharedDelivery(delivery, 1, self._forget),
-            hops=waiting.hops,
-            attempt=waiting.attempt,
-            parent_run_id=waiting.parent_run_id,
-            round=waiting.round,
-        )
-        await self._tell(routes, waiting.flow, request)
+        await self._tell(executor.ref, request)
 
-    async def _tell(self, routes: Routes, flow: str, request: RunRequest) -> None:
-        # By the routes that chose the triggers: a newer version may not have their targets.
+    async def _executor_of(self, routes: Routes, waiting: Continuation) -> "Executor | RunError":
+        """Find who runs the flow in the version that the run began with."""
+        flow = routes.table.deployment.flows.get(waiting.flow)
+        if flow is not None and waiting.version in (None, routes.table.versions[flow.name]):
+            return Executor(routes.executors[flow.name], flow)
+        if waiting.version is None:
+            return RunError("unknown_flow", None, f"there is no flow {waiting.flow!r} any more")
+        past = await self._ports.revive(waiting.flow, waiting.version)
+        if past is None:
+            message = (
+                f"the version of {waiting.flow!r} that the run began with is not kept any more"
+            )
+            return RunError("version_gone", None, message)
+        return past
+
+    async def _tell(self, executor: ActorRef[RunRequest], request: RunRequest) -> None:
         try:
-            await routes.executors[flow].tell(request)
+            await executor.tell(request)
         except ActorStoppedError:
             # The deployment changed, or the worker is going: whoever has the flow takes it.
             request.share.settle_one(Settlement.NAK)
@@ -231,11 +256,3 @@ class DeliveryRouter(Actor[Never]):
         self._in_flight.pop(id(delivery), None)
         if not self._in_flight:
             self._is_idle.set()
-
-
-def _triggers_of(flow: CompiledFlow, waiting: Continuation) -> tuple[CompiledTrigger, ...] | None:
-    """Give the trigger a run was put off with, none for a sub-run; None if it is gone."""
-    if waiting.trigger is None:
-        return ()
-    is_it = (trigger for trigger in flow.triggers if trigger.number == waiting.trigger)
-    return next(((trigger,) for trigger in is_it if trigger.schedule is not None), None)

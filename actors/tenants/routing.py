@@ -37,6 +37,7 @@ class RoutingTable:
 
     def __init__(self, deployment: Deployment) -> None:
         self.deployment = deployment
+        self.versions = {name: deployment.version_of(name) for name in deployment.flows}
         self._remembered: dict[str, tuple[Match, ...]] = {}
 
     def match(self, event_type: str) -> tuple[Match, ...]:

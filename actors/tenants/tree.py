@@ -12,8 +12,9 @@ routes are swapped in one assignment; the old one finishes its runs on the versi
 """
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from actors.flows.compiled import CompiledFlow
@@ -29,10 +30,12 @@ from actors.ports.timers import TimerPauses
 from actors.runs.begin import RunSeat
 from actors.runs.conclude import RunSinks
 from actors.runs.executor import FlowExecutorActor
+from actors.runs.in_hand import RunsInHand
 from actors.runs.request import RunRequest
 from actors.tenants.deployment import Deployment
 from actors.tenants.ingress import Accept, IngressActor, IngressDoor, IngressPorts
-from actors.tenants.router import DeliveryRouter, RouterPorts, Routes, RoutesInForce
+from actors.tenants.past import NoPastDeployments, PastDeployments
+from actors.tenants.router import DeliveryRouter, Executor, RouterPorts, Routes, RoutesInForce
 from actors.tenants.routing import RoutingTable
 from actors.tenants.scheduler import SchedulerActor, SchedulerPorts
 
@@ -43,6 +46,8 @@ ACCEPTS_WAITING_MAX: Final = 1024
 """Requests that may wait for a tenant's ingress actor; past it the sender gets a 503."""
 FLOW_MAILBOX_MAX: Final = 64
 """Run requests that may wait for a flow (SPEC 13)."""
+PAST_EXECUTORS_MAX: Final = 32
+"""Of earlier versions of a tenant's flows; the one that was longest idle goes."""
 DRAIN_SECONDS: Final = 20.0
 """How long the router waits for what is in flight; below the consumer's ack_wait of 30 s."""
 
@@ -67,6 +72,7 @@ class TreePorts:
     """What workers agree in on whose turn it is; its values expire."""
     open_deliveries: Callable[[str], Deliveries]
     """Gives a fresh pull of a tenant's deliveries, for each start of its router."""
+    past: PastDeployments = field(default_factory=NoPastDeployments)
 
 
 class TenantTree:
@@ -79,6 +85,8 @@ class TenantTree:
         self._leaving: set[asyncio.Task[None]] = set()
         self._executor_names: dict[str, str] = {}
         self._scheduler_name: str | None = None
+        self._past: OrderedDict[str, Executor] = OrderedDict()
+        self.in_hand = RunsInHand()
         self.routes = RoutesInForce(Routes(RoutingTable(deployment), {}))
         self.door: IngressDoor | None = None
 
@@ -107,7 +115,8 @@ class TenantTree:
     async def drain(self) -> None:
         """Stop pulling, let what is in flight finish, then stop the rest (STYLE 3)."""
         names = {child.name for child in self._supervisor.children()}
-        executors = [self._supervisor.ref_of(name) for name in self._executor_names.values()]
+        working = (*self._executor_names.values(), *self._past)
+        executors = [self._supervisor.ref_of(name) for name in working]
         for name in (self._scheduler_name, "router"):
             if name in names:
                 await self._supervisor.remove(name)
@@ -157,6 +166,22 @@ class TenantTree:
         self._leaving.add(task)
         task.add_done_callback(self._leaving.discard)
 
+    async def _revive(self, flow: str, version: str) -> Executor | None:
+        """Give an executor of an earlier version, for runs that began with it."""
+        name = f"past:{_name_of(flow, version)}"
+        known = self._past.get(name)
+        if known is None:
+            deployment = await self._ports.past.find(self._tenant, flow, version)
+            if deployment is None:
+                return None
+            compiled = deployment.flows[flow]
+            ref = await self._supervisor.spawn(self._executor(name, compiled, deployment))
+            known = self._past[name] = Executor(ref, compiled)
+            if len(self._past) > PAST_EXECUTORS_MAX:
+                self._leave(self._past.popitem(last=False)[0])
+        self._past.move_to_end(name)
+        return known
+
     # ── Children ─────────────────────────────────────────────────────────────────────────────
 
     def _ingress(self) -> ChildSpec[Accept]:
@@ -173,7 +198,9 @@ class TenantTree:
 
         def build(_: object) -> DeliveryRouter:
             deliveries = self._ports.open_deliveries(self._tenant)
-            ports = RouterPorts(deliveries, sinks.dead_letters, world.observer, world.clock)
+            ports = RouterPorts(
+                deliveries, sinks.dead_letters, world.observer, world.clock, self._revive
+            )
             return DeliveryRouter(self._tenant, self.routes, ports)
 
         return ChildSpec("router", build, drain_timeout_seconds=DRAIN_SECONDS)  # type: ignore[arg-type]  # it takes no messages
@@ -189,11 +216,18 @@ class TenantTree:
     def _executor(
         self, name: str, flow: CompiledFlow, deployment: Deployment
     ) -> ChildSpec[RunRequest]:
-        seat = RunSeat(self._tenant, flow, self._ports.world)
+        seat = RunSeat(
+            self._tenant,
+            flow,
+            self._ports.world,
+            version=deployment.version_of(flow.name),
+            has_effects=deployment.has_effects(flow.name),
+        )
+        ports = self._ports
         return ChildSpec(
             name,
             lambda _: FlowExecutorActor(
-                seat, deployment.flows, self._ports.sinks, self._ports.leases
+                seat, deployment.flows, ports.sinks, ports.leases, self.in_hand
             ),
             own_budget=FLOW_BUDGET,
             mailbox_capacity=FLOW_MAILBOX_MAX,
@@ -210,9 +244,11 @@ def tenant_spec(tenant: str) -> SupervisorSpec:
 
 
 def _executor_name(flow: CompiledFlow, deployment: Deployment) -> str:
-    # A flow that calls others runs on their versions too, so any change gives it a new executor.
-    version = deployment.revision if flow.calls else flow.digest
-    return f"flow:{flow.name.replace('/', '.')}:{version[:16]}"
+    return f"flow:{_name_of(flow.name, deployment.version_of(flow.name))}"
+
+
+def _name_of(flow: str, version: str) -> str:
+    return f"{flow.replace('/', '.')}:{version[:16]}"
 
 
 def _give_back(executor: ActorRef[RunRequest]) -> None:

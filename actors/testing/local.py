@@ -25,14 +25,17 @@ from actors.ports import (
     Secrets,
     StateStore,
 )
-from actors.runs.begin import RunSeat, begin, choose_trigger
-from actors.runs.request import RunRequest, SharedDelivery
+from actors.runs.begin import RunSeat, choose_trigger, resume
+from actors.runs.pause import Pause, continuation_of
+from actors.runs.request import RunRequest, SharedDelivery, request_of
+from actors.runs.run import Run
 from actors.runs.walk import Walker
 from actors.subjects import reply_subject
 from actors.tenants.deployment import Deployment
 from actors.tenants.routing import RoutingTable
 from actors.testing.answers import MemoryAnswers
 from actors.testing.continuations import MemoryContinuations
+from actors.testing.journal import MemoryJournal
 from actors.testing.observer import RecordingObserver
 from actors.testing.publisher import MemoryPublisher
 from actors.testing.scripts import InlineScripts
@@ -105,16 +108,12 @@ async def run_locally(
         scripts=InlineScripts(),
         secrets=place.secrets,
         actions=place.actions,
+        journal=MemoryJournal(),
     )
     request = _request(flow, event, place.clock)
     if request is None:
         return LocalRun(None)
-    run = begin(request, RunSeat(place.tenant, flow, world))
-    try:
-        starts = choose_trigger(run)
-        outcome = await Walker(flows).walk(run) if starts else None
-    except NodeError as error:
-        outcome = Failed(RunError(error.reason, None, str(error)))
+    run, outcome = await _run(request, RunSeat(place.tenant, flow, world, has_effects=True), flows)
     sent = answers.sent.get(request.reply_to or "", [])
     return LocalRun(
         outcome=outcome,
@@ -125,6 +124,25 @@ async def run_locally(
         started=tuple(continuations.scheduled.values()),
         logged=tuple(observer.of(FlowLogged)),
     )
+
+
+async def _run(
+    request: RunRequest, seat: RunSeat, flows: Mapping[str, CompiledFlow]
+) -> tuple[Run, RunOutcome | None]:
+    """Take a run through all its legs; what it waits for is taken to be there at once."""
+    while True:
+        run = await resume(request, seat)
+        try:
+            starts = choose_trigger(run)
+            outcome = await Walker(flows).walk(run) if starts else None
+        except NodeError as error:
+            return run, Failed(RunError(error.reason, None, str(error)))
+        if not isinstance(outcome, Pause):
+            return run, outcome
+        continued = request_of(continuation_of(run, outcome), seat.flow, request.share)
+        if continued is None:
+            raise AssertionError("the trigger that started the run is one of its flow's")
+        request = continued
 
 
 def _request(flow: CompiledFlow, event: Event, clock: Clock) -> RunRequest | None:
