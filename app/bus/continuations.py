@@ -1,37 +1,50 @@
-"""Continuations onto the bus: the adapter behind `Continuations`, and their document.
+"""Continuations onto the bus: the adapter behind `Continuations`.
 
 In: a run that starts or goes on later. Out: nothing, once WORK has it: on the subject its tenant's
 workers consume, or on a schedule's subject with the time at which the server moves it there
-(DESIGN 3, Schedules). Refuses a continuation that is larger than an event may be.
+(DESIGN 3, Schedules). Refuses a continuation that is larger than `CONTINUATION_BYTES_MAX`, the
+events of a batch among it.
+
+A run has one subject for schedules, so it waits for one time only: a later schedule takes the place
+of the one before it, on whatever lane that was.
 """
 
 import re
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
-from actors.errors import InvalidEventError
-from actors.events import parse_event
+from actors.errors import InvalidSubjectError
 from actors.ports import Clock, Continuation
-from actors.subjects import work_run_subject, work_schedule_subject
+from actors.subjects import (
+    work_lane_subject,
+    work_run_subject,
+    work_schedule_subject,
+)
 from app.bus.acked_publisher import AckedPublisher
-from app.bus.codec import EVENT_BYTES_MAX, decode_json, encode_json
+from app.bus.continuation_document import (
+    check_run_id,
+    decode_continuation,
+    encode_continuation,
+)
 from app.bus.headers import JSON_CONTENT, MESSAGE_ID, TTL
 from app.bus.storing import wait_all
 from app.bus.wire import build_headers
 
+__all__ = [
+    "JetStreamContinuations",
+    "decode_continuation",
+    "encode_continuation",
+    "format_due",
+    "message_id",
+]
+
 SCHEDULE: Final = "Nats-Schedule"
 SCHEDULE_TARGET: Final = "Nats-Schedule-Target"
-CONTINUATION_BYTES_MAX: Final = EVENT_BYTES_MAX + 16 * 1024
-
 DUE_MS_MAX: Final = 253_402_300_799_000
 """The last second of the year 9999: RFC 3339 goes no further."""
 
-_RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
-_FIELDS: Final = frozenset(
-    {"run_id", "flow", "event", "attempt", "due_ms", "parent_run_id", "hops"}
-)
-_LATER_FIELDS: Final = frozenset({"trigger", "round"})
-"""Absent from what an earlier version scheduled."""
+_LANE = re.compile(r"~|[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
+_LANE_CHARS_MAX: Final = 512
 
 
 class JetStreamContinuations:
@@ -42,14 +55,16 @@ class JetStreamContinuations:
         self._env = env
         self._clock = clock
 
-    async def schedule(self, tenant: str, continuation: Continuation) -> None:
-        """Store it; the same run id, attempt and round again is one continuation."""
-        run_id = continuation.run_id
-        target = work_run_subject(self._env, tenant, run_id)
-        place = f"{continuation.attempt}"
-        if continuation.round:
-            place += f".{continuation.round}"
-        pairs = [(MESSAGE_ID, f"{tenant}:{run_id}:{place}"), JSON_CONTENT]
+    async def schedule(
+        self, tenant: str, continuation: Continuation, *, lane: str | None = None
+    ) -> None:
+        """Store it; the same run id, attempt, round and leg again is one continuation.
+
+        With ``lane`` it comes due on that private lane. InvalidEventError: it cannot be written.
+        """
+        run_id = check_run_id(continuation.run_id, "run_id")
+        target = self._target(tenant, run_id, lane)
+        pairs = [(MESSAGE_ID, message_id(tenant, continuation)), JSON_CONTENT]
         subject = target
         if continuation.due_ms > self._clock.now_ms():
             subject = work_schedule_subject(self._env, tenant, run_id)
@@ -61,67 +76,22 @@ class JetStreamContinuations:
         )
         await wait_all([future])
 
+    def _target(self, tenant: str, run_id: str, lane: str | None) -> str:
+        if lane is None:
+            return work_run_subject(self._env, tenant, run_id)
+        if len(lane) > _LANE_CHARS_MAX or not _LANE.fullmatch(lane):
+            raise InvalidSubjectError(f"{lane!r} cannot name a lane")
+        return work_lane_subject(self._env, tenant, lane)
+
+
+def message_id(tenant: str, continuation: Continuation) -> str:
+    """Name a continuation: what has this name already is stored no second time."""
+    place = f"{continuation.attempt}.{continuation.round}.{continuation.leg}"
+    return f"{tenant}:{continuation.run_id}:{place}"
+
 
 def format_due(due_ms: int) -> str:
     """Write a time (ms since the epoch) as the server reads schedules: RFC 3339, UTC."""
     seconds, milliseconds = divmod(min(due_ms, DUE_MS_MAX), 1000)
     moment = datetime.fromtimestamp(seconds, UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{milliseconds:03d}Z"
-
-
-def encode_continuation(continuation: Continuation) -> bytes:
-    """Write a continuation; `decode_continuation` is its inverse."""
-    data = encode_json(
-        {
-            "run_id": continuation.run_id,
-            "flow": continuation.flow,
-            "event": continuation.event.as_mapping(),
-            "attempt": continuation.attempt,
-            "due_ms": continuation.due_ms,
-            "parent_run_id": continuation.parent_run_id,
-            "hops": continuation.hops,
-            "trigger": continuation.trigger,
-            "round": continuation.round,
-        },
-        "event",
-    )
-    if len(data) > CONTINUATION_BYTES_MAX:
-        raise InvalidEventError("event", f"is larger than {CONTINUATION_BYTES_MAX} bytes")
-    return data
-
-
-def decode_continuation(data: bytes) -> Continuation:
-    """Read a continuation off the bus; InvalidEventError names the field that is wrong."""
-    document = decode_json(data, "continuation")
-    if not isinstance(document, dict) or document.keys() - _LATER_FIELDS != _FIELDS:
-        raise InvalidEventError("continuation", "must have exactly the fields of a continuation")
-    parent, trigger = document["parent_run_id"], document.get("trigger")
-    return Continuation(
-        run_id=_run_id(document["run_id"], "run_id"),
-        flow=_name(document["flow"]),
-        event=parse_event(document["event"]),
-        attempt=_count(document["attempt"], "attempt", 1),
-        due_ms=_count(document["due_ms"], "due_ms", 0),
-        parent_run_id=None if parent is None else _run_id(parent, "parent_run_id"),
-        hops=_count(document["hops"], "hops", 0),
-        trigger=None if trigger is None else _count(trigger, "trigger", 1),
-        round=_count(document.get("round", 0), "round", 0),
-    )
-
-
-def _run_id(value: Any, field: str) -> str:
-    if not isinstance(value, str) or not _RUN_ID.fullmatch(value):
-        raise InvalidEventError(field, "must be a run id")
-    return value
-
-
-def _name(value: Any) -> str:
-    if not isinstance(value, str) or not value:
-        raise InvalidEventError("flow", "must be a flow's name")
-    return value
-
-
-def _count(value: Any, field: str, least: int) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise InvalidEventError(field, f"must be a whole number from {least}")
-    return value
