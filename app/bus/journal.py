@@ -33,7 +33,7 @@ from app.bus.acked_publisher import (
 from app.bus.codec import decode_json, encode_json
 from app.bus.direct import DirectReader, StoredMessage
 from app.bus.headers import JSON_CONTENT, TTL
-from app.bus.publisher import as_unavailable
+from app.bus.storing import as_unavailable
 from app.bus.wire import build_headers
 from app.errors import BusError
 

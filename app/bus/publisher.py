@@ -2,8 +2,9 @@
 
 In: an envelope. Out: a future of the acknowledgement; for a repeated message id it names the event
 that the stream already has. Refuses an event that cannot be written, or is too large, with
-InvalidEventError; everything else that goes wrong is UnavailableError: nothing is known to be
-stored, and the caller may send the same envelope again.
+InvalidEventError, and what a tenant over its quota sends (`app.bus.backlog`). Everything else that
+goes wrong is UnavailableError: nothing is known to be stored, and the caller may send the same
+envelope again.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ from actors.errors import ActorsError, InvalidEventError, UnavailableError
 from actors.ports import Envelope, PublishAck
 from actors.subjects import build_event_subject
 from app.bus.acked_publisher import RETRY_AFTER_SECONDS, AckedPublisher, Outcome, PubAck
+from app.bus.backlog import BacklogQuota
 from app.bus.codec import decode_json, encode_event
 from app.bus.connection import Bus
 from app.bus.headers import (
@@ -27,6 +29,7 @@ from app.bus.headers import (
     TRACEPARENT,
     checked_traceparent,
 )
+from app.bus.storing import as_unavailable
 from app.bus.wire import build_headers
 
 LOOKUP_TIMEOUT_SECONDS: Final = 2.0
@@ -36,10 +39,13 @@ _NOT_FOUND: Final = "404"
 
 
 class JetStreamEventPublisher:
-    """Publishes the events of one env, of any tenant."""
+    """Publishes the events of one env, of any tenant, within their quotas if there are any."""
 
-    def __init__(self, publisher: AckedPublisher, *, env: str) -> None:
+    def __init__(
+        self, publisher: AckedPublisher, *, env: str, quota: BacklogQuota | None = None
+    ) -> None:
         self._publisher = publisher
+        self._quota = quota
         self._env = env
         self._loop = asyncio.get_running_loop()
         self._lookups: set[asyncio.Task[None]] = set()
@@ -47,7 +53,9 @@ class JetStreamEventPublisher:
     def publish(self, envelope: Envelope) -> "asyncio.Future[PublishAck]":
         """Send at once and give a future of the acknowledgement; see `EventPublisher`."""
         future: asyncio.Future[PublishAck] = self._loop.create_future()
+        quota = self._quota
         try:
+            room = None if quota is None else quota.enter(envelope)
             subject = build_event_subject(self._env, envelope.tenant, envelope.event.event_type)
             data = encode_event(envelope.event)
             headers = _event_headers(envelope)
@@ -58,6 +66,8 @@ class JetStreamEventPublisher:
         def settle(outcome: Outcome) -> None:
             self._settle(future, envelope, outcome)
 
+        if room is not None:
+            room.take(len(data))
         self._publisher.publish_then(subject, data, headers, settle)
         return future
 
@@ -119,17 +129,6 @@ async def read_event_id(bus: Bus, stream: str, sequence: int) -> str | None:
         return None
     event_id = document.get("id") if isinstance(document, dict) else None
     return event_id if isinstance(event_id, str) else None
-
-
-def as_unavailable(error: Exception) -> UnavailableError:
-    """Turn a refusal into what ports may raise: nothing was stored, ask again later."""
-    if isinstance(error, UnavailableError):
-        return error
-    unavailable = UnavailableError(
-        f"the bus refused the message: {error}", retry_after_seconds=RETRY_AFTER_SECONDS
-    )
-    unavailable.__cause__ = error
-    return unavailable
 
 
 def _event_headers(envelope: Envelope) -> bytes:

@@ -7,8 +7,8 @@ when one of it may not be.
 import asyncio
 from collections.abc import Sequence
 
-from app.bus.acked_publisher import PubAck, PublishRefusedError
-from app.bus.publisher import as_unavailable
+from actors.errors import UnavailableError
+from app.bus.acked_publisher import RETRY_AFTER_SECONDS, PubAck, PublishRefusedError
 
 
 async def wait_all(futures: "Sequence[asyncio.Future[PubAck]]") -> list[PubAck]:
@@ -22,3 +22,14 @@ async def wait_all(futures: "Sequence[asyncio.Future[PubAck]]") -> list[PubAck]:
             raise outcome
         acks.append(outcome)
     return acks
+
+
+def as_unavailable(error: Exception) -> UnavailableError:
+    """Turn a refusal into what ports may raise: nothing was stored, ask again later."""
+    if isinstance(error, UnavailableError):
+        return error
+    unavailable = UnavailableError(
+        f"the bus refused the message: {error}", retry_after_seconds=RETRY_AFTER_SECONDS
+    )
+    unavailable.__cause__ = error
+    return unavailable

@@ -9,7 +9,7 @@ values are bounded: tenants and flows beyond `labels` count as ``other``.
     greentic_backlog_events{tenant}                  events stored and not processed, as last seen
     greentic_backlog_bytes{tenant}                   their bytes, estimated
     greentic_events_lost{tenant}                     unprocessed events that the stream let go
-    greentic_pulls{state}                            tenants of this worker by the state of their pull
+    greentic_pulls{state}                            tenants of a worker by their pull's state
     greentic_event_loop_lag_seconds                  how late the event loop turned (histogram)
     greentic_event_loop_stalls_total                 how often it stood still
     greentic_deliveries_unwanted_total{tenant}       events that no flow wanted
