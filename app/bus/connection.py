@@ -109,6 +109,7 @@ class Bus:
         self._outbox_empty.set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._inboxes = 0
+        self._session = 0
 
     @classmethod
     async def connect(
@@ -133,6 +134,19 @@ class Bus:
     def is_connected(self) -> bool:
         """Whether what is sent now goes out now."""
         return self._connected.is_set() and self._client.is_connected
+
+    @property
+    def session(self) -> int:
+        """Another number after each loss of the connection: what began in one is over in it."""
+        return self._session
+
+    @property
+    def lone_server(self) -> str | None:
+        """The name of the server we are connected to; None where it is one of a cluster."""
+        # The library shows the greeting nowhere else.
+        info = self._client._server_info  # noqa: SLF001
+        name = info.get("server_name")
+        return name if isinstance(name, str) and "cluster" not in info else None
 
     @property
     def payload_bytes_max(self) -> int:
@@ -262,6 +276,7 @@ class Bus:
         self._observer.observe(BusTroubled(self._settings.name, reason))
 
     async def _on_disconnect(self) -> None:
+        self._session += 1
         if self._connected.is_set():
             self._connected.clear()
             self._observer.observe(BusDisconnected(self._settings.name))
@@ -270,6 +285,7 @@ class Bus:
         self._announce_reconnect()
 
     async def _on_client_closed(self) -> None:
+        self._session += 1
         self._connected.clear()
         if not self._is_closing and not self._is_replacing:
             self._spawn(self._replace_client())
@@ -299,6 +315,7 @@ class Bus:
         return True
 
     def _announce_reconnect(self) -> None:
+        self._session += 1
         self._connected.set()
         self._outbox_filled.set()
         self._observer.observe(BusConnected(self._settings.name, is_reconnect=True))

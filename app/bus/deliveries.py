@@ -16,27 +16,23 @@ from dataclasses import dataclass
 from typing import Final
 
 from actors.errors import ActorsError, InvalidEventError, UnavailableError
-from actors.events import Event
-from actors.observations import DeliveryParked
-from actors.outcomes import RunError, Settlement
-from actors.ports import Clock, Continuation, DeadLetter, DeadLetters, Observer
+from actors.outcomes import Settlement
+from actors.ports import DeadLetters, Observer
 from actors.subjects import RESULT_SUFFIX, tenant_events, work_runs
-from app.bus.codec import decode_event
-from app.bus.connection import Bus
-from app.bus.continuations import decode_continuation
-from app.bus.headers import read_hops, read_reply_to
+from app.bus.delivery import (
+    ACK,
+    BusDelivery,
+    Parking,
+    read_event_delivery,
+    read_run_delivery,
+)
+from app.bus.novelty import Novelty
 from app.bus.pulls import NAK, ConsumerName, Pull, PulledMessage, PullHub
 
-ACK: Final = b"+ACK"
-IN_PROGRESS: Final = b"+WPI"
-TERM: Final = b"+TERM"
-TERM_NO_EVENT: Final = b"+TERM no event"
+__all__ = ["BusDelivery", "TenantConsumers", "TenantDeliveries"]
 
-REASON_NO_EVENT: Final = "no_event"
 WORK_SHARE: Final = 4
 """One in so many of the messages asked for is asked of the continuations' consumer."""
-
-_VERBS: Final = {Settlement.ACK: ACK, Settlement.NAK: NAK, Settlement.TERM: TERM}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,56 +43,6 @@ class TenantConsumers:
     tenant: str
     events: ConsumerName
     work: ConsumerName | None = None
-
-
-class BusDelivery:
-    """One attempt of the bus to hand an event over; see `actors.ports.Delivery`."""
-
-    __slots__ = (
-        "_bus",
-        "_clock",
-        "_is_settled",
-        "_reply",
-        "continuation",
-        "event",
-        "hops",
-        "kept_alive_at",
-        "num_delivered",
-        "reply_to",
-        "sequence",
-    )
-
-    def __init__(
-        self, message: PulledMessage, event: Event, hub: PullHub, continuation: Continuation | None
-    ) -> None:
-        self.event = event
-        self.continuation = continuation
-        self.sequence = message.ack.sequence
-        self.num_delivered = message.ack.num_delivered
-        self.kept_alive_at = message.received_at
-        if continuation is None:
-            self.reply_to = read_reply_to(message.headers)
-            self.hops = read_hops(message.headers)
-        else:
-            self.reply_to = None
-            self.hops = continuation.hops
-        self._bus: Bus = hub.bus
-        self._clock: Clock = hub.clock
-        self._reply = message.reply
-        self._is_settled = False
-
-    def settle(self, settlement: Settlement) -> None:
-        """Say ack, nak or term; never blocks. A second call is a bug and raises ValueError."""
-        if self._is_settled:
-            raise ValueError(f"delivery {self.sequence} is settled already")
-        self._is_settled = True
-        self._bus.send(self._reply, _VERBS[settlement])
-
-    def keep_alive(self) -> None:
-        """Say that work goes on; after `settle` it says nothing."""
-        if not self._is_settled and self._bus.is_connected:
-            self._bus.send(self._reply, IN_PROGRESS)
-            self.kept_alive_at = self._clock.monotonic()
 
 
 class TenantDeliveries:
@@ -111,9 +57,8 @@ class TenantDeliveries:
         observer: Observer,
     ) -> None:
         self._hub = hub
-        self._consumers = consumers
-        self._dead_letters = dead_letters
-        self._observer = observer
+        self._parking = Parking(consumers.tenant, hub, dead_letters, observer)
+        self._novelty = Novelty(hub, consumers.events.stream)
         self._event_prefix = tenant_events(consumers.env, consumers.tenant).removesuffix(">")
         self._work_prefix = work_runs(consumers.env, consumers.tenant).removesuffix(">")
         self._buffered: deque[PulledMessage] = deque()
@@ -124,8 +69,18 @@ class TenantDeliveries:
 
     @property
     def last_polled_at(self) -> float:
-        """When the server last held or answered a request of ours (monotonic seconds)."""
-        return self._events.heard_at
+        """When the server last showed that it serves our requests (monotonic seconds)."""
+        return self._events.answered_at
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the tenant's router waits for deliveries; else its flows are busy."""
+        return self._waiter is not None
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether this pull has ended."""
+        return self._is_closed
 
     @property
     def buffered(self) -> int:
@@ -215,13 +170,15 @@ class TenantDeliveries:
 
     async def _take(self, messages_max: int) -> list[BusDelivery]:
         deliveries: list[BusDelivery] = []
+        if self._buffered:
+            await self._novelty.look()
         try:
             while self._buffered and len(deliveries) < messages_max:
                 message = self._buffered.popleft()
                 try:
                     deliveries.append(self._decode(message))
                 except ActorsError as error:
-                    await self._park(message, error)
+                    await self._parking.park(message, error)
         except asyncio.CancelledError:
             for delivery in deliveries:
                 delivery.settle(Settlement.NAK)
@@ -230,37 +187,8 @@ class TenantDeliveries:
 
     def _decode(self, message: PulledMessage) -> BusDelivery:
         if message.subject.startswith(self._event_prefix):
-            event = decode_event(message.data)
-            if event.event_type != message.subject[len(self._event_prefix) :]:
-                raise InvalidEventError("event_type", "is not that of the subject")
-            return BusDelivery(message, event, self._hub, None)
+            is_new = self._novelty.is_new(message)
+            return read_event_delivery(message, self._hub, prefix=self._event_prefix, is_new=is_new)
         if message.subject.startswith(self._work_prefix):
-            continuation = decode_continuation(message.data)
-            if continuation.run_id != message.subject[len(self._work_prefix) :]:
-                raise InvalidEventError("run_id", "is not that of the subject")
-            return BusDelivery(message, continuation.event, self._hub, continuation)
+            return read_run_delivery(message, self._hub, prefix=self._work_prefix)
         raise InvalidEventError("subject", "is none of this tenant's")
-
-    async def _park(self, message: PulledMessage, error: ActorsError) -> None:
-        """Keep it for a person to see, then end it; without the first never the second."""
-        ack = message.ack
-        tenant = self._consumers.tenant
-        letter = DeadLetter(
-            tenant=tenant,
-            reason=REASON_NO_EVENT,
-            error=RunError(error.code, None, str(error)),
-            attempts=ack.num_delivered,
-            letter_id=f"{ack.stream}:{ack.sequence}",
-            raw=message.data,
-            subject=message.subject,
-        )
-        try:
-            await self._dead_letters.park(letter)
-        except UnavailableError:
-            self._hub.bus.send(message.reply, NAK)
-            return
-        except asyncio.CancelledError:
-            self._hub.bus.send(message.reply, NAK)
-            raise
-        self._hub.bus.send(message.reply, TERM_NO_EVENT)
-        self._observer.observe(DeliveryParked(tenant, message.subject, error.code))

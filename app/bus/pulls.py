@@ -55,6 +55,8 @@ class PulledMessage:
     ack: AckSubject
     received_at: float
     """On the monotonic clock, in seconds."""
+    session: int = 0
+    """`Bus.session` it came in."""
 
 
 class Pull:
@@ -76,6 +78,9 @@ class Pull:
         self.generation = 0
         self.credit = 0
         self.heard_at = float("-inf")
+        """When the server last said anything, or we began to wait for it to."""
+        self.answered_at = float("-inf")
+        """When it last proved that it serves our requests; asking alone proves nothing."""
         self.paused_until = float("-inf")
         self._hub = hub
 
@@ -190,6 +195,8 @@ class PullHub:
         if was_sent:
             if not pull.credit:
                 pull.heard_at = max(pull.heard_at, now)
+            if pull.answered_at == float("-inf"):
+                pull.answered_at = now  # it has from the first request on
             pull.credit += count
 
     # ── What comes back ──────────────────────────────────────────────────────────────────────
@@ -204,10 +211,18 @@ class PullHub:
             self._bus.send(message.reply, NAK)
             return
         now = self._clock.monotonic()
-        pull.heard_at = now
+        pull.heard_at = pull.answered_at = now
         pull.credit = max(0, pull.credit - 1)
         pull.on_message(
-            PulledMessage(message.subject, message.reply, message.data, message.headers, ack, now)
+            PulledMessage(
+                message.subject,
+                message.reply,
+                message.data,
+                message.headers,
+                ack,
+                now,
+                self._bus.session,
+            )
         )
 
     def _on_status(self, message: Received) -> None:
@@ -218,6 +233,8 @@ class PullHub:
         pull.heard_at = self._clock.monotonic()
         headers = message.headers or {}
         status = headers.get("Status", "")
+        if status == _HEARTBEAT or status in _REQUEST_OVER:
+            pull.answered_at = pull.heard_at
         if status == _HEARTBEAT:
             return
         if status in _REQUEST_OVER:
@@ -242,6 +259,8 @@ class PullHub:
         for pull in list(self._pulls.values()):
             pull.forget_requests()
             pull.paused_until = float("-inf")
+            if pull.answered_at > float("-inf"):
+                pull.answered_at = self._clock.monotonic()  # the outage was not its silence
             pull.on_change()
 
     async def _look_after(self) -> None:

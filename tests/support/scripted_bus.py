@@ -4,10 +4,12 @@ For behaviour that a real server shows only by luck: refusals, lost answers, mis
 """
 
 import asyncio
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from actors.errors import UnavailableError
 from app.bus.wire import Received, build_frame
 
 
@@ -56,6 +58,11 @@ class ScriptedBus:
 
     def __init__(self) -> None:
         self.is_connected = True
+        self.session = 1
+        self.lone_server: str | None = "scripted"
+        self.answers: dict[str, Any] = {}
+        """What is answered to requests, by subject: a document; nobody answers the others."""
+        self.asked: list[str] = []
         self.has_room = True
         self.payload_bytes_max = 1024 * 1024
         self.sent: list[Sent] = []
@@ -89,6 +96,13 @@ class ScriptedBus:
         self.interests.remove(interest)
         self.ended.append((interest.subject, drains))
 
+    async def request(self, subject: str, _data: bytes, **_: object) -> Told:
+        self.asked.append(subject)
+        await asyncio.sleep(0)
+        if subject not in self.answers:
+            raise UnavailableError("nobody answers")
+        return Told("_INBOX.answer", data=json.dumps(self.answers[subject]).encode())
+
     def on_reconnect(self, callback: Callable[[], None]) -> None:
         self.reconnected.append(callback)
 
@@ -112,10 +126,12 @@ class ScriptedBus:
     def lose(self) -> None:
         """Cut the connection."""
         self.is_connected = False
+        self.session += 1
 
     def return_(self) -> None:
         """Bring the connection back."""
         self.is_connected = True
+        self.session += 1
         for callback in self.reconnected:
             callback()
 

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -16,7 +16,7 @@ from actors.testing.clock import VirtualClock
 from actors.testing.dead_letters import MemoryDeadLetters
 from actors.testing.observer import RecordingObserver
 from app.bus.codec import encode_event
-from app.bus.continuations import encode_continuation
+from app.bus.continuation_document import encode_continuation
 from app.bus.deliveries import BusDelivery, TenantConsumers, TenantDeliveries
 from app.bus.observations import ConsumerUnreachable
 from app.bus.pulls import PAUSE_SECONDS, SILENCE_SECONDS_MAX, UPKEEP_SECONDS, ConsumerName, PullHub
@@ -267,7 +267,7 @@ async def test_pull_cancelled_while_parking_gives_everything_back(yard: Yard) ->
         async def park(self, _letter: object) -> None:
             await asyncio.Event().wait()
 
-    yard.deliveries._dead_letters = SlowLetters()
+    yard.deliveries._parking = replace(yard.deliveries._parking, dead_letters=SlowLetters())
     task = await yard.begin(8)
     yard.bring_event(1)
     yard.bring(b"{")
