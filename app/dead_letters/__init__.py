@@ -1,0 +1,1 @@
+"""The desk at which tenants' dead letters are looked through, redriven and discarded."""
