@@ -5,7 +5,6 @@ ingress. It opens nothing that `close` does not close.
 """
 
 import uuid
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final, Self
 
@@ -14,11 +13,14 @@ from actors.ports import Deliveries, Observer, ProviderActions, ScriptPool, Secr
 from actors.runs.conclude import RunSinks
 from app.bus.acked_publisher import AckedPublisher
 from app.bus.answers import AnswerInbox, NatsAnswers
+from app.bus.backlog import BacklogLimits, BacklogQuota
+from app.bus.backlog_reading import BacklogReader
 from app.bus.connection import Bus
 from app.bus.continuations import JetStreamContinuations
 from app.bus.dead_letters import JetStreamDeadLetters
 from app.bus.deliveries import TenantConsumers, TenantDeliveries
 from app.bus.publisher import JetStreamEventPublisher
+from app.bus.pull_health import PullState, state_of
 from app.bus.pulls import ConsumerName, PullHub
 from app.bus.records import JetStreamRunRecords
 from app.bus.results import JetStreamResults
@@ -57,6 +59,7 @@ class BusSide:
     observer: Observer
     clock: SystemClock
     publisher: AckedPublisher
+    quota: BacklogQuota
     hub: PullHub
     inbox: AnswerInbox
     world: World
@@ -74,14 +77,22 @@ class BusSide:
         observer: Observer,
         nodes: NodePorts,
         egress: EgressPolicy,
+        backlog: BacklogLimits,
     ) -> Self:
         """Subscribe to what the process needs."""
         clock = SystemClock()
         http = GuardedCaller(egress, clock=clock, observer=observer)
         publisher = await AckedPublisher.start(bus)
+        quota = BacklogQuota(
+            backlog,
+            lambda tenant: consumers_of(env, tenant),
+            reader=BacklogReader(bus),
+            observer=observer,
+            clock=clock,
+        )
         world = World(
             env=env,
-            publisher=JetStreamEventPublisher(publisher, env=env),
+            publisher=JetStreamEventPublisher(publisher, env=env, quota=quota),
             continuations=JetStreamContinuations(publisher, env=env, clock=clock),
             state=KvStateStore(KvBucket(bus, state_bucket(env)), clock),
             http=http,
@@ -104,6 +115,7 @@ class BusSide:
             observer=observer,
             clock=clock,
             publisher=publisher,
+            quota=quota,
             hub=await PullHub.start(bus, clock, observer),
             inbox=await AnswerInbox.start(bus, uuid.uuid4().hex),
             world=world,
@@ -113,32 +125,42 @@ class BusSide:
 
     def open_deliveries(self, tenant: str) -> Deliveries:
         """Begin a fresh pull of a tenant's events and continuations."""
-        work = work_stream(self.env, work_shard(tenant, WORK_SHARDS))
-        consumers = TenantConsumers(
-            env=self.env,
-            tenant=tenant,
-            events=ConsumerName(events_stream(self.env, tenant), FLOWS_DURABLE),
-            work=ConsumerName(work, work_durable(tenant)),
-        )
         deliveries = TenantDeliveries(
-            self.hub, consumers, dead_letters=self.sinks.dead_letters, observer=self.observer
+            self.hub,
+            consumers_of(self.env, tenant),
+            dead_letters=self.sinks.dead_letters,
+            observer=self.observer,
         )
         self.pulls[tenant] = deliveries
         return deliveries
 
-    def silent_pulls(self, tenants: frozenset[str], silent_seconds_max: float) -> Iterator[str]:
-        """Give the tenants whose consumers the server has not answered for too long."""
-        oldest = self.clock.monotonic() - silent_seconds_max
-        for tenant in sorted(tenants):
-            pull = self.pulls.get(tenant)
-            if pull is None or pull.last_polled_at < oldest:
-                yield tenant
+    def pull_states(
+        self, tenants: frozenset[str], silent_seconds_max: float
+    ) -> dict[str, PullState]:
+        """Tell how the pull of each of these tenants is doing."""
+        now = self.clock.monotonic()
+        return {
+            tenant: state_of(self.pulls.get(tenant), now, silent_seconds_max)
+            for tenant in sorted(tenants)
+        }
 
     async def close(self, timeout_seconds: float) -> None:
         """Close what was opened; publishes under way are flushed first."""
+        await self.quota.close()
         await self.hub.close()
         await self.inbox.close()
         await self.http.close()
         await self.bus.flush(timeout_seconds)
         self.publisher.close()
         await self.bus.drain_and_close(timeout_seconds)
+
+
+def consumers_of(env: str, tenant: str) -> TenantConsumers:
+    """Name the consumers of a tenant."""
+    work = work_stream(env, work_shard(tenant, WORK_SHARDS))
+    return TenantConsumers(
+        env=env,
+        tenant=tenant,
+        events=ConsumerName(events_stream(env, tenant), FLOWS_DURABLE),
+        work=ConsumerName(work, work_durable(tenant)),
+    )

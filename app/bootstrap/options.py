@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from app.bootstrap.egress import build_policy
+from app.bus.backlog import BacklogLimits
 from app.bus.connection import BusSettings
 from app.outbound import EgressPolicy
 from app.settings.sections import NatsSection, SecretsSection, Settings
@@ -51,6 +52,8 @@ class StartOptions:
     """The key that seals secrets."""
     egress: EgressPolicy = field(default_factory=EgressPolicy)
     """Where the calls of flows and providers may lead."""
+    backlog: BacklogLimits = field(default_factory=BacklogLimits)
+    """What a tenant may have unprocessed."""
 
 
 def build_options(settings: Settings, bundle: Path, environment: Mapping[str, str]) -> StartOptions:
@@ -75,6 +78,7 @@ def build_options(settings: Settings, bundle: Path, environment: Mapping[str, st
         script_memory_mib=settings.worker.script_memory_mib,
         secrets=settings.secrets,
         egress=build_policy(settings.security),
+        backlog=BacklogLimits(settings.limits.backlog_events, settings.limits.backlog_bytes),
     )
 
 

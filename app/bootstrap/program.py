@@ -25,10 +25,12 @@ from app.bootstrap.dev_side import DevSide, refuse_prod
 from app.bootstrap.egress import ports_of
 from app.bootstrap.options import StartOptions
 from app.bootstrap.providers import Providers
+from app.bootstrap.pull_watch import SILENT_SECONDS_MAX, PullWatch
 from app.bootstrap.reload import Reloader
 from app.bundle.problems import bundle_error, errors_of
 from app.bundle.reading import Bundle
 from app.bus.connection import Bus, BusSettings
+from app.bus.pull_health import PullState
 from app.bus.server import EmbeddedServer
 from app.bus.server_process import ServerSettings
 from app.control.names import blobs_bucket, events_stream, leases_bucket, timers_bucket
@@ -57,8 +59,6 @@ from app.system import SystemClock, spare_the_collector
 from app.worker.script_pool import MIB, ScriptProcessPool
 
 CONNECT_SECONDS_MAX: Final = 30.0
-SILENT_SECONDS_MAX: Final = 75.0
-"""A pull lasts 30 s and beats in between: silent for longer means that nobody is served."""
 
 _log = structlog.get_logger("app.program")
 
@@ -75,6 +75,7 @@ class Program:
         self._ending = asyncio.Event()
         self._providers = Providers()
         self._background: list[asyncio.Task[None]] = []
+        self._pull_watch = PullWatch(self._pull_states, self._metrics, self._observer)
         self.public: HttpServer | None = None
         self.admin: HttpServer | None = None
         self.bundle: Bundle | None = None
@@ -115,6 +116,7 @@ class Program:
                 secrets=self._credentials.secrets,
             ),
             egress=replace(options.egress, own_ports=self._ports_to_be()),
+            backlog=options.backlog,
         )
         self._stack.push_async_callback(self._side.close, options.drain_seconds)
         self._stack.push_async_callback(self._credentials.close)
@@ -234,14 +236,10 @@ class Program:
         """Give the reasons why this process should get no traffic; empty when it is ready."""
         if not self._side.bus.is_connected:
             return ["NATS is not connected"]
-        if not self._options.has_worker:
-            return []
-        tenants = frozenset(self._host.deployments())
-        silent = list(self._side.silent_pulls(tenants, SILENT_SECONDS_MAX))
-        # A tenant in quarantine pulls nothing and must not take the others down with it.
-        if silent and len(silent) == len(tenants):
-            return ["no consumer has been polled lately"]
-        return []
+        return self._pull_watch.reasons() if self._options.has_worker else []
+
+    def _pull_states(self) -> dict[str, PullState]:
+        return self._side.pull_states(frozenset(self._host.deployments()), SILENT_SECONDS_MAX)
 
     async def wait_ended(self) -> None:
         """Wait for a signal; raises AppError when the program cannot go on."""
@@ -294,6 +292,8 @@ class Program:
         loop.add_signal_handler(signal.SIGHUP, reloader.request)
         self._spawn(reloader.run(watches_files=options.watches_files))
         self._spawn(self._raise_failure(self._host.wait_failed()))
+        if options.has_worker:
+            self._spawn(self._pull_watch.run())
         if self._server is not None:
             self._spawn(self._raise_failure(self._server.wait_given_up()))
 

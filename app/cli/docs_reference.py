@@ -26,6 +26,7 @@ from app.observability import metrics
 from app.observability.labels import FLOWS_MAX, TENANTS_MAX
 from app.observability.rules import RULES, Rule, rule_by_name
 from app.providers.catalog import BUILT_IN
+from app.settings.limits import LimitsSection
 from app.settings.section import Section
 from app.settings.sections import (
     LoggingSection,
@@ -49,6 +50,7 @@ _SECTIONS: Final[Sequence[tuple[str, type[Section]]]] = (
     ("worker", WorkerSection),
     ("secrets", SecretsSection),
     ("security", SecuritySection),
+    ("limits", LimitsSection),
 )
 _METRIC: Final = re.compile(r"^ *(greentic_\w+)(?:\{([\w, ]+)\})? ", re.MULTILINE)
 

@@ -18,6 +18,7 @@ from pydantic import (
 
 from actors.errors import InvalidSubjectError
 from actors.subjects import check_token
+from app.settings.limits import LimitsSection
 from app.settings.sealing_key import parse_key
 from app.settings.section import Section
 from app.settings.security import SecuritySection
@@ -202,6 +203,7 @@ class Settings(Section):
     worker: WorkerSection = Field(default_factory=WorkerSection)
     secrets: SecretsSection = Field(default_factory=SecretsSection)
     security: SecuritySection = Field(default_factory=SecuritySection)
+    limits: LimitsSection = Field(default_factory=LimitsSection)
 
     @field_validator("env")
     @classmethod
