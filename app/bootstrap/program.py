@@ -44,6 +44,7 @@ from app.http.pages import build_admin_app, build_public_pages
 from app.http.public import PublicApp
 from app.http.routes import RouteTable
 from app.http.server import HttpServer
+from app.observability.loop_watchdog import LoopWatchdog
 from app.observability.metrics import Metrics
 from app.observability.observer import ReportingObserver
 from app.providers.actions import ActionDesk
@@ -75,6 +76,7 @@ class Program:
         self._ending = asyncio.Event()
         self._providers = Providers()
         self._background: list[asyncio.Task[None]] = []
+        self._watchdog = LoopWatchdog(self._metrics, self._observer)
         self._pull_watch = PullWatch(self._pull_states, self._metrics, self._observer)
         self.public: HttpServer | None = None
         self.admin: HttpServer | None = None
@@ -100,6 +102,8 @@ class Program:
         options = self._options
         if options.is_dev:
             refuse_prod(options.env)
+        self._watchdog.start()
+        self._stack.callback(self._watchdog.stop)
         self._bus_settings = options.bus or await self._start_server()
         bus = await Bus.connect(
             self._bus_settings, self._observer, deadline_seconds=CONNECT_SECONDS_MAX
@@ -234,6 +238,8 @@ class Program:
 
     def not_ready(self) -> list[str]:
         """Give the reasons why this process should get no traffic; empty when it is ready."""
+        if stuck := self._watchdog.reasons():
+            return stuck
         if not self._side.bus.is_connected:
             return ["NATS is not connected"]
         return self._pull_watch.reasons() if self._options.has_worker else []

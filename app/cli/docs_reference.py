@@ -22,6 +22,7 @@ from app.cli.docs_models import HEAD, model_rows
 from app.cli.exit_codes import EXIT_CODES, exit_code_of
 from app.errors import AppError
 from app.http.problems import status_of
+from app.observability import loop_watchdog as watchdog
 from app.observability import metrics
 from app.observability.labels import FLOWS_MAX, TENANTS_MAX
 from app.observability.rules import RULES, Rule, rule_by_name
@@ -208,6 +209,8 @@ def _metric_rows() -> Iterator[tuple[str, str, str, str]]:
 def _log_rows() -> Iterator[tuple[str, str, str]]:
     above = [kind for _, kind in inspect.getmembers(bus, inspect.isclass)]
     above += [server.ServerDied, server.ServerRestarted, server.ServerGivenUp]
+    above += [watchdog.LoopStalled, watchdog.LoopStuck, watchdog.LoopResumed]
+    above += [watchdog.ProcessPaused]
     rules: list[Rule] = [*RULES.values(), *map(rule_by_name, above)]
     for rule in rules:
         level = rule.level if isinstance(rule.level, str) else "by outcome or flow"

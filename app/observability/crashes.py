@@ -15,11 +15,11 @@ def describe_error(error: BaseException) -> dict[str, Any]:
     frames = traceback.extract_tb(error.__traceback__)[-FRAMES_MAX:]
     return {
         "error_type": type(error).__name__,
-        "error_stack": [_place(frame) for frame in frames],
+        "error_stack": [place_of(frame.filename, frame.lineno, frame.name) for frame in frames],
     }
 
 
-def _place(frame: traceback.FrameSummary) -> str:
+def place_of(filename: str, line: int | None, name: str) -> str:
     """Name a place by the last parts of its path: the rest is the machine's business."""
-    path = "/".join(PurePath(frame.filename).parts[-3:])
-    return f"{path}:{frame.lineno} {frame.name}"
+    path = "/".join(PurePath(filename).parts[-3:])
+    return f"{path}:{line} {name}"
