@@ -10,6 +10,8 @@ from typing import Any
 
 from actors.diagnostics import Diagnostic, DocumentPath, did_you_mean
 from actors.flows.compiled import CompiledTrigger
+from actors.flows.control import ControlPlan
+from actors.flows.control_compiler import compile_control
 from actors.flows.definition import DefaultTrigger, EventTrigger, NodeDefinition, TimerTrigger
 from actors.flows.draft import Draft, PlacedNode, PlacedTrigger, read_draft
 from actors.flows.graph import Edge, EdgeKind, FlowGraph
@@ -52,6 +54,7 @@ class Assembly:
     unplanned: list[PlacedNode] = field(default_factory=list)
     """Nodes whose type or config is wrong: they exist, but nobody knows where they lead."""
     triggers: tuple[CompiledTrigger, ...] = ()
+    control: ControlPlan | None = None
     findings: list[Diagnostic] = field(default_factory=list)
 
 
@@ -67,7 +70,6 @@ def assemble(document: object, resources: FlowResources) -> Assembly:
         script_limits=draft.config.script.limits,
     )
     site.findings.extend(draft.findings)
-    site.findings.extend(_features_not_yet(draft))
     assembly = Assembly(draft, findings=site.findings)
     for node in draft.nodes:
         planned = _plan(node, site.at("nodes", node.index))
@@ -76,6 +78,7 @@ def assemble(document: object, resources: FlowResources) -> Assembly:
         else:
             assembly.planned.append(planned)
     assembly.triggers = compile_triggers(draft, site)
+    assembly.control = compile_control(draft, site)
     return assembly
 
 
@@ -181,21 +184,6 @@ def _loose_edges(document: Mapping[str, Any]) -> list[Edge]:
     ]
     edges += [Edge(source, target, kind) for kind, target in ways if isinstance(target, str)]
     return edges
-
-
-def _features_not_yet(draft: Draft) -> list[Diagnostic]:
-    """Refuse, by name, what the flow's `config` asks for and this version lacks."""
-    config = draft.config
-    found = [
-        Diagnostic(
-            "error",
-            "flow.not_yet",
-            ("config", key),
-            f"{key}: this version does not have flow control yet",
-        )
-        for key in draft.flow_control
-    ]
-    return found
 
 
 def _log_level(draft: Draft) -> LogLevel:

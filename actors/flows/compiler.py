@@ -14,6 +14,7 @@ from typing import Any, Final
 from actors.errors import DefinitionError
 from actors.flows.assembly import Assembly, PlannedNode, assemble
 from actors.flows.compiled import RESPOND, CompiledFlow, CompiledNode
+from actors.flows.control_compiler import UNANSWERABLE
 from actors.flows.definition import name_of
 from actors.flows.diagnostics import has_errors, summarize
 from actors.flows.doctor import findings_about
@@ -45,6 +46,7 @@ def compile_flow(
         variables=draft.variables,
         timeout_seconds=draft.config.timeout / _MS,
         can_answer=_can_answer(assembly),
+        control=assembly.control,
         calls=calls_of(assembly) | starts,
         calls_any=any(node.plan.calls_any for node in assembly.planned),
         retry=draft.config.retry_policy,
@@ -73,8 +75,12 @@ def _compile_node(node: PlannedNode) -> CompiledNode:
 def _can_answer(assembly: Assembly) -> bool:
     """Tell whether a waiting webhook may be answered: by a node, or by the `respond` target.
 
-    A sub-flow may hold the answering node, so a flow that calls others may answer.
+    A sub-flow may hold the answering node, so a flow that calls others may answer. Where several
+    events may become one run, nobody is kept waiting for it.
     """
+    config = assembly.draft.config
+    if any(getattr(config, rule) is not None for rule in UNANSWERABLE):
+        return False
     ids = assembly.draft.ids
     targets = {trigger.target for trigger in assembly.draft.triggers}
     for node in assembly.planned:

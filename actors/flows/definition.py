@@ -12,6 +12,16 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
 from actors.diagnostics import Diagnostic
 from actors.errors import DefinitionError
+from actors.flows.control_definition import (
+    BatchConfig,
+    ConcurrencyConfig,
+    DebounceConfig,
+    KeyText,
+    RateLimitConfig,
+    SingletonConfig,
+    ThrottleConfig,
+    read_written_duration,
+)
 from actors.flows.diagnostics import in_document_order, summarize
 from actors.nodes.schema import STRICT, RetryPolicy, TimeoutMs, plain_json_problem, read_model
 from grammar import DEFAULT_LIMITS, Limits
@@ -27,22 +37,8 @@ SCRIPT_TIMEOUT_MS_POOLED: Final = 1_000
 SCRIPT_TIMEOUT_MS_MAX: Final = 10_000
 JITTER_MS_MAX: Final = 86_400_000
 
-FLOW_CONTROL_KEYS: Final = (
-    "concurrency",
-    "throttle",
-    "rate_limit",
-    "debounce",
-    "batch",
-    "singleton",
-    "ordered",
-    "isolated",
-)
-"""Keys of `config` that a later version brings (SPEC 8, DESIGN 3)."""
-
 _TOKEN = r"[a-z0-9][a-z0-9_-]{0,62}"  # noqa: S105 - a pattern, not a password
 _FLOW_NAME = re.compile(rf"{_TOKEN}(?:/{_TOKEN})*")
-_DURATION = re.compile(r"([0-9]{1,9}) ?(ms|s|m|h)", re.ASCII)
-_UNIT_MS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
 
@@ -63,19 +59,9 @@ def _check_identifier(name: str) -> str:
     return name
 
 
-def _read_jitter(value: Any) -> Any:
-    """Read `500ms`, `30s`, `5m` or `1h` as milliseconds; a number is milliseconds already."""
-    if not isinstance(value, str):
-        return value
-    found = _DURATION.fullmatch(value)
-    if found is None:
-        raise ValueError("must be milliseconds, or a number with ms, s, m or h, like '30s'")
-    return int(found[1]) * _UNIT_MS[found[2]]
-
-
 FlowName = Annotated[str, AfterValidator(_check_flow_name)]
 Identifier = Annotated[str, AfterValidator(_check_identifier)]
-JitterMs = Annotated[int, BeforeValidator(_read_jitter), Field(ge=0, le=JITTER_MS_MAX)]
+JitterMs = Annotated[int, BeforeValidator(read_written_duration), Field(ge=0, le=JITTER_MS_MAX)]
 
 
 class LoggingConfig(BaseModel):
@@ -108,7 +94,7 @@ class ScriptLimits(BaseModel):
 
 
 class FlowConfig(BaseModel):
-    """How the flow runs. Flow control is read here so that it can be refused by name."""
+    """How the flow runs, and how many of its runs, and when (flow control)."""
 
     model_config = STRICT
 
@@ -117,14 +103,16 @@ class FlowConfig(BaseModel):
     retry_policy: RetryPolicy | None = None
     logging: LoggingConfig = LoggingConfig()
     script: ScriptLimits = ScriptLimits()
-    concurrency: Any = None
-    throttle: Any = None
-    rate_limit: Any = None
-    debounce: Any = None
-    batch: Any = None
-    singleton: Any = None
-    ordered: Any = None
+    concurrency: ConcurrencyConfig | None = None
+    throttle: ThrottleConfig | None = None
+    rate_limit: RateLimitConfig | None = None
+    debounce: DebounceConfig | None = None
+    batch: BatchConfig | None = None
+    singleton: SingletonConfig | None = None
+    ordered: KeyText | None = None
+    """A key expression: runs of one key follow each other in the order of their events."""
     isolated: bool = False
+    """The flow's runs wait in a line of their own."""
 
 
 class NodeDefinition(BaseModel):

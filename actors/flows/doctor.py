@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from actors.diagnostics import Diagnostic, DocumentPath
 from actors.flows.assembly import Assembly, assemble, build_graph
+from actors.flows.control_compiler import check_answers
 from actors.flows.diagnostics import in_document_order
 from actors.flows.graph import FlowGraph
 from actors.flows.names import check_names, check_output_name, check_target
@@ -35,6 +36,8 @@ def findings_about(assembly: Assembly, known_flows: KnownFlows) -> list[Diagnost
     found += _check_outputs(assembly)
     found += _check_shape(assembly, graph)
     found += check_references(assembly, graph, known_flows)
+    answers = any(node.plan.answers for node in assembly.planned)
+    found += check_answers(assembly.draft.config, answers=answers)
     return in_document_order(found)
 
 

@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from actors.diagnostics import Diagnostic, did_you_mean
 from actors.flows.definition import (
-    FLOW_CONTROL_KEYS,
     LATER_TRIGGERS,
     NODES_MAX,
     TRIGGER_MODELS,
@@ -56,8 +55,6 @@ class Draft:
     triggers: list[PlacedTrigger] = field(default_factory=list)
     broken: list[Mapping[str, Any]] = field(default_factory=list)
     """Nodes that have an id but are not well formed otherwise: targets may still name them."""
-    flow_control: tuple[str, ...] = ()
-    """Keys of `config` that ask for flow control, read even from a config that is wrong."""
     findings: list[Diagnostic] = field(default_factory=list)
 
     @property
@@ -92,10 +89,6 @@ def _read_header(draft: Draft, document: dict[str, Any]) -> None:
     draft.findings += found
     if isinstance(document.get("name"), str):
         draft.name = document["name"]
-    config = document.get("config")
-    if isinstance(config, dict):
-        asked = (key for key in FLOW_CONTROL_KEYS if config.get(key) not in (None, False))
-        draft.flow_control = tuple(asked)
     if definition is not None:
         draft.version = definition.version
         draft.config = definition.config

@@ -12,7 +12,8 @@ from zoneinfo import available_timezones
 from actors.diagnostics import Diagnostic, DocumentPath, did_you_mean
 from actors.errors import InvalidEventError, InvalidSubjectError
 from actors.events import EVENT_TYPE_BYTES_MAX, check_event_type
-from actors.flows.compiled import CompiledTrigger, TimerSchedule
+from actors.flows.compiled import CompiledTrigger, Overlap, TimerSchedule
+from actors.flows.control_compiler import decides_order
 from actors.flows.cron import parse_cron
 from actors.flows.definition import (
     TRIGGERS_MAX,
@@ -72,10 +73,15 @@ def _compile(
             trigger.cron,
             timezone,
             trigger.misfire,
-            overlap=trigger.overlap,
+            overlap=_overlap_of(draft, trigger),
             jitter_ms=trigger.jitter,
         ),
     )
+
+
+def _overlap_of(draft: Draft, timer: TimerTrigger) -> Overlap:
+    """Leave it to flow control, where there is any, whether a tick runs beside another."""
+    return "allow" if decides_order(draft.config) else timer.overlap
 
 
 def _compile_filter(text: str, site: NodeSite, path: DocumentPath) -> Program:

@@ -41,7 +41,7 @@ def test_everything_is_told_at_once_in_document_order(flow: Flow, findings: Exam
     )
     found = [(item.code, item.path) for item in findings(document)]
     assert found == [
-        ("flow.not_yet", ("config", "batch")),
+        ("flow.missing_key", ("config", "batch", "max_wait")),
         ("flow.bad_value", ("config", "timeout")),
         ("flow.unknown_node_type", ("nodes", 0, "type")),
         ("flow.script", ("nodes", 1, "config", "script")),
@@ -115,35 +115,13 @@ def test_documented_type_we_lack_is_a_warning(
     assert (finding.severity, finding.code) == ("warning", "flow.unsupported_node")
 
 
-@pytest.mark.parametrize("node_type", ["wait", "reply", "llm", "config"])
+@pytest.mark.parametrize("node_type", ["reply", "llm", "config"])
 def test_type_of_a_later_version_is_an_error_that_names_it(
     flow: Flow, findings: Examine, node_type: str
 ) -> None:
     (finding,) = findings(flow({"id": "a", "type": node_type, "config": {"x": 1}}))
     assert (finding.severity, finding.code) == ("error", "flow.not_yet")
     assert node_type in finding.message
-
-
-@pytest.mark.parametrize(
-    ("config", "path"),
-    [
-        ({"concurrency": {"limit": 1}}, ("config", "concurrency")),
-        ({"throttle": {}}, ("config", "throttle")),
-        ({"rate_limit": {}}, ("config", "rate_limit")),
-        ({"debounce": {}}, ("config", "debounce")),
-        ({"batch": {}}, ("config", "batch")),
-        ({"singleton": {}}, ("config", "singleton")),
-        ({"ordered": "payload.id"}, ("config", "ordered")),
-        ({"isolated": True}, ("config", "isolated")),
-        ({"retry_policy": {"max_retries": 1}}, ("config", "retry_policy", "max_retries")),
-    ],
-)
-def test_feature_of_a_later_version_is_never_ignored(
-    flow: Flow, findings: Examine, config: Any, path: tuple[str, ...]
-) -> None:
-    (finding,) = findings(flow(config=config))
-    assert (finding.severity, finding.code, finding.path) == ("error", "flow.not_yet", path)
-    assert path[1] in finding.message
 
 
 def test_what_asks_for_nothing_is_fine(flow: Flow, findings: Examine) -> None:
