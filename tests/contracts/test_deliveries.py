@@ -9,7 +9,7 @@ import pytest
 
 from actors.events import Event
 from actors.outcomes import Settlement
-from actors.ports import Continuation, Deliveries, Envelope
+from actors.ports import Continuation, Deliveries, Delivery, Envelope
 from actors.testing.deliveries import MemoryEventStream
 from app.bus.continuations import JetStreamContinuations
 from app.control import names
@@ -30,6 +30,7 @@ class Inflow:
     add: Callable[[Envelope], Awaitable[None]]
     add_continuation: Callable[[Continuation], Awaitable[None]]
     wait_settled: Callable[[], Awaitable[None]]
+    unsettled: Callable[[], Awaitable[int]]
 
 
 def memory_inflow() -> Inflow:
@@ -44,7 +45,10 @@ def memory_inflow() -> Inflow:
     async def wait_settled() -> None:
         assert stream.unsettled == 0
 
-    return Inflow(stream.open(), stream.open, add, add_continuation, wait_settled)
+    async def unsettled() -> int:
+        return stream.unsettled
+
+    return Inflow(stream.open(), stream.open, add, add_continuation, wait_settled, unsettled)
 
 
 @pytest.fixture(params=["memory", "nats"])
@@ -65,7 +69,13 @@ async def inflow(request: pytest.FixtureRequest, fresh_env: str) -> AsyncIterato
             await rig.wait_settled(rig.events_stream, names.FLOWS_DURABLE)
             await rig.wait_settled(rig.work_stream, names.work_durable(TENANT))
 
-        yield Inflow(rig.deliveries(), rig.deliveries, add, add_continuation, wait_settled)
+        async def unsettled() -> int:
+            await rig.bus.flush(5)
+            return await rig.ack_pending()
+
+        yield Inflow(
+            rig.deliveries(), rig.deliveries, add, add_continuation, wait_settled, unsettled
+        )
 
 
 def an_envelope(number: int, **fields: Any) -> Envelope:
@@ -138,6 +148,33 @@ async def test_second_settlement_is_a_bug(inflow: Inflow) -> None:
     for settlement in Settlement:
         with pytest.raises(ValueError, match="settled already"):
             delivery.settle(settlement)
+
+
+async def test_left_delivery_is_not_said_to_be_settled(inflow: Inflow) -> None:
+    await inflow.add(an_envelope(1))
+    await inflow.add(an_envelope(2))
+    left: list[Delivery] = []
+    while len(left) < 2:
+        left += await inflow.deliveries.pull(8)
+    left[0].settle(Settlement.LEAVE)
+    left[1].settle(Settlement.ACK)
+    assert await inflow.unsettled() == 1
+    before = left[0].kept_alive_at
+    left[0].keep_alive()
+    assert left[0].kept_alive_at == before
+
+
+async def test_first_delivery_after_others_is_new_and_a_second_one_is_not(inflow: Inflow) -> None:
+    await inflow.add(an_envelope(1))
+    [first] = await inflow.deliveries.pull(8)
+    first.settle(Settlement.ACK)
+    await inflow.add(an_envelope(2))
+    [second] = await inflow.deliveries.pull(8)
+    assert not second.may_be_repeated
+    second.settle(Settlement.NAK)
+    [again] = await inflow.deliveries.pull(8)
+    assert again.may_be_repeated
+    again.settle(Settlement.ACK)
 
 
 async def test_keep_alive_moves_its_time(inflow: Inflow) -> None:

@@ -166,6 +166,17 @@ async def test_settling_says_each_verb_once(yard: Yard) -> None:
     assert len(yard.said()) == 3
 
 
+async def test_left_delivery_is_settled_and_nothing_is_said(yard: Yard) -> None:
+    task = await yard.begin(8)
+    yard.bring_event()
+    [delivery] = await task
+    delivery.settle(Settlement.LEAVE)
+    delivery.keep_alive()
+    assert yard.said() == []
+    with pytest.raises(ValueError, match="settled already"):
+        delivery.settle(Settlement.ACK)
+
+
 async def test_keep_alive_is_said_and_remembered_until_settled(yard: Yard) -> None:
     task = await yard.begin(8)
     yard.bring_event()
@@ -195,7 +206,9 @@ async def test_headers_reach_the_delivery(yard: Yard) -> None:
 
 
 async def test_continuation_comes_with_its_event(yard: Yard) -> None:
-    continuation = Continuation("r1", "orders", an_event(), attempt=2, hops=3)
+    continuation = Continuation(
+        "r1", "orders", an_event(), attempt=2, hops=3, reply_to="greentic.reply.i.e1"
+    )
     task = await yard.begin(8)
     yard.bring(
         encode_continuation(continuation),
@@ -205,7 +218,11 @@ async def test_continuation_comes_with_its_event(yard: Yard) -> None:
     )
     [delivery] = await task
     assert delivery.continuation == continuation
-    assert (delivery.event, delivery.hops, delivery.reply_to) == (an_event(), 3, None)
+    assert (delivery.event, delivery.hops, delivery.reply_to) == (
+        an_event(),
+        3,
+        "greentic.reply.i.e1",
+    )
 
 
 async def test_results_are_acked_unseen(yard: Yard) -> None:
