@@ -2,10 +2,14 @@
 
 In: what a provider made of a verified request. Out: an acknowledgement, after JetStream stored the
 event and never before. It does not wait for one publish before it begins the next.
+
+A delivery that came before, and whose event has dead letters by now, redrives those flows before it
+is acknowledged (DESIGN 3, Deduplication): senders repeat what failed. The event is stored either
+way, so an acknowledgement never fails for that.
 """
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from actors.errors import UnavailableError
@@ -13,7 +17,7 @@ from actors.events import Event, check_event_type
 from actors.ids import delivery_message_id
 from actors.kernel.actor import Actor
 from actors.kernel.ref import ActorRef, Reply
-from actors.observations import EventAccepted
+from actors.observations import EventAccepted, EventRedriven, RedriveSkipped
 from actors.ports import (
     Clock,
     Envelope,
@@ -21,11 +25,18 @@ from actors.ports import (
     NormalizedEvent,
     Observer,
     PublishAck,
+    Redriver,
 )
 from actors.tenants.router import RoutesInForce
 
 ACCEPT_SECONDS_MAX: Final = 15.0
 """How long a caller waits for the acknowledgement before it is told to come back."""
+
+REDRIVE_SECONDS_MAX: Final = 3.0
+"""How long a repeated delivery waits for its event's dead letters to be redriven."""
+
+REDRIVES_MAX: Final = 256
+"""Repeated deliveries whose dead letters are looked for; more of them are only acknowledged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +50,14 @@ class Accept:
     reply: Reply[PublishAck]
 
 
+class NoRedriver:
+    """For worlds without dead letters."""
+
+    async def redrive_event(self, tenant: str, event_id: str) -> int:  # noqa: ARG002
+        """Find none."""
+        return 0
+
+
 @dataclass(frozen=True, slots=True)
 class IngressPorts:
     """What an ingress actor needs of the world."""
@@ -46,6 +65,7 @@ class IngressPorts:
     publisher: EventPublisher
     observer: Observer
     clock: Clock
+    redriver: Redriver = field(default_factory=NoRedriver)
 
 
 class IngressActor(Actor[Accept]):
@@ -54,6 +74,12 @@ class IngressActor(Actor[Accept]):
     def __init__(self, tenant: str, ports: IngressPorts) -> None:
         self._tenant = tenant
         self._ports = ports
+        self._redrives: set[asyncio.Task[None]] = set()
+
+    async def on_stop(self) -> None:
+        """Acknowledge at once what waits for its dead letters to be redriven."""
+        for task in self._redrives:
+            task.cancel()
 
     async def receive(self, message: Accept) -> None:
         """Store one event; the reply comes when the bus has acknowledged it."""
@@ -94,7 +120,38 @@ class IngressActor(Actor[Accept]):
                 self._tenant, event.event_type, ack.event_id, event.source, ack.is_duplicate
             )
             self._ports.observer.observe(accepted)
+            if ack.is_duplicate:
+                self._redrive(message, ack)
+            else:
+                message.reply.answer(ack)
+
+    # ── Repeated deliveries ──────────────────────────────────────────────────────────────────
+
+    def _redrive(self, message: Accept, ack: PublishAck) -> None:
+        if len(self._redrives) >= REDRIVES_MAX:
+            self._skip_redrive(ack, "too many at once")
             message.reply.answer(ack)
+            return
+        task = asyncio.get_running_loop().create_task(self._redrive_event(message, ack))
+        self._redrives.add(task)
+        task.add_done_callback(self._redrives.discard)
+
+    async def _redrive_event(self, message: Accept, ack: PublishAck) -> None:
+        try:
+            async with asyncio.timeout(REDRIVE_SECONDS_MAX):
+                letters = await self._ports.redriver.redrive_event(self._tenant, ack.event_id)
+            if letters:
+                redriven = EventRedriven(self._tenant, ack.event_id, letters)
+                self._ports.observer.observe(redriven)
+        except TimeoutError:
+            self._skip_redrive(ack, "no answer in time")
+        except Exception as error:  # noqa: BLE001 - the request's edge: the event is stored
+            self._skip_redrive(ack, str(error) or type(error).__name__)
+        finally:
+            message.reply.answer(ack)
+
+    def _skip_redrive(self, ack: PublishAck, reason: str) -> None:
+        self._ports.observer.observe(RedriveSkipped(self._tenant, ack.event_id, reason))
 
 
 class IngressDoor:

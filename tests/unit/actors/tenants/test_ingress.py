@@ -18,13 +18,16 @@ from actors.ids import delivery_message_id
 from actors.kernel.ports import KernelPorts
 from actors.kernel.specs import ChildSpec, SupervisorSpec
 from actors.kernel.supervisor import Supervisor
-from actors.observations import EventAccepted
-from actors.ports import Envelope, NormalizedEvent, PublishAck
+from actors.observations import EventAccepted, EventRedriven, RedriveSkipped
+from actors.outcomes import RunError
+from actors.ports import DeadLetter, Envelope, NormalizedEvent, PublishAck
 from actors.tenants import ingress
 from actors.tenants.deployment import Deployment
 from actors.tenants.ingress import IngressActor, IngressDoor, IngressPorts
 from actors.tenants.router import Routes, RoutesInForce
 from actors.tenants.routing import RoutingTable
+from actors.testing.continuations import MemoryContinuations
+from actors.testing.dead_letters import MemoryRedriver
 from actors.testing.publisher import MemoryPublisher
 from tests.support.builders import REPLY_TO, Yard, a_flow, by_name
 
@@ -55,7 +58,10 @@ class Gatehouse:
 
     async def open(self, publisher: Any = None, *, capacity: int = 64) -> IngressDoor:
         yard = self.yard
-        ports = IngressPorts(publisher or yard.stage.publisher, yard.observer, yard.clock)
+        self.redriver = MemoryRedriver(yard.letters, MemoryContinuations())
+        ports = IngressPorts(
+            publisher or yard.stage.publisher, yard.observer, yard.clock, self.redriver
+        )
         await self.root.start()
         ref = await self.root.spawn(
             ChildSpec("ingress", lambda _: IngressActor("demo", ports), mailbox_capacity=capacity)
@@ -215,3 +221,83 @@ async def test_the_door_knows_how_many_flows_may_answer(gatehouse: Gatehouse) ->
     door = await gatehouse.open()
     assert door.answering_flows("order.created") == 1
     assert door.answering_flows("user.created") == 0
+
+
+# ── Repeated deliveries ──────────────────────────────────────────────────────────────────────
+
+
+async def accept_twice(gatehouse: Gatehouse, yard: Yard, *, with_letter: bool) -> PublishAck:
+    await gatehouse.open()
+    gatehouse.normalized = replace(NORMALIZED, delivery_id="d-1")
+    await gatehouse.accept("evt-1")
+    assert gatehouse.redriver.asked == []
+    if with_letter:
+        event = yard.stage.publisher.stored[0].event
+        error = RunError("script", "first", "no")
+        await yard.letters.park(
+            DeadLetter("demo", "script", error, 1, "r1", event=event, flow="orders")
+        )
+    return await gatehouse.accept("evt-2")
+
+
+async def test_first_delivery_looks_for_no_dead_letters(gatehouse: Gatehouse, yard: Yard) -> None:
+    await gatehouse.open()
+    for number in range(3):
+        await gatehouse.accept(f"evt-{number}")
+    assert gatehouse.redriver.asked == []
+
+
+async def test_repeated_delivery_redrives_its_dead_letters(
+    gatehouse: Gatehouse, yard: Yard
+) -> None:
+    ack = await accept_twice(gatehouse, yard, with_letter=True)
+    assert (ack.event_id, ack.is_duplicate) == ("evt-1", True)
+    assert gatehouse.redriver.asked == [("demo", "evt-1")]
+    assert yard.letters.parked == []
+    assert yard.observer.of(EventRedriven) == [EventRedriven("demo", "evt-1", 1)]
+
+
+async def test_repeated_delivery_without_dead_letters_says_nothing(
+    gatehouse: Gatehouse, yard: Yard
+) -> None:
+    assert (await accept_twice(gatehouse, yard, with_letter=False)).is_duplicate
+    assert yard.observer.of(EventRedriven) == []
+    assert yard.observer.of(RedriveSkipped) == []
+
+
+async def test_repeated_delivery_is_acknowledged_when_letters_cannot_be_asked_for(
+    gatehouse: Gatehouse, yard: Yard
+) -> None:
+    yard.letters.is_available = False
+    assert (await accept_twice(gatehouse, yard, with_letter=False)).is_duplicate
+    assert yard.observer.of(RedriveSkipped) == [RedriveSkipped("demo", "evt-1", "the bus is away")]
+
+
+class SilentRedriver:
+    """Never answers."""
+
+    async def redrive_event(self, _tenant: str, _event_id: str) -> int:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+@pytest.mark.parametrize("end", ["time is over", "actor stops", "too many"])
+async def test_repeated_delivery_never_waits_for_ever(
+    gatehouse: Gatehouse, yard: Yard, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    monkeypatch.setattr(ingress, "REDRIVE_SECONDS_MAX", 0.05 if end == "time is over" else 60)
+    monkeypatch.setattr(ingress, "REDRIVES_MAX", 0 if end == "too many" else 5)
+    await gatehouse.open()
+    monkeypatch.setattr(MemoryRedriver, "redrive_event", SilentRedriver.redrive_event)
+    gatehouse.normalized = replace(NORMALIZED, delivery_id="d-1")
+    await gatehouse.accept("evt-1")
+    again = gatehouse.accept("evt-2")
+    if end == "actor stops":
+        await yard.clock.settle()
+        assert not again.done()
+        stopping = asyncio.ensure_future(gatehouse.root.stop())
+        await yard.clock.advance(60)
+        await stopping
+    assert (await again).event_id == "evt-1"
+    skipped = {"time is over": ["no answer in time"], "too many": ["too many at once"]}
+    assert [each.reason for each in yard.observer.of(RedriveSkipped)] == skipped.get(end, [])
