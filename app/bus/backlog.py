@@ -180,7 +180,7 @@ class BacklogQuota:
             await self._wait(room, account.fill, used_at)
             if before != (room.events, room.refusals):
                 used_at = self._clock.monotonic()
-            elif figures is None or not figures.events:
+            elif not room.is_over and (figures is None or not figures.events):
                 del self._rooms[tenant]
                 return
 
