@@ -12,20 +12,16 @@ Every write carries a token of its own. A write that was sent twice, since its a
 lost, is refused like a stranger's, but finds its own token in the stream: it is the same write.
 """
 
-import base64
 import re
 import secrets
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
-import msgspec
-
-from actors.errors import InvalidEventError, PermanentError, UnavailableError
+from actors.errors import InvalidEventError, PermanentError
 from actors.ports import JOURNAL_VALUE_BYTES_MAX, JournalEntry
 from actors.subjects import journal_entries, journal_subject
 from app.bus.acked_publisher import (
-    RETRY_AFTER_SECONDS,
     AckedPublisher,
     PublishRefusedError,
     StoreFailedError,
@@ -33,6 +29,7 @@ from app.bus.acked_publisher import (
 from app.bus.codec import decode_json, encode_json
 from app.bus.direct import DirectReader, StoredMessage
 from app.bus.headers import JSON_CONTENT, TTL
+from app.bus.leader import read_last
 from app.bus.storing import as_unavailable
 from app.bus.wire import build_headers
 from app.errors import BusError
@@ -44,10 +41,8 @@ STEP_CHARS_MAX: Final = 640
 RUN_BYTES_MAX: Final = 64 * 1024 * 1024
 """Of all entries of a run."""
 PAGE_ENTRIES: Final = 1000
-LOOKUP_SECONDS: Final = 5.0
 
 _RUN_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
-_WRITER_LINE: Final = re.compile(rf"^{WRITER}: *([0-9a-f]+)\r?$", re.MULTILINE)
 _PLAIN: Final = "/:~+@=,"
 """Characters of steps that stand in a token as they are; quoted are dots, wildcards, blanks."""
 
@@ -106,33 +101,15 @@ class JetStreamJournal:
         except StoreFailedError as failure:
             if failure.server_code != STORE_FAILED:
                 raise
-            first = await self._writer_of(self._stream_of(tenant), subject)
+            # The leader has just refused us: no follower knows better.
+            bus = self._publisher.bus
+            first = await read_last(bus, self._stream_of(tenant), subject)
             if first is None:
                 raise  # it is the store that fails, not the subject that is taken
-            return first == writer
+            return first.headers.get(WRITER) == writer
         except PublishRefusedError as error:
             raise as_unavailable(error) from error
         return True
-
-    async def _writer_of(self, stream: str, subject: str) -> str | None:
-        """Give the token of who wrote a subject; asks the leader, which has just refused us."""
-        question = msgspec.json.encode({"last_by_subj": subject})
-        answer = await self._publisher.bus.request(
-            f"$JS.API.STREAM.MSG.GET.{stream}", question, timeout_seconds=LOOKUP_SECONDS
-        )
-        document = msgspec.json.decode(answer.data)
-        message = document.get("message")
-        if message is None:
-            error = document.get("error") or {}
-            if error.get("code") == 404:  # noqa: PLR2004 - as in HTTP
-                return None
-            raise UnavailableError(
-                "the stream does not tell who wrote a step",
-                retry_after_seconds=RETRY_AFTER_SECONDS,
-            )
-        lines = base64.b64decode(message.get("hdrs") or "").decode("utf-8", "replace")
-        found = _WRITER_LINE.search(lines)
-        return found[1] if found else ""
 
     async def _read_pages(self, stream: str, pattern: str) -> list[StoredMessage]:
         """Read a journal of more than 1,024 entries."""
