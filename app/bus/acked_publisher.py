@@ -4,9 +4,9 @@ In: subject, data, headers. Out: a future of the stream's acknowledgement. Refus
 bytes in flight than its limits, and messages larger than the server takes.
 
 A publish is repeated within its deadline while nobody has the stream (a dying leader answers
-nobody for seconds), after a reconnect, and when no answer came: every message of ours carries a
-``Nats-Msg-Id``, or its subject is written once, so the stream keeps one. After the deadline
-UnavailableError says that nothing is known to be stored.
+nobody for seconds), while the cluster says that it cannot now, after a reconnect, and when no
+answer came: every message of ours carries a ``Nats-Msg-Id``, or its subject is written once, so the
+stream keeps one. After the deadline UnavailableError says that nothing is known to be stored.
 """
 
 import asyncio
@@ -25,6 +25,9 @@ from app.errors import BusError
 IN_FLIGHT_MAX: Final = 8192
 IN_FLIGHT_BYTES_MAX: Final = 48 * 1024 * 1024
 DEADLINE_SECONDS: Final = 5.0
+"""For senders that wait: the election of a leader (4 to 7 s) may take longer, and they repeat."""
+PATIENT_SECONDS: Final = 15.0
+"""For what workers store: two elections, and half of the consumers' ack_wait."""
 RETRY_AFTER_SECONDS: Final = 1.0
 RESEND_SECONDS: Final = 1.0
 """An unanswered publish is sent again after this: its leader may have died with the question."""
@@ -34,6 +37,15 @@ TICK_SECONDS: Final = 0.05
 
 DUPLICATE_IN_PROCESS: Final = 10158
 """The same message id is being stored at this moment: ask again for the first one's sequence."""
+STORE_FAILED: Final = 10077
+STORAGE_EXCEEDED: Final = 10047
+NOT_ASSIGNED: Final = 10007
+NOT_LEADER: Final = 10009
+STREAM_OFFLINE: Final = 10118
+TEMPORARY: Final = frozenset({DUPLICATE_IN_PROCESS, NOT_ASSIGNED, NOT_LEADER, STREAM_OFFLINE})
+"""What a cluster says while a leader changes, besides all that it calls unavailable (503)."""
+FULL: Final = frozenset({STORE_FAILED, STORAGE_EXCEEDED})
+"""Called unavailable too, but who asks again at once hears it again."""
 
 _SERVICE_UNAVAILABLE: Final = 503
 _NO_RESPONDERS: Final = "503"
@@ -89,7 +101,7 @@ class _AckDocument(msgspec.Struct):
 class _Pending:
     """One publish on its way."""
 
-    __slots__ = ("bytes", "deadline", "done", "frame", "refusals", "send_at", "sends")
+    __slots__ = ("bytes", "deadline", "done", "frame", "refusal", "refusals", "send_at", "sends")
 
     def __init__(self, frame: bytes, done: Done, deadline: float) -> None:
         self.frame = frame
@@ -99,6 +111,8 @@ class _Pending:
         self.sends = 0
         self.send_at = 0.0
         self.refusals = 0
+        self.refusal = ""
+        """What the cluster said last."""
 
 
 class AckedPublisher:
@@ -199,7 +213,7 @@ class AckedPublisher:
         if self._tick_handle is not None:
             self._tick_handle.cancel()
         for token in list(self._pending):
-            self._finish(token, self._unanswered())
+            self._finish(token, _unanswered(self._pending[token]))
         self._room.set()
 
     def _has_room(self, data_bytes: int) -> bool:
@@ -219,8 +233,9 @@ class AckedPublisher:
         if pending is None:
             return  # answered already, or its deadline is over
         if not message.data:
-            status = (message.headers or {}).get("Status")
-            self._put_off(pending if status == _NO_RESPONDERS else None)
+            if (message.headers or {}).get("Status") == _NO_RESPONDERS:
+                self._bus.doubt.unheard()
+                self._put_off(pending, "nobody has the stream")
             return
         try:
             document = self._decoder.decode(message.data)
@@ -228,15 +243,19 @@ class AckedPublisher:
             self._finish(token, PublishRefusedError("the acknowledgement is not readable"))
             return
         if document.error is None:
+            if self._bus.doubt.is_raised:
+                self._bus.doubt.heard()
             ack = PubAck(document.stream, document.seq, document.duplicate, pending.sends)
             self._finish(token, ack)
         else:
             self._on_error(token, pending, document.error)
 
     def _on_error(self, token: str, pending: _Pending, error: _ErrorDocument) -> None:
-        if error.err_code == DUPLICATE_IN_PROCESS:
-            self._put_off(pending)
-        elif error.code == _SERVICE_UNAVAILABLE:
+        is_unavailable = error.code == _SERVICE_UNAVAILABLE
+        is_full = error.err_code in FULL
+        if error.err_code in TEMPORARY or (is_unavailable and not is_full):
+            self._put_off(pending, error.description)
+        elif is_unavailable or is_full:
             # The stream is full or its store fails: the caller decides whether to try again.
             failure = StoreFailedError(error.description, server_code=error.err_code)
             self._finish(token, failure)
@@ -244,11 +263,10 @@ class AckedPublisher:
             refusal = PublishRefusedError(error.description, server_code=error.err_code)
             self._finish(token, refusal)
 
-    def _put_off(self, pending: _Pending | None) -> None:
+    def _put_off(self, pending: _Pending, refusal: str) -> None:
         """Let the tick send it again, after a pause that grows."""
-        if pending is None:
-            return
         pause = min(BACKOFF_FIRST_SECONDS * 2 ** min(pending.refusals, 6), BACKOFF_MAX_SECONDS)
+        pending.refusal = refusal
         pending.refusals += 1
         pending.send_at = self._loop.time() + pause * self._jitter.uniform(0.5, 1.5)
 
@@ -262,8 +280,10 @@ class AckedPublisher:
         is_connected = self._bus.is_connected
         for token, pending in list(self._pending.items()):
             if pending.deadline <= now:
-                self._finish(token, self._unanswered())
+                self._finish(token, _unanswered(pending))
             elif pending.send_at <= now and is_connected:
+                if pending.sends > pending.refusals:
+                    self._bus.doubt.unheard()
                 self._send(pending, now)
         self._tick_handle = None
         if self._pending:
@@ -276,7 +296,9 @@ class AckedPublisher:
             self._room.set()
         pending.done(outcome)
 
-    def _unanswered(self) -> UnavailableError:
-        return UnavailableError(
-            "NATS did not acknowledge in time", retry_after_seconds=RETRY_AFTER_SECONDS
-        )
+
+def _unanswered(pending: _Pending) -> UnavailableError:
+    why = f": {pending.refusal}" if pending.refusal else ""
+    return UnavailableError(
+        f"NATS did not acknowledge in time{why}", retry_after_seconds=RETRY_AFTER_SECONDS
+    )

@@ -5,7 +5,8 @@ outage. Refuses nothing while NATS is away: what is sent waits, up to a bound; w
 asks `is_connected`.
 
 The client library gives up for ever on some server errors (an expired credential, a full server);
-then a new client takes the old one's place and its subscriptions.
+then a new client takes the old one's place and its subscriptions. A url may name several servers of
+one cluster; one through which JetStream cannot be had is left for another (`app.bus.servers`).
 """
 
 import asyncio
@@ -25,13 +26,19 @@ from actors.errors import UnavailableError
 from actors.ports import Observer
 from app.bus.client import QuickClient
 from app.bus.observations import BusConnected, BusDisconnected, BusTroubled
+from app.bus.servers import (
+    BACKOFF_FIRST_SECONDS,
+    BACKOFF_MAX_SECONDS,
+    Doubt,
+    ServerChoice,
+    bound_silence,
+    login_of,
+    split_urls,
+)
 from app.bus.wire import Received, build_frame
 
-BACKOFF_FIRST_SECONDS: Final = 0.05
-BACKOFF_MAX_SECONDS: Final = 2.0
-BACKOFF_DOUBLINGS_MAX: Final = 6
 CONNECT_TIMEOUT_SECONDS: Final = 2
-PING_INTERVAL_SECONDS: Final = 20
+PING_INTERVAL_SECONDS: Final = 10
 OUTBOX_BYTES_MAX: Final = 64 * 1024 * 1024
 """What may wait to be written, together; beyond it what is sent is dropped and reported."""
 
@@ -47,6 +54,7 @@ class BusSettings:
     """Where NATS is and who we are. ``name`` is what the server shows of us."""
 
     url: str
+    """One server, or several of one cluster, separated by commas."""
     user: str | None = None
     password: str | None = field(default=None, repr=False)
     name: str = "greentic-events"
@@ -95,6 +103,8 @@ class Bus:
         self._settings = settings
         self._observer = observer
         self._jitter = random.Random()  # noqa: S311 - spreads reconnects, hides nothing
+        self._choice = ServerChoice(self._jitter)
+        self.doubt = Doubt(asyncio.get_running_loop().time, self._leave_server)
         self._inbox_prefix = f"_INBOX.{secrets.token_hex(8)}"
         self._client: Client = QuickClient()
         self._connected = asyncio.Event()
@@ -241,10 +251,13 @@ class Bus:
 
     async def _open_client(self) -> None:
         settings = self._settings
+        user, password = settings.user, settings.password
+        if user is None:
+            user, password = login_of(settings.url)
         await self._client.connect(
-            settings.url,
-            user=settings.user,
-            password=settings.password,
+            split_urls(settings.url),
+            user=user,
+            password=password,
             name=settings.name,
             inbox_prefix=self._inbox_prefix,
             error_cb=self._on_error,
@@ -261,15 +274,38 @@ class Bus:
         self._observer.observe(BusConnected(settings.name, is_reconnect=False))
 
     def _choose_server(self, servers: list[Server], _info: dict[str, Any]) -> tuple[Server, float]:
-        """Take the servers in turn, with pauses that grow and that no two clients share."""
+        """See `ServerChoice.choose`."""
         transport = self._client._transport  # noqa: SLF001
         if transport is not None:
             # A server that died during its greeting leaves a socket that the library forgets.
             transport.close()  # type: ignore[no-untyped-call]
-        server = min(servers, key=lambda candidate: candidate.reconnects)
-        doublings = min(server.reconnects, BACKOFF_DOUBLINGS_MAX)
-        pause = min(BACKOFF_FIRST_SECONDS * 2**doublings, BACKOFF_MAX_SECONDS)
-        return server, pause * self._jitter.uniform(0.5, 1.5)
+        return self._choice.choose(servers)
+
+    def _leave_server(self) -> None:
+        """Go to another server of the cluster, if there is one: this one has no JetStream for us.
+
+        The connection is broken off, since a polite end would wait for what cannot be written.
+        """
+        writer = self._writer()
+        url = self._client.connected_url
+        if writer is None or url is None or len(self._client.servers) < 2:  # noqa: PLR2004
+            return
+        reason = f"JetStream does not answer through {url.hostname}:{url.port}; trying another"
+        self._spawn(self._on_error(UnavailableError(reason)))
+        self._choice.leave(url.netloc)
+        writer.transport.abort()
+
+    def _writer(self) -> asyncio.StreamWriter | None:
+        """Give the library's own end of the socket; websockets have none."""
+        return getattr(self._client._transport, "_io_writer", None)  # noqa: SLF001
+
+    def _greet(self, *, is_reconnect: bool) -> None:
+        """Take note of a connection that stands."""
+        writer = self._writer()
+        bound_silence(None if writer is None else writer.get_extra_info("socket"))
+        self.doubt.drop()
+        self._connected.set()
+        self._observer.observe(BusConnected(self._settings.name, is_reconnect=is_reconnect))
 
     async def _on_error(self, error: Exception) -> None:
         reason = str(error) or type(error).__name__
@@ -316,9 +352,8 @@ class Bus:
 
     def _announce_reconnect(self) -> None:
         self._session += 1
-        self._connected.set()
+        self._greet(is_reconnect=True)
         self._outbox_filled.set()
-        self._observer.observe(BusConnected(self._settings.name, is_reconnect=True))
         for callback in self._reconnected:
             callback()
 

@@ -2,7 +2,8 @@
 
 In: how many messages a consumer's owner wants. Out: those messages, told apart by their ``$JS.ACK``
 reply subject, to the owner's callback. Refuses nothing; a consumer that does not answer is asked
-again: after a reconnect, after a missed heartbeat, after a refusal with a pause.
+again: after a reconnect, after a missed heartbeat, after a refusal with a pause. A leader that is
+killed takes all requests with it and tells nobody; the next one's election is announced.
 
 Credit is what the server still may send for requests it holds. It is counted per consumer, since
 the server serves the requests of one consumer in turn. One task looks after all pulls.
@@ -11,7 +12,7 @@ the server serves the requests of one consumer in turn. One task looks after all
 import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -19,6 +20,7 @@ from actors.ports import Clock, Observer
 from app.bus.ack_subject import AckSubject, parse_ack_subject
 from app.bus.connection import Bus, Subscription
 from app.bus.observations import ConsumerUnreachable
+from app.bus.pinned import PINNED_EXPIRES_SECONDS, RENEW_SECONDS, WRONG_PIN, Pin
 from app.bus.wire import Received
 
 EXPIRES_SECONDS: Final = 30
@@ -29,10 +31,15 @@ PAUSE_SECONDS: Final = 1.0
 UPKEEP_SECONDS: Final = 0.5
 
 NAK: Final = b"-NAK"
+NAK_LATER: Final = b'-NAK {"delay": 1000000000}'
+"""In a second: what we are handed without being pinned must not come again and again at once."""
 
 _NANOSECONDS: Final = 1_000_000_000
 _HEARTBEAT: Final = "100"
 _REQUEST_OVER: Final = frozenset({"404", "408"})
+_ANSWERS: Final = _REQUEST_OVER | {_HEARTBEAT, WRONG_PIN}
+_NO_RESPONDERS: Final = "503"
+_ELECTED: Final = "$JS.EVENT.ADVISORY.CONSUMER.LEADER_ELECTED"
 _PENDING_MESSAGES: Final = "Nats-Pending-Messages"
 
 
@@ -70,8 +77,10 @@ class Pull:
         on_message: Callable[[PulledMessage], None],
         on_change: Callable[[], None],
         token: str,
+        pin: Pin | None = None,
     ) -> None:
         self.consumer = consumer
+        self.pin = pin
         self.on_message = on_message
         self.on_change = on_change
         self.token = token
@@ -81,6 +90,7 @@ class Pull:
         """When the server last said anything, or we began to wait for it to."""
         self.answered_at = float("-inf")
         """When it last proved that it serves our requests; asking alone proves nothing."""
+        self.requested_at = float("-inf")
         self.paused_until = float("-inf")
         self._hub = hub
 
@@ -106,6 +116,7 @@ class PullHub:
         self._opened = 0
         self._inbox = ""
         self._subscription: Subscription | None = None
+        self._elections: Subscription | None = None
         self._moving = asyncio.Lock()
         self._releases = 0
         self._releases_done = 0
@@ -115,6 +126,7 @@ class PullHub:
     async def start(cls, bus: Bus, clock: Clock, observer: Observer) -> "PullHub":
         """Listen, and look after pulls until `close`."""
         hub = cls(bus, clock, observer)
+        hub._elections = await bus.subscribe(f"{_ELECTED}.*.*", hub._on_election)
         await hub._listen()
         bus.on_reconnect(hub._on_reconnect)
         hub._upkeep = asyncio.get_running_loop().create_task(hub._look_after())
@@ -136,14 +148,19 @@ class PullHub:
         *,
         on_message: Callable[[PulledMessage], None],
         on_change: Callable[[], None],
+        pin: Pin | None = None,
     ) -> Pull:
-        """Begin to pull from a consumer; one owner per consumer and process (ValueError)."""
+        """Begin to pull from a consumer; one owner per consumer and process (ValueError).
+
+        ``pin``: the consumer serves one client at a time, and this is our memory of being the one.
+        """
         key = (consumer.stream, consumer.durable)
         if key in self._pulls:
             raise ValueError(f"{consumer.stream}/{consumer.durable} is pulled from already")
         self._opened += 1
+        token = f"{self._opened:x}"
         pull = Pull(
-            self, consumer, on_message=on_message, on_change=on_change, token=f"{self._opened:x}"
+            self, consumer, on_message=on_message, on_change=on_change, token=token, pin=pin
         )
         self._pulls[key] = pull
         self._by_token[pull.token] = pull
@@ -173,6 +190,8 @@ class PullHub:
             await asyncio.gather(self._upkeep, return_exceptions=True)
         self._pulls.clear()
         self._by_token.clear()
+        if self._elections is not None:
+            await self._bus.unsubscribe(self._elections)
         if self._subscription is not None:
             await self._bus.unsubscribe(self._subscription, drains=self._bus.is_connected)
 
@@ -181,11 +200,7 @@ class PullHub:
         now = self._clock.monotonic()
         if count < 1 or now < pull.paused_until or not self._bus.is_connected:
             return
-        document = {
-            "batch": count,
-            "expires": EXPIRES_SECONDS * _NANOSECONDS,
-            "idle_heartbeat": HEARTBEAT_SECONDS * _NANOSECONDS,
-        }
+        document = {"batch": count, **_terms(pull.pin)}
         consumer = pull.consumer
         was_sent = self._bus.send(
             f"$JS.API.CONSUMER.MSG.NEXT.{consumer.stream}.{consumer.durable}",
@@ -198,6 +213,7 @@ class PullHub:
             if pull.answered_at == float("-inf"):
                 pull.answered_at = now  # it has from the first request on
             pull.credit += count
+            pull.requested_at = now
 
     # ── What comes back ──────────────────────────────────────────────────────────────────────
 
@@ -211,8 +227,11 @@ class PullHub:
             self._bus.send(message.reply, NAK)
             return
         now = self._clock.monotonic()
-        pull.heard_at = pull.answered_at = now
+        self._note_answer(pull, now)
         pull.credit = max(0, pull.credit - 1)
+        if pull.pin is not None and not pull.pin.is_ours(message.headers):
+            self._bus.send(message.reply, NAK_LATER)
+            return
         pull.on_message(
             PulledMessage(
                 message.subject,
@@ -234,18 +253,37 @@ class PullHub:
         headers = message.headers or {}
         status = headers.get("Status", "")
         if status == _HEARTBEAT or status in _REQUEST_OVER:
-            pull.answered_at = pull.heard_at
+            self._note_answer(pull, pull.heard_at)
         if status == _HEARTBEAT:
             return
         if status in _REQUEST_OVER:
             pending = headers.get(_PENDING_MESSAGES, "")
             pull.credit -= min(pull.credit, int(pending) if pending.isdigit() else pull.credit)
+        elif status == WRONG_PIN and pull.pin is not None:
+            pull.pin.lose()
+            pull.forget_requests()
         else:
             self._on_refusal(pull, status, headers.get("Description", ""))
         pull.on_change()
 
+    def _note_answer(self, pull: Pull, now: float) -> None:
+        pull.heard_at = pull.answered_at = now
+        if self._bus.doubt.is_raised:
+            self._bus.doubt.heard()
+
+    def _on_election(self, message: Received) -> None:
+        """Ask a consumer again that has another leader: it knows nothing of our requests."""
+        stream, _, durable = message.subject[len(_ELECTED) + 1 :].partition(".")
+        pull = self._pulls.get((stream, durable))
+        if pull is not None:
+            pull.forget_requests()
+            pull.paused_until = float("-inf")
+            pull.on_change()
+
     def _on_refusal(self, pull: Pull, status: str, description: str) -> None:
         """No such consumer, its leader moved, too many requests: ask again after a pause."""
+        if status == _NO_RESPONDERS:
+            self._bus.doubt.unheard()
         pull.forget_requests()
         pull.paused_until = self._clock.monotonic() + PAUSE_SECONDS
         consumer = pull.consumer
@@ -269,9 +307,12 @@ class PullHub:
             now = self._clock.monotonic()
             for pull in list(self._pulls.values()):
                 if pull.credit and now - pull.heard_at > SILENCE_SECONDS_MAX:
+                    self._bus.doubt.unheard()
                     pull.forget_requests()
                 if not pull.credit and now >= pull.paused_until:
                     pull.on_change()
+                if _is_pin_due(pull, now):
+                    pull.request(1)
 
     async def _listen(self) -> None:
         self._inbox = self._bus.new_inbox()
@@ -285,3 +326,20 @@ class PullHub:
         for pull in list(self._pulls.values()):
             pull.forget_requests()
             pull.on_change()
+
+
+def _terms(pin: Pin | None) -> dict[str, Any]:
+    """How long a request lasts, and for whom it is. What lasts shortly needs no heartbeat."""
+    if pin is not None and pin.id is not None:
+        return {"expires": PINNED_EXPIRES_SECONDS * _NANOSECONDS, **pin.fields()}
+    return {
+        "expires": EXPIRES_SECONDS * _NANOSECONDS,
+        "idle_heartbeat": HEARTBEAT_SECONDS * _NANOSECONDS,
+        **({} if pin is None else pin.fields()),
+    }
+
+
+def _is_pin_due(pull: Pull, now: float) -> bool:
+    """Whether a request is due for the sake of the pin alone: nobody wants messages now."""
+    is_pinned = pull.pin is not None and pull.pin.id is not None
+    return is_pinned and now - pull.requested_at >= RENEW_SECONDS

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from actors.errors import UnavailableError
+from app.bus.servers import Doubt
 from app.bus.wire import Received, build_frame
 
 
@@ -60,6 +61,10 @@ class ScriptedBus:
         self.is_connected = True
         self.session = 1
         self.lone_server: str | None = "scripted"
+        self.departures = 0
+        self.now = 0.0
+        """What the doubt takes for the time."""
+        self.doubt = Doubt(lambda: self.now, self._leave)
         self.answers: dict[str, Any] = {}
         """What is answered to requests, by subject: a document; nobody answers the others."""
         self.asked: list[str] = []
@@ -74,6 +79,9 @@ class ScriptedBus:
 
     def as_bus(self) -> Any:
         return self
+
+    def _leave(self) -> None:
+        self.departures += 1
 
     # ── As the bus ───────────────────────────────────────────────────────────────────────────
 

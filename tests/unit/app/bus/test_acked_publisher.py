@@ -59,15 +59,25 @@ async def test_abandoned_future_is_no_error() -> None:
     assert publisher.in_flight == 0
 
 
-@pytest.mark.parametrize("trouble", ["nobody has the stream", "the id is being stored"])
-async def test_publish_is_repeated_while_the_stream_has_no_leader(trouble: str) -> None:
+@pytest.mark.parametrize(
+    ("code", "err_code"),
+    [
+        pytest.param(0, 0, id="nobody-has-the-stream"),
+        pytest.param(409, 10158, id="the-id-is-being-stored"),
+        pytest.param(503, 10008, id="jetstream-temporarily-unavailable"),
+        pytest.param(503, 10023, id="insufficient-resources"),
+        pytest.param(500, 10009, id="no-leader-here"),
+        pytest.param(500, 10118, id="stream-offline"),
+    ],
+)
+async def test_publish_is_repeated_while_the_stream_has_no_leader(code: int, err_code: int) -> None:
     bus = ScriptedBus()
     publisher = await a_publisher(bus)
     future = publisher.publish("a", b"x", HEADERS)
-    if trouble == "nobody has the stream":
+    if code == 0:
         bus.tell(bus.sent[0].reply, headers={"Status": "503"})
     else:
-        refuse(bus, bus.sent[0], 409, 10158)
+        refuse(bus, bus.sent[0], code, err_code)
     again = await bus.wait_sent(2)
     assert again == bus.sent[0]
     acknowledge(bus, again)
@@ -210,3 +220,29 @@ async def test_batch_is_stored_only_when_all_of_it_is() -> None:
     with pytest.raises(UnavailableError, match="refused"):
         await batch
     assert await wait_all([]) == []
+
+
+async def test_what_the_cluster_said_last_is_told_at_the_deadline() -> None:
+    bus = ScriptedBus()
+    publisher = await a_publisher(bus, deadline_seconds=0.1)
+    future = publisher.publish("a", b"x", HEADERS)
+    refuse(bus, bus.sent[0], 503, 10008)
+    with pytest.raises(UnavailableError, match="in time: no"):
+        await future
+
+
+async def test_silence_of_the_server_becomes_doubt_and_an_answer_ends_it() -> None:
+    bus = ScriptedBus()
+    publisher = await a_publisher(bus)
+    future = publisher.publish("a", b"x", HEADERS)
+    bus.tell(bus.sent[0].reply, headers={"Status": "503"})
+    assert bus.doubt.is_raised
+    bus.now = 9.0
+    again = await bus.wait_sent(2)
+    bus.tell(again.reply, headers={"Status": "503"})
+    assert bus.departures == 1, "it goes to another server"
+    last = await bus.wait_sent(3)
+    bus.tell(last.reply, headers={"Status": "503"})
+    acknowledge(bus, last)
+    await future
+    assert not bus.doubt.is_raised

@@ -20,12 +20,14 @@ from app.bus.continuation_document import encode_continuation
 from app.bus.deliveries import BusDelivery, TenantConsumers, TenantDeliveries
 from app.bus.observations import ConsumerUnreachable
 from app.bus.pulls import PAUSE_SECONDS, SILENCE_SECONDS_MAX, UPKEEP_SECONDS, ConsumerName, PullHub
-from tests.support.scripted_bus import ScriptedBus, Sent
+from tests.support.scripted_bus import ScriptedBus, Sent, Told
 
 EVENTS = ConsumerName("EV", "flows")
 WORK = ConsumerName("WK", "work-acme")
 NEXT = "$JS.API.CONSUMER.MSG.NEXT."
 SUBJECT = "greentic.events.dev.acme.order.created"
+
+ELECTED = "$JS.EVENT.ADVISORY.CONSUMER.LEADER_ELECTED"
 
 
 def an_event(number: int = 1) -> Event:
@@ -391,7 +393,7 @@ async def test_close_withdraws_requests_and_leaves_others_pulling(yard: Yard) ->
     other = yard.tenant(ConsumerName("OT", "flows"), None)
     waiting = asyncio.create_task(_list(other))
     await yard.begin(8)
-    [inbox] = [interest.subject for interest in yard.bus.interests]
+    inbox = yard.bus.interests[-1].subject
     await yard.deliveries.close()
     await yard.clock.settle()
     assert yard.bus.ended == [(inbox, True)]
@@ -433,3 +435,43 @@ async def test_status_for_nobody_and_unknown_messages_are_harmless(yard: Yard) -
     yard.bus.tell(sent.reply, headers=None)
     yard.bring(b"x", consumer=ConsumerName("XX", "flows"))
     assert yard.said() == [("1", b"-NAK")]
+
+
+def elect(yard: Yard, consumer: ConsumerName) -> None:
+    """Announce a consumer's new leader, as the server does."""
+    subject = f"{ELECTED}.{consumer.stream}.{consumer.durable}"
+    [interest] = [i for i in yard.bus.interests if i.subject == f"{ELECTED}.*.*"]
+    interest.callback(Told(subject))
+
+
+async def test_new_leader_is_asked_at_once_since_it_knows_no_requests(yard: Yard) -> None:
+    task = await yard.begin(8)
+    elect(yard, EVENTS)
+    await yard.clock.settle()
+    assert [batch for _, batch in yard.requests(EVENTS)] == [6, 6]
+    assert len(yard.requests(WORK)) == 1, "the other consumer kept its leader"
+    elect(yard, ConsumerName("STRANGER", "flows"))
+    yard.bring_event()
+    assert await task
+
+
+async def test_new_leader_ends_the_pause_after_the_old_one_stepped_down(yard: Yard) -> None:
+    task = await yard.begin(8)
+    yard.status(yard.requests(EVENTS)[0], "409", Description="Leadership Change")
+    await yard.clock.settle()
+    assert len(yard.requests(EVENTS)) == 1
+    elect(yard, EVENTS)
+    await yard.clock.settle()
+    assert len(yard.requests(EVENTS)) == 2
+    yard.bring_event()
+    assert await task
+
+
+async def test_consumers_that_nobody_serves_become_doubt_of_the_server(yard: Yard) -> None:
+    task = await yard.begin(8)
+    yard.status(yard.requests(EVENTS)[0], "503", Description="No Responders")
+    doubts = [yard.bus.doubt.is_raised]
+    yard.bring_event()
+    doubts.append(yard.bus.doubt.is_raised)
+    assert doubts == [True, False]
+    assert await task
