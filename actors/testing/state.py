@@ -35,7 +35,7 @@ class MemoryStateStore:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._stored: dict[tuple[StateScope, str], _Stored] = {}
-        self._writes: dict[str, int] = {}
+        self._writes: dict[tuple[StateScope, str, str], int] = {}
         """When each named write is forgotten, in ms."""
         self._revision = 0
 
@@ -61,7 +61,7 @@ class MemoryStateStore:
         """Write; with ``revision`` only if nobody wrote since (False tells that somebody did)."""
         _check_names(scope, key)
         text = _encode(value)
-        if self._is_known(write_id):
+        if self._is_known(scope, key, write_id):
             return True
         expires_ms = None
         if ttl_seconds is not None:
@@ -73,26 +73,28 @@ class MemoryStateStore:
             return False
         self._revision += 1
         self._stored[scope, key] = _Stored(text, self._revision, expires_ms)
-        self._remember(write_id)
+        self._remember(scope, key, write_id)
         return True
 
     async def delete(self, scope: StateScope, key: str, *, write_id: str | None = None) -> None:
         """Forget the key; an absent one is no error."""
         _check_names(scope, key)
         last = self._stored.get((scope, key))
-        if self._is_known(write_id) or last is None or last.text is None:
+        if self._is_known(scope, key, write_id) or last is None or last.text is None:
             return
         self._revision += 1
         self._stored[scope, key] = _Stored(None, self._revision)
-        self._remember(write_id)
+        self._remember(scope, key, write_id)
 
-    def _is_known(self, write_id: str | None) -> bool:
-        until_ms = 0 if write_id is None else self._writes.get(write_id, 0)
+    def _is_known(self, scope: StateScope, key: str, write_id: str | None) -> bool:
+        until_ms = 0 if write_id is None else self._writes.get((scope, key, write_id), 0)
         return until_ms > self._clock.now_ms()
 
-    def _remember(self, write_id: str | None) -> None:
+    def _remember(self, scope: StateScope, key: str, write_id: str | None) -> None:
         if write_id is not None:
-            self._writes[write_id] = self._clock.now_ms() + STATE_WRITE_ID_SECONDS * 1000
+            self._writes[scope, key, write_id] = (
+                self._clock.now_ms() + STATE_WRITE_ID_SECONDS * 1000
+            )
 
 
 def _check_names(scope: StateScope, key: str) -> None:

@@ -7,16 +7,26 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 from actors.ports import SECRET_BYTES_MAX, STATE_VALUE_BYTES_MAX
-from actors.subjects import EVENTS_ROOT, check_token, cover_patterns, tenant_events, work_runs
-from app.bus.admin_specs import ConsumerSpec, StreamSpec
+from actors.subjects import (
+    EVENTS_ROOT,
+    check_token,
+    cover_patterns,
+    tenant_events,
+    work_lane_subject,
+    work_runs,
+)
+from app.bus.admin_specs import ConsumerSpec, PinnedGroup, StreamSpec
+from app.bus.pinned import PIN_TTL_SECONDS, PRIORITY_GROUP
 from app.control import names
 from app.control.limits import StreamLimits
+from app.stores.write_ids import WRITES_CHARS_MAX
 
 NEVER_ROOT: Final = "greentic.never"
 """No stream takes subjects below it: the filter of a consumer that must receive nothing, since a
 consumer without filters receives everything."""
 DAY_SECONDS: Final = 24 * 3600
-STATE_ENVELOPE_BYTES_MAX: Final = 1024
+STATE_ENVELOPE_BYTES_MAX: Final = 1024 + WRITES_CHARS_MAX
+"""What is stored around a value: when it expires, and the writes behind it."""
 SECRET_ENVELOPE_BYTES_MAX: Final = 1024
 """The seal's 37 bytes, and the message's headers."""
 
@@ -188,4 +198,18 @@ def work_consumer(env: str, tenant: str, shard: int, limits: StreamLimits) -> Co
         filters=(work_runs(env, tenant),),
         ack_wait_seconds=limits.ack_wait_seconds,
         ack_pending_max=limits.ack_pending_max,
+    )
+
+
+def lane_consumer(
+    env: str, lane: names.TenantLane, shard: int, limits: StreamLimits, *, is_exclusive: bool
+) -> ConsumerSpec:
+    """Describe the consumer of a private lane; of an exclusive one the server pins one worker."""
+    return ConsumerSpec(
+        stream=names.work_stream(env, shard),
+        durable=names.lane_durable(lane.tenant, lane.lane),
+        filters=(work_lane_subject(env, lane.tenant, lane.lane),),
+        ack_wait_seconds=limits.ack_wait_seconds,
+        ack_pending_max=limits.lane_ack_pending_max,
+        pinned=PinnedGroup(PRIORITY_GROUP, PIN_TTL_SECONDS) if is_exclusive else None,
     )

@@ -15,12 +15,16 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from actors.errors import UnavailableError
+from app.bus.leader import read_last
 from app.errors import ConflictError, StoreError
 
 REQUEST_SECONDS: Final = 5.0
 KEYS_MAX: Final = 100_000
 TOMBSTONE_TTL: Final = "24h"
 """How long a deleted key is remembered, for whoever watches the bucket."""
+
+TAG: Final = "Greentic-Tag"
+"""The header that carries a tag."""
 
 WRONG_LAST_SEQUENCE: Final = 10071
 
@@ -65,6 +69,8 @@ class KvEntry:
 
     value: bytes | None
     revision: int
+    tag: str = ""
+    """What its writer put beside the value; deleted keys have one too."""
 
 
 class KvBucket:
@@ -87,8 +93,14 @@ class KvBucket:
             return KvEntry(None, 0)
         if status is not None:
             raise StoreError(f"reading {key!r}: {status} {headers.get('Description', '')}")
-        is_gone = "KV-Operation" in headers or "Nats-Marker-Reason" in headers
-        return KvEntry(None if is_gone else reply.data, int(headers["Nats-Sequence"]))
+        return _entry(reply.data, headers, int(headers["Nats-Sequence"]))
+
+    async def get_surely(self, key: str) -> KvEntry:
+        """Read the last value from the bucket's leader: never an old one, but more slowly."""
+        message = await read_last(self._requester, self._stream, self._subject(key))
+        if message is None:
+            return KvEntry(None, 0)
+        return _entry(message.data, message.headers, message.sequence)
 
     async def put(
         self,
@@ -97,6 +109,7 @@ class KvBucket:
         *,
         revision: int | None = None,
         ttl_seconds: int | None = None,
+        tag: str = "",
     ) -> int:
         """Write and give the new revision; with ``revision`` only if that is still the last one.
 
@@ -104,14 +117,14 @@ class KvBucket:
         least 1; the expired key is as if it had never been.
         """
         headers = {} if ttl_seconds is None else {"Nats-TTL": f"{ttl_seconds}s"}
-        return await self._store(key, value, headers, revision)
+        return await self._store(key, value, headers | _tagged(tag), revision)
 
-    async def delete(self, key: str, *, revision: int | None = None) -> None:
+    async def delete(self, key: str, *, revision: int | None = None, tag: str = "") -> None:
         """Forget the value, leaving a tombstone for a while; an absent key is no error."""
         if revision is None and (await self.get(key)).value is None:
             return
         headers = {"KV-Operation": "DEL", "Nats-TTL": TOMBSTONE_TTL}
-        await self._store(key, b"", headers, revision)
+        await self._store(key, b"", headers | _tagged(tag), revision)
 
     async def keys(self, prefix: str = "") -> frozenset[str]:
         """List the keys that have a value, of those whose first tokens are ``prefix``."""
@@ -161,3 +174,12 @@ class KvBucket:
         if len(key) > _KEY_CHARS_MAX or not _KEY.fullmatch(key):
             raise StoreError(f"{key!r} cannot be a key of a bucket")
         return self._prefix + key
+
+
+def _entry(data: bytes, headers: Mapping[str, str], revision: int) -> KvEntry:
+    is_gone = "KV-Operation" in headers or "Nats-Marker-Reason" in headers
+    return KvEntry(None if is_gone else data, revision, headers.get(TAG, ""))
+
+
+def _tagged(tag: str) -> dict[str, str]:
+    return {TAG: tag} if tag else {}

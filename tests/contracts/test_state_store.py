@@ -12,6 +12,7 @@ from actors.ports import (
     STATE_KEY_BYTES_MAX,
     STATE_TTL_SECONDS_MAX,
     STATE_VALUE_BYTES_MAX,
+    STATE_WRITE_ID_SECONDS,
     StateEntry,
     StateScope,
     StateStore,
@@ -137,6 +138,108 @@ async def test_deleting_an_absent_key_is_no_error(store: StateStore) -> None:
     revision = (await store.get(ACME, "k")).revision
     await store.delete(ACME, "k")
     assert await store.get(ACME, "k") == StateEntry(None, revision)
+
+
+# ── Named writes ─────────────────────────────────────────────────────────────────────────────
+
+
+async def test_named_write_again_changes_nothing_and_is_true(store: StateStore) -> None:
+    assert await store.put(ACME, "k", 1, revision=0, write_id="w1")
+    first = await store.get(ACME, "k")
+    assert await store.put(ACME, "k", 1, revision=0, write_id="w1")
+    assert await store.put(ACME, "k", 1, revision=first.revision, write_id="w1")
+    assert await store.put(ACME, "k", 1, write_id="w1")
+    assert await store.get(ACME, "k") == first
+
+
+@pytest.mark.parametrize("other_id", ["w2", None], ids=["named", "nameless"])
+@pytest.mark.parametrize("is_checked", [True, False], ids=["compared", "anyway"])
+async def test_named_write_again_is_true_whatever_was_written_since(
+    store: StateStore, other_id: str | None, is_checked: bool
+) -> None:
+    await store.put(ACME, "k", 0)
+    base = (await store.get(ACME, "k")).revision
+    assert await store.put(ACME, "k", 1, revision=base, write_id="w1")
+    since = (await store.get(ACME, "k")).revision if is_checked else None
+    assert await store.put(ACME, "k", 2, revision=since, write_id=other_id)
+    assert await store.put(ACME, "k", 3)
+    latest = await store.get(ACME, "k")
+    assert await store.put(ACME, "k", 1, revision=base, write_id="w1")
+    assert await store.put(ACME, "k", 1, write_id="w1")
+    assert await store.get(ACME, "k") == latest
+
+
+async def test_named_write_that_came_too_late_is_false_and_may_be_made_anew(
+    store: StateStore,
+) -> None:
+    await store.put(ACME, "k", 0)
+    base = (await store.get(ACME, "k")).revision
+    await store.put(ACME, "k", 1, write_id="w1")
+    for _ in range(2):
+        assert not await store.put(ACME, "k", 2, revision=base, write_id="w2")
+    now = (await store.get(ACME, "k")).revision
+    assert await store.put(ACME, "k", 2, revision=now, write_id="w2")
+    assert (await store.get(ACME, "k")).value == 2
+
+
+async def test_name_of_a_write_is_its_keys_own(store: StateStore) -> None:
+    for scope, key in ((ACME, "k"), (ACME, "l"), (StateScope("other"), "k")):
+        assert await store.put(scope, key, "mine", revision=0, write_id="w1")
+        assert (await store.get(scope, key)).value == "mine"
+
+
+async def test_named_delete_again_leaves_what_came_after(store: StateStore) -> None:
+    await store.put(ACME, "k", 1)
+    await store.delete(ACME, "k", write_id="w1")
+    assert (await store.get(ACME, "k")).value is None
+    await store.put(ACME, "k", 2, write_id="w2")
+    await store.delete(ACME, "k", write_id="w1")
+    assert (await store.get(ACME, "k")).value == 2
+    await store.delete(ACME, "k")
+    assert await store.put(ACME, "k", 2, write_id="w2"), "known though the value is gone"
+    assert (await store.get(ACME, "k")).value is None
+
+
+async def test_named_write_is_known_longer_than_its_value_lasts(
+    store: StateStore, clock: VirtualClock
+) -> None:
+    assert await store.put(ACME, "k", 1, revision=0, ttl_seconds=0.5, write_id="w1")
+    await clock.advance(1)
+    assert (await store.get(ACME, "k")).value is None
+    assert await store.put(ACME, "k", 1, revision=0, ttl_seconds=0.5, write_id="w1")
+    assert await store.put(ACME, "k", 2)
+
+
+async def test_named_write_is_forgotten_after_a_while(
+    store: StateStore, clock: VirtualClock
+) -> None:
+    await store.put(ACME, "k", 1, write_id="w1")
+    await store.put(ACME, "k", 2)
+    await clock.advance(STATE_WRITE_ID_SECONDS - 2)
+    assert await store.put(ACME, "k", 1, write_id="w1")
+    assert (await store.get(ACME, "k")).value == 2
+    await clock.advance(3)
+    assert await store.put(ACME, "k", 1, write_id="w1")
+    assert (await store.get(ACME, "k")).value == 1
+
+
+async def test_counter_of_many_writers_who_repeat_every_write_is_right(store: StateStore) -> None:
+    async def increment(writer: int) -> None:
+        while True:
+            entry = await store.get(ACME, "n")
+            attempt = (ACME, "n", (entry.value or 0) + 1)
+            name = f"w{writer}-{entry.revision}"
+            made = await store.put(*attempt, revision=entry.revision, write_id=name)
+            await asyncio.sleep(0.001 * (writer % 3))
+            assert await store.put(*attempt, revision=entry.revision, write_id=name) is made
+            if made:
+                return
+
+    await asyncio.gather(*(increment(writer) for writer in range(10)))
+    assert (await store.get(ACME, "n")).value == 10
+
+
+# ── Lifetimes and scopes ─────────────────────────────────────────────────────────────────────
 
 
 async def test_value_expires_to_the_millisecond(store: StateStore, clock: VirtualClock) -> None:
