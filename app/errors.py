@@ -5,6 +5,7 @@
     ├── IngressError              a request is refused; one class per status
     │   ├── BadRequestError         400
     │   ├── SignatureError          401
+    │   ├── ApiKeyError             401
     │   ├── WrongTenantError        403
     │   ├── OriginRefusedError      403  a handshake of an origin that is not allowed
     │   ├── RouteNotFoundError      404  no such route
@@ -67,6 +68,13 @@ class SignatureError(IngressError):
 
     code = "http.signature"
     title = "The signature is missing or wrong"
+
+
+class ApiKeyError(IngressError):
+    """There is no such API key, it is over, or it may not do this: which one is not said."""
+
+    code = "http.api_key"
+    title = "The API key is missing or wrong"
 
 
 class WrongTenantError(IngressError):

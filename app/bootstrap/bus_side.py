@@ -19,6 +19,7 @@ from app.bus.connection import Bus
 from app.bus.continuations import JetStreamContinuations
 from app.bus.dead_letters import JetStreamDeadLetters
 from app.bus.deliveries import TenantConsumers, TenantDeliveries
+from app.bus.direct import DirectReader
 from app.bus.publisher import JetStreamEventPublisher
 from app.bus.pull_health import PullState, state_of
 from app.bus.pulls import ConsumerName, PullHub
@@ -26,12 +27,14 @@ from app.bus.records import JetStreamRunRecords
 from app.bus.results import JetStreamResults
 from app.control.names import (
     FLOWS_DURABLE,
+    dead_stream,
     events_stream,
     state_bucket,
     work_durable,
     work_shard,
     work_stream,
 )
+from app.dead_letters.desk import DeadLetterDesk
 from app.outbound import EgressPolicy, GuardedCaller
 from app.stores.kv import KvBucket
 from app.stores.state import KvStateStore
@@ -64,6 +67,7 @@ class BusSide:
     inbox: AnswerInbox
     world: World
     sinks: RunSinks
+    desk: DeadLetterDesk
     http: GuardedCaller
     pulls: dict[str, TenantDeliveries] = field(default_factory=dict)
     """The open pull of each tenant, for readiness."""
@@ -107,8 +111,9 @@ class BusSide:
         sinks = RunSinks(
             results=JetStreamResults(publisher, env=env),
             records=JetStreamRunRecords(publisher, env=env),
-            dead_letters=JetStreamDeadLetters(publisher, env=env),
+            dead_letters=JetStreamDeadLetters(publisher, env=env, observer=observer),
         )
+        reader = await DirectReader.start(bus)
         return cls(
             bus=bus,
             env=env,
@@ -120,6 +125,9 @@ class BusSide:
             inbox=await AnswerInbox.start(bus, uuid.uuid4().hex),
             world=world,
             sinks=sinks,
+            desk=DeadLetterDesk(
+                reader, world.continuations, clock, env=env, stream=dead_stream(env)
+            ),
             http=http,
         )
 

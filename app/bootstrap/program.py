@@ -37,6 +37,7 @@ from app.control.names import blobs_bucket, events_stream, leases_bucket, timers
 from app.emulators.accounts import dev_options
 from app.errors import AppError
 from app.http.asgi import AsgiApp
+from app.http.dead_letters import DeadLetterApi
 from app.http.doors import IngressPorts
 from app.http.ingress import EventIngress
 from app.http.origin import PublicUrls
@@ -200,7 +201,8 @@ class Program:
             ingress = EventIngress(routes, ports, self._side.clock, urls)
             app = PublicApp(ingress, build_public_pages(self.not_ready), self._metrics.requests)
             self.public = await self._serve(app, options.host, options.port)
-        admin = build_admin_app(self.not_ready, self._metrics.render)
+        api = DeadLetterApi(self._side.desk, self._credentials.api_keys, self._side.clock)
+        admin = build_admin_app(self.not_ready, self._metrics.render, api.routes())
         self.admin = await self._serve(admin, options.admin_host, options.admin_port)
 
     async def _serve(self, app: AsgiApp, host: str, port: int) -> HttpServer:

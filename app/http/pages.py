@@ -1,10 +1,10 @@
 """The small pages: ``/health``, ``/ready``, and on the admin address ``/metrics``.
 
-In: readiness and a metrics renderer. Out: two Starlette applications whose errors are problems too.
-Refuses unknown paths (404) and methods (405 with Allow).
+In: readiness, a metrics renderer, the API's routes. Out: two Starlette applications whose errors
+are problems too. Refuses unknown paths (404) and methods (405 with Allow).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from starlette.applications import Starlette
@@ -13,7 +13,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from app.errors import MethodRefusedError, RouteNotFoundError
+from actors.errors import ActorsError
+from app.errors import AppError, MethodRefusedError, RouteNotFoundError
 from app.http.doors import ReadinessCheck
 from app.http.problems import Problem, problem_of
 
@@ -33,14 +34,17 @@ def build_public_pages(check_ready: ReadinessCheck) -> Starlette:
     return _build(_health_routes(check_ready))
 
 
-def build_admin_app(check_ready: ReadinessCheck, render_metrics: MetricsRenderer) -> Starlette:
-    """Build the application of the admin address."""
+def build_admin_app(
+    check_ready: ReadinessCheck, render_metrics: MetricsRenderer, api: Sequence[Route] = ()
+) -> Starlette:
+    """Build the application of the admin address; ``api`` is what stands below ``/api/``."""
 
     async def metrics(_: Request) -> Response:
         page, media = render_metrics()
         return Response(page, media_type=media, headers=_NO_STORE)
 
-    return _build([*_health_routes(check_ready), Route("/metrics", metrics, methods=["GET"])])
+    pages = [*_health_routes(check_ready), Route("/metrics", metrics, methods=["GET"])]
+    return _build([*pages, *api])
 
 
 def _health_routes(check_ready: ReadinessCheck) -> list[Route]:
@@ -71,6 +75,7 @@ def _health_routes(check_ready: ReadinessCheck) -> list[Route]:
 
 def _build(routes: list[Route]) -> Starlette:
     handlers: dict[Any, Any] = {HTTPException: _on_http_error, Exception: _on_error}
+    handlers |= dict.fromkeys((ActorsError, AppError), _on_own_error)
     app = Starlette(routes=routes, exception_handlers=handlers)
     app.router.redirect_slashes = False
     return app
@@ -84,6 +89,11 @@ async def _on_http_error(request: Request, error: HTTPException) -> Response:
         detail = f"the page does not take {request.method}"
         return _respond(problem_of(MethodRefusedError(detail, allowed=allowed)))
     return _respond(Problem(error.status_code, "http.refused", "Refused", str(error.detail)))
+
+
+async def _on_own_error(_: Request, error: Exception) -> Response:
+    """Tell what the table of problems says of it: it was expected, and nobody else is told."""
+    return _respond(problem_of(error))
 
 
 async def _on_error(_: Request, error: Exception) -> Response:

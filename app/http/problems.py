@@ -27,6 +27,7 @@ RETRY_AFTER_SECONDS_MAX: Final = 3600
 STATUSES: Final[Mapping[type[Exception], int]] = {
     outer.IngressError: 400,
     outer.SignatureError: 401,
+    outer.ApiKeyError: 401,
     outer.WrongTenantError: 403,
     outer.OriginRefusedError: 403,
     outer.RouteNotFoundError: 404,
@@ -123,6 +124,8 @@ def _title(error: Exception, status: int) -> str:
 def _headers(error: Exception, status: int) -> dict[str, str]:
     if isinstance(error, outer.MethodRefusedError):
         return {"allow": ", ".join(error.allowed)}
+    if isinstance(error, outer.ApiKeyError):
+        return {"www-authenticate": "Bearer"}
     if status not in _RETRYABLE:
         return {}
     seconds = getattr(error, "retry_after_seconds", None) or RETRY_AFTER_SECONDS

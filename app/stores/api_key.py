@@ -22,7 +22,9 @@ from app.errors import StoreError
 
 PUBLISH: Final = "publish"
 """May hand events in for its tenant."""
-SCOPES: Final = (PUBLISH,)
+DEAD_LETTERS: Final = "dead_letters"
+"""May read its tenant's dead letters, payloads included, redrive and discard them."""
+SCOPES: Final = (PUBLISH, DEAD_LETTERS)
 
 PREFIX_CHARS: Final = 8
 SECRET_BYTES: Final = 32
