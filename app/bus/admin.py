@@ -20,6 +20,7 @@ from app.errors import BusError
 API_SECONDS: Final = 10.0
 STREAM_NOT_FOUND: Final = 10059
 CONSUMER_NOT_FOUND: Final = 10014
+NO_MESSAGE: Final = 10037
 NO_SUCH_SEQUENCE: Final = frozenset({10043, 10057})
 """It was deleted before; or it never was, and the server's own words are "stream store EOF"."""
 ALREADY_EXISTS: Final = frozenset({10058, 10148})
@@ -84,7 +85,7 @@ class JetStreamAdmin:
             request = {
                 "stream_name": spec.stream,
                 "action": "create" if info is None else "update",
-                "config": {**given, **wanted},
+                "config": _without_absent({**given, **wanted}),
             }
             try:
                 subject = f"CONSUMER.CREATE.{spec.stream}.{spec.durable}"
@@ -109,6 +110,17 @@ class JetStreamAdmin:
             if answer is None or not page or len(names) >= answer.get("total", 0):
                 break
         return frozenset(names)
+
+    async def has_message(self, stream: str, subject: str) -> bool:
+        """Tell whether anything is stored on a subject, which may have wildcards."""
+        question = {"next_by_subj": subject, "seq": 1}
+        try:
+            await self._ask(f"STREAM.MSG.GET.{stream}", question)
+        except BusError as error:
+            if error.server_code == NO_MESSAGE:
+                return False
+            raise
+        return True
 
     async def stream_names(self, subject: str) -> frozenset[str]:
         """List the streams that take messages on subjects covered by ``subject``."""
@@ -154,6 +166,10 @@ def _covers(existing: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     return all((existing.get(name) or None) == (value or None) for name, value in wanted.items())
 
 
+def _without_absent(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in config.items() if value is not None}
+
+
 def _with_filters(config: Mapping[str, Any]) -> dict[str, Any]:
     """Write a consumer's only filter the way several are written."""
     plain = dict(config)
@@ -182,5 +198,6 @@ def _consumer_info(answer: Mapping[str, Any]) -> ConsumerInfo:
         pending=answer["num_pending"],
         ack_pending=answer["num_ack_pending"],
         ack_floor=answer["ack_floor"]["stream_seq"],
+        delivered=answer["delivered"]["stream_seq"],
         config=answer["config"],
     )

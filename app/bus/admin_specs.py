@@ -58,6 +58,15 @@ class StreamSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class PinnedGroup:
+    """One client at a time gets a consumer's messages (ADR-42, ``pinned_client``)."""
+
+    name: str
+    ttl_seconds: int
+    """How long after its last request a client stays pinned: deliveries do not count (measured)."""
+
+
+@dataclass(frozen=True, slots=True)
 class ConsumerSpec:
     """What a durable pull consumer must be; fields it does not name are left as they are."""
 
@@ -71,13 +80,20 @@ class ConsumerSpec:
     ack_pending_max: int = 512
     max_deliver: int = -1
     pulls_waiting_max: int = 512
+    pinned: PinnedGroup | None = None
+    """None: whoever asks gets messages. It can be changed while the consumer exists."""
 
     def __post_init__(self) -> None:
         if not self.filters:
             raise BusError(f"consumer {self.durable!r} of {self.stream} needs a filter")
 
     def as_config(self) -> dict[str, Any]:
-        """Give the fields of the server's configuration that this specification owns."""
+        """Give the fields of the server's configuration that this specification owns.
+
+        None stands for a field that must not be there. The client library knows none of the last
+        three.
+        """
+        pinned = self.pinned
         return {
             "name": self.durable,
             "durable_name": self.durable,
@@ -88,6 +104,9 @@ class ConsumerSpec:
             "max_deliver": self.max_deliver,
             "max_waiting": self.pulls_waiting_max,
             "filter_subjects": list(self.filters),
+            "priority_groups": [pinned.name] if pinned else None,
+            "priority_policy": "pinned_client" if pinned else None,
+            "priority_timeout": pinned.ttl_seconds * _NANOSECONDS if pinned else None,
         }
 
     def start_config(self) -> dict[str, Any]:
@@ -124,4 +143,6 @@ class ConsumerInfo:
     """Messages it has handed out and that are not settled."""
     ack_floor: int
     """Everything up to this stream sequence is settled."""
+    delivered: int
+    """Nothing above this stream sequence was ever handed out."""
     config: Mapping[str, Any]

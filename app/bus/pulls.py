@@ -20,7 +20,7 @@ from actors.ports import Clock, Observer
 from app.bus.ack_subject import AckSubject, parse_ack_subject
 from app.bus.connection import Bus, Subscription
 from app.bus.observations import ConsumerUnreachable
-from app.bus.pinned import PINNED_EXPIRES_SECONDS, RENEW_SECONDS, WRONG_PIN, Pin
+from app.bus.pinned import PINNED_EXPIRES_SECONDS, WRONG_PIN, Pin
 from app.bus.wire import Received
 
 EXPIRES_SECONDS: Final = 30
@@ -252,7 +252,7 @@ class PullHub:
         pull.heard_at = self._clock.monotonic()
         headers = message.headers or {}
         status = headers.get("Status", "")
-        if status == _HEARTBEAT or status in _REQUEST_OVER:
+        if status in _ANSWERS:
             self._note_answer(pull, pull.heard_at)
         if status == _HEARTBEAT:
             return
@@ -311,8 +311,8 @@ class PullHub:
                     pull.forget_requests()
                 if not pull.credit and now >= pull.paused_until:
                     pull.on_change()
-                if _is_pin_due(pull, now):
-                    pull.request(1)
+                if pull.pin is not None and pull.pin.is_due(now - pull.requested_at):
+                    pull.request(1)  # for the pin's sake: nobody may want messages now
 
     async def _listen(self) -> None:
         self._inbox = self._bus.new_inbox()
@@ -337,9 +337,3 @@ def _terms(pin: Pin | None) -> dict[str, Any]:
         "idle_heartbeat": HEARTBEAT_SECONDS * _NANOSECONDS,
         **({} if pin is None else pin.fields()),
     }
-
-
-def _is_pin_due(pull: Pull, now: float) -> bool:
-    """Whether a request is due for the sake of the pin alone: nobody wants messages now."""
-    is_pinned = pull.pin is not None and pull.pin.id is not None
-    return is_pinned and now - pull.requested_at >= RENEW_SECONDS

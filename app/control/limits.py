@@ -40,9 +40,12 @@ class StreamLimits:
     audit_age_seconds: int = 365 * _DAY
     audit_bytes: int = _GIBIBYTE
     consumers_max: int = 100_000
-    """Of a stream of continuations: two for each tenant. A server's default refuses the 1,001st."""
+    """Of a stream of continuations: one for each tenant and lane. A server's default refuses the
+    1,001st."""
     ack_pending_max: int = 512
     """What one tenant may have in flight over all workers."""
+    lane_ack_pending_max: int = 1000
+    """What a private lane may have in flight: its worker holds what may not run yet."""
     ack_wait_seconds: int = 30
 
     def __post_init__(self) -> None:

@@ -4,12 +4,26 @@ In: env, tenant, shard. Out: names. Refuses what is no token. Upper-case separat
 a token, so no env and tenant together spell another pair's name.
 """
 
+import re
 import zlib
-from typing import Final
+from typing import Final, NamedTuple
 
+from actors.errors import InvalidSubjectError
 from actors.subjects import check_token
 
 FLOWS_DURABLE: Final = "flows"
+
+_LANE = re.compile(r"~|[a-z0-9][a-z0-9_-]*(?:\.[a-z0-9][a-z0-9_-]*)*")
+_LANE_CHARS_MAX: Final = 160
+"""A consumer's name has 255 characters at most; a flow's name has 128."""
+_LANE_DURABLE = re.compile(r"lane-([a-z0-9][a-z0-9_-]{0,62})-L-([a-z0-9_+-]+|~)")
+
+
+class TenantLane(NamedTuple):
+    """Whose lane a consumer serves, and which."""
+
+    tenant: str
+    lane: str
 
 
 def events_stream(env: str, tenant: str) -> str:
@@ -50,6 +64,22 @@ def audit_stream(env: str) -> str:
 def work_durable(tenant: str) -> str:
     """Name a tenant's consumer of due continuations."""
     return f"work-{check_token(tenant, 'tenant')}"
+
+
+def lane_durable(tenant: str, lane: str) -> str:
+    """Name a private lane's consumer; `parse_lane_durable` is its inverse.
+
+    A plus stands for the dots of ``lane`` (`CompiledFlow.lane`): it occurs in no flow's name.
+    """
+    if len(lane) > _LANE_CHARS_MAX or not _LANE.fullmatch(lane):
+        raise InvalidSubjectError(f"{lane!r} cannot name a lane")
+    return f"lane-{check_token(tenant, 'tenant')}-L-{lane.replace('.', '+')}"
+
+
+def parse_lane_durable(durable: str) -> TenantLane | None:
+    """Tell whose lane a consumer serves; None for a consumer of another kind."""
+    found = _LANE_DURABLE.fullmatch(durable)
+    return TenantLane(found[1], found[2].replace("+", ".")) if found else None
 
 
 def work_shard(tenant: str, work_shards: int) -> int:
