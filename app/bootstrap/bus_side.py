@@ -20,6 +20,7 @@ from app.bus.continuations import JetStreamContinuations
 from app.bus.dead_letters import JetStreamDeadLetters
 from app.bus.deliveries import TenantConsumers, TenantDeliveries
 from app.bus.direct import DirectReader
+from app.bus.journal import JetStreamJournal
 from app.bus.publisher import JetStreamEventPublisher
 from app.bus.pull_health import PullState, state_of
 from app.bus.pulls import ConsumerName, PullHub
@@ -29,6 +30,7 @@ from app.control.names import (
     FLOWS_DURABLE,
     dead_stream,
     events_stream,
+    journal_stream,
     state_bucket,
     work_durable,
     work_shard,
@@ -64,6 +66,7 @@ class BusSide:
     publisher: AckedPublisher
     quota: BacklogQuota
     hub: PullHub
+    reader: DirectReader
     inbox: AnswerInbox
     world: World
     sinks: RunSinks
@@ -94,6 +97,7 @@ class BusSide:
             observer=observer,
             clock=clock,
         )
+        reader = await DirectReader.start(bus)
         world = World(
             env=env,
             publisher=JetStreamEventPublisher(publisher, env=env, quota=quota),
@@ -107,13 +111,13 @@ class BusSide:
             actions=nodes.actions,
             scripts=nodes.scripts,
             secrets=nodes.secrets,
+            journal=open_journal(publisher, reader, env),
         )
         sinks = RunSinks(
             results=JetStreamResults(publisher, env=env),
             records=JetStreamRunRecords(publisher, env=env),
             dead_letters=JetStreamDeadLetters(publisher, env=env, observer=observer),
         )
-        reader = await DirectReader.start(bus)
         return cls(
             bus=bus,
             env=env,
@@ -122,6 +126,7 @@ class BusSide:
             publisher=publisher,
             quota=quota,
             hub=await PullHub.start(bus, clock, observer),
+            reader=reader,
             inbox=await AnswerInbox.start(bus, uuid.uuid4().hex),
             world=world,
             sinks=sinks,
@@ -157,10 +162,20 @@ class BusSide:
         await self.quota.close()
         await self.hub.close()
         await self.inbox.close()
+        await self.reader.close()
         await self.http.close()
         await self.bus.flush(timeout_seconds)
         self.publisher.close()
         await self.bus.drain_and_close(timeout_seconds)
+
+
+def open_journal(publisher: AckedPublisher, reader: DirectReader, env: str) -> JetStreamJournal:
+    """Give the journals of an env's runs."""
+
+    def stream_of(tenant: str) -> str:
+        return journal_stream(env, work_shard(tenant, WORK_SHARDS))
+
+    return JetStreamJournal(publisher, reader, env=env, stream_of=stream_of)
 
 
 def consumers_of(env: str, tenant: str) -> TenantConsumers:
