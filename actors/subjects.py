@@ -123,6 +123,11 @@ def work_schedule_subject(env: str, tenant: str, run: str) -> str:
     return f"greentic.work.{_place(env, tenant)}.at.{run}"
 
 
+def work_schedules(env: str, tenant: str) -> str:
+    """Give the wildcard over a tenant's continuations that wait for their time."""
+    return f"greentic.work.{_place(env, tenant)}.at.>"
+
+
 def work_lane_subject(env: str, tenant: str, lane: str) -> str:
     """Where the runs of a flow with flow control wait; ``lane`` is `CompiledFlow.lane`."""
     return f"greentic.work.{_place(env, tenant)}.lane.{lane}"

@@ -122,6 +122,18 @@ class JetStreamAdmin:
             raise
         return True
 
+    async def count_by_subject(self, stream: str, pattern: str) -> dict[str, int]:
+        """Count what a stream holds by subject; nothing where there is no such stream."""
+        counts: dict[str, int] = {}
+        for _ in range(PAGES_MAX):
+            body = {"subjects_filter": pattern, "offset": len(counts)}
+            answer = await self._ask_absent(f"STREAM.INFO.{stream}", body)
+            page = ((answer or {}).get("state") or {}).get("subjects") or {}
+            counts |= page
+            if answer is None or not page or len(counts) >= answer.get("total", 0):
+                break
+        return counts
+
     async def stream_names(self, subject: str) -> frozenset[str]:
         """List the streams that take messages on subjects covered by ``subject``."""
         names: list[str] = []

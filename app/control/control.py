@@ -10,7 +10,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Collection, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 from actors.errors import UnavailableError
@@ -19,6 +19,7 @@ from app.bus.admin import JetStreamAdmin
 from app.bus.connection import Bus
 from app.control import names, streams
 from app.control.activations import Activations
+from app.control.lanes import LaneConsumers, Lanes
 from app.control.lease import Lease, hold_lease
 from app.control.limits import StreamLimits
 from app.errors import BusError
@@ -43,6 +44,8 @@ class TenantSubscriptions:
 
     tenant: str
     patterns: Mapping[str, str]
+    lanes: Mapping[str, bool] = field(default_factory=dict)
+    """Its private lanes (`CompiledFlow.lane`), and whether one worker at a time gets each."""
 
 
 class Control:
@@ -60,6 +63,7 @@ class Control:
         self._leases = KvBucket(bus, names.leases_bucket(env))
         self._deployments = KvBucket(bus, names.deployments_bucket(env))
         self._activations = Activations(self._deployments)
+        self._lanes = LaneConsumers(self._admin, env, self._limits, work_shards)
 
     async def apply(
         self, subscriptions: Sequence[TenantSubscriptions]
@@ -83,26 +87,44 @@ class Control:
             for tenant in sorted(await self._activations.tenants() - activations.keys()):
                 lease.check()
                 await self._remove_tenant(tenant)
+            await self._lanes.retire(_lanes_of(subscriptions), lease)
             return activations
 
-    async def wait_ready(self, tenants: Collection[str]) -> None:
-        """Wait until somebody's `apply` has made what workers of these tenants need."""
-        while not await self._is_ready(tenants):  # noqa: ASYNC110 - the change is another process's
+    async def leftover_lanes(
+        self, subscriptions: Sequence[TenantSubscriptions]
+    ) -> Mapping[str, tuple[str, ...]]:
+        """Give for each tenant the lanes that are gone and may still hold something.
+
+        Each has a consumer that serves whoever asks: workers must take from them until another
+        deployment finds them empty. Meant to be asked after `apply`.
+        """
+        return await self._lanes.leftovers(_lanes_of(subscriptions))
+
+    async def wait_ready(
+        self, tenants: Collection[str], lanes: Mapping[str, Collection[str]] | None = None
+    ) -> None:
+        """Wait until somebody's `apply` has made what workers of these tenants need.
+
+        ``lanes``: the private lanes of each tenant that has any.
+        """
+        wanted = {tenant: (lanes or {}).get(tenant, ()) for tenant in tenants}
+        while not await self._is_ready(wanted):  # noqa: ASYNC110 - the change is another process's
             await asyncio.sleep(WAIT_POLL_SECONDS)
 
-    async def _is_ready(self, tenants: Collection[str]) -> bool:
+    async def _is_ready(self, tenants: Mapping[str, Collection[str]]) -> bool:
         shared = [spec.name for spec in streams.shared_specs(self._env, self._limits)]
         buckets = [spec.name for spec in streams.bucket_specs(self._env)]
         try:
             for name in (*shared, *buckets):
                 if await self._admin.stream_info(name) is None:
                     return False
-            for tenant in tenants:
+            for tenant, lanes in tenants.items():
                 events = names.events_stream(self._env, tenant)
                 work = names.work_stream(self._env, self._shard(tenant))
                 if (
                     await self._admin.consumer_info(events, names.FLOWS_DURABLE) is None
                     or await self._admin.consumer_info(work, names.work_durable(tenant)) is None
+                    or not await self._lanes.is_ready(tenant, lanes)
                 ):
                     return False
         except UnavailableError:
@@ -172,6 +194,7 @@ class Control:
             await self._admin.ensure_consumer(flows)
             work = streams.work_consumer(env, tenant, self._shard(tenant), self._limits)
             await self._admin.ensure_consumer(work)
+            await self._lanes.ensure(tenant, item.lanes, lease)
             return activations
 
     async def _remove_tenant(self, tenant: str) -> None:
@@ -194,6 +217,12 @@ def _check(subscriptions: Sequence[TenantSubscriptions]) -> None:
     for item in subscriptions:
         for pattern in item.patterns.values():
             check_pattern(pattern)
+        for lane in item.lanes:
+            names.lane_durable(item.tenant, lane)
+
+
+def _lanes_of(subscriptions: Sequence[TenantSubscriptions]) -> Lanes:
+    return {item.tenant: item.lanes for item in subscriptions}
 
 
 async def _all(work: Sequence[Coroutine[Any, Any, _T]]) -> list[_T]:

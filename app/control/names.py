@@ -66,12 +66,17 @@ def work_durable(tenant: str) -> str:
     return f"work-{check_token(tenant, 'tenant')}"
 
 
+def is_lane(lane: str) -> bool:
+    """Tell whether this can name a private lane (`CompiledFlow.lane`)."""
+    return len(lane) <= _LANE_CHARS_MAX and _LANE.fullmatch(lane) is not None
+
+
 def lane_durable(tenant: str, lane: str) -> str:
     """Name a private lane's consumer; `parse_lane_durable` is its inverse.
 
     A plus stands for the dots of ``lane`` (`CompiledFlow.lane`): it occurs in no flow's name.
     """
-    if len(lane) > _LANE_CHARS_MAX or not _LANE.fullmatch(lane):
+    if not is_lane(lane):
         raise InvalidSubjectError(f"{lane!r} cannot name a lane")
     return f"lane-{check_token(tenant, 'tenant')}-L-{lane.replace('.', '+')}"
 
