@@ -9,7 +9,15 @@ from dataclasses import dataclass, field
 from typing import Final, Self
 
 from actors.nodes.step import World
-from actors.ports import Deliveries, Observer, ProviderActions, ScriptPool, Secrets
+from actors.ports import (
+    Deliveries,
+    LaneDeliveries,
+    LaneName,
+    Observer,
+    ProviderActions,
+    ScriptPool,
+    Secrets,
+)
 from actors.runs.conclude import RunSinks
 from app.bus.acked_publisher import AckedPublisher
 from app.bus.answers import AnswerInbox, NatsAnswers
@@ -21,16 +29,19 @@ from app.bus.dead_letters import JetStreamDeadLetters
 from app.bus.deliveries import TenantConsumers, TenantDeliveries
 from app.bus.direct import DirectReader
 from app.bus.journal import JetStreamJournal
+from app.bus.lane_deliveries import JetStreamLaneDeliveries, LanePlace
 from app.bus.publisher import JetStreamEventPublisher
-from app.bus.pull_health import PullState, state_of
+from app.bus.pull_health import PullState, state_of, with_lanes
 from app.bus.pulls import ConsumerName, PullHub
 from app.bus.records import JetStreamRunRecords
 from app.bus.results import JetStreamResults
+from app.control.limits import StreamLimits
 from app.control.names import (
     FLOWS_DURABLE,
     dead_stream,
     events_stream,
     journal_stream,
+    lane_durable,
     state_bucket,
     work_durable,
     work_shard,
@@ -74,6 +85,8 @@ class BusSide:
     http: GuardedCaller
     pulls: dict[str, TenantDeliveries] = field(default_factory=dict)
     """The open pull of each tenant, for readiness."""
+    lanes: dict[LaneName, JetStreamLaneDeliveries] = field(default_factory=dict)
+    """The pulls of private lanes, for readiness; one that has ended is nobody's concern."""
 
     @classmethod
     async def open(
@@ -147,13 +160,40 @@ class BusSide:
         self.pulls[tenant] = deliveries
         return deliveries
 
+    def open_lane(self, name: LaneName) -> LaneDeliveries:
+        """Begin a fresh pull of a private lane; ValueError while an earlier one is open."""
+        stream = work_stream(self.env, work_shard(name.tenant, WORK_SHARDS))
+        place = LanePlace(
+            env=self.env,
+            name=name,
+            consumer=ConsumerName(stream, lane_durable(name.tenant, name.lane)),
+            ack_wait_seconds=StreamLimits().ack_wait_seconds,
+        )
+        deliveries = JetStreamLaneDeliveries(
+            self.hub,
+            place,
+            reader=self.reader,
+            dead_letters=self.sinks.dead_letters,
+            observer=self.observer,
+        )
+        self.lanes[name] = deliveries
+        return deliveries
+
     def pull_states(
         self, tenants: frozenset[str], silent_seconds_max: float
     ) -> dict[str, PullState]:
-        """Tell how the pull of each of these tenants is doing."""
+        """Tell how the pulls of each of these tenants are doing, its lanes among them."""
         now = self.clock.monotonic()
+        lanes: dict[str, list[PullState]] = {tenant: [] for tenant in tenants}
+        for name, lane in list(self.lanes.items()):
+            if lane.is_closed:
+                del self.lanes[name]
+            elif name.tenant in lanes:
+                lanes[name.tenant].append(state_of(lane, now, silent_seconds_max))
         return {
-            tenant: state_of(self.pulls.get(tenant), now, silent_seconds_max)
+            tenant: with_lanes(
+                state_of(self.pulls.get(tenant), now, silent_seconds_max), lanes[tenant]
+            )
             for tenant in sorted(tenants)
         }
 

@@ -4,6 +4,7 @@ In: the open pull of a tenant, the time. Out: its `PullState`. Refuses nothing. 
 proves nothing: only what it answers does (a message, a heartbeat, the end of a request).
 """
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Protocol
 
@@ -54,3 +55,13 @@ def state_of(pull: WatchedPull | None, now: float, silent_seconds_max: float) ->
     if pull.is_closed:
         return PullState.STOPPED
     return PullState.SILENT if pull.is_waiting else PullState.BUSY
+
+
+def with_lanes(own: PullState, lanes: Iterable[PullState]) -> PullState:
+    """Judge a tenant by its own pull and those of its open lanes: one that is silent is enough.
+
+    What is BUSY or closed on a lane is its own affair: the tenant's other flows go on.
+    """
+    if own.is_working and PullState.SILENT in lanes:
+        return PullState.SILENT
+    return own
