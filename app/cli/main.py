@@ -15,6 +15,7 @@ import typer
 from actors.errors import ActorsError
 from app.bundle.problems import Problem
 from app.bundle.report import as_document, as_text
+from app.cli.dead_letter import dead_letter_app
 from app.cli.docs import docs_command
 from app.cli.doctor import doctor_command
 from app.cli.event import event_app
@@ -73,6 +74,7 @@ def build_app() -> typer.Typer:
     app.add_typer(event_app(), name="event")
     app.add_typer(script_app(), name="script")
     app.add_typer(timer_app(), name="timer")
+    app.add_typer(dead_letter_app(), name="dead-letter")
     app.add_typer(outbox_app(), name="outbox")
     app.add_typer(secret_app(), name="secret")
     app.add_typer(tenant_app(), name="tenant")
