@@ -3,22 +3,24 @@
 In: a run's entries, each for a step of its own. Out: whether an entry is ours; all entries of a
 run. Refuses names that are no part of a subject, and values that are no JSON or too large.
 
-A subject of the journal is written once: the stream refuses the second write. That also covers the
-one weakness of reading: on a replicated stream a follower that is a moment behind may answer, and
-an entry be missing. Whoever acts on that executes a step again, and learns at the write that
-another one had it; without a replica a read knows all that was acknowledged before.
+A subject of the journal is written once: the stream refuses the second write. In a cluster any
+replica may answer a read, and one that is a moment behind would have a step executed again (up to
+one in four, read right after the write on a busy machine). So the leader is asked for the run's
+last entry first, and a reading that does not reach it is read again. Most runs have none: then that
+one question is all.
 
 Every write carries a token of its own. A write that was sent twice, since its acknowledgement got
 lost, is refused like a stranger's, but finds its own token in the stream: it is the same write.
 """
 
+import asyncio
 import re
 import secrets
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
-from actors.errors import InvalidEventError, PermanentError
+from actors.errors import InvalidEventError, PermanentError, UnavailableError
 from actors.ports import JOURNAL_VALUE_BYTES_MAX, JournalEntry
 from actors.subjects import journal_entries, journal_subject
 from app.bus.acked_publisher import (
@@ -41,6 +43,9 @@ STEP_CHARS_MAX: Final = 640
 RUN_BYTES_MAX: Final = 64 * 1024 * 1024
 """Of all entries of a run."""
 PAGE_ENTRIES: Final = 1000
+LAG_SECONDS_MAX: Final = 5.0
+"""How long a replica is given to have what its leader has."""
+LAG_PAUSE_SECONDS: Final = 0.02
 
 _RUN_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _PLAIN: Final = "/:~+@=,"
@@ -72,9 +77,7 @@ class JetStreamJournal:
         pattern = journal_entries(self._env, tenant, _checked_run(run_id))
         stream = self._stream_of(tenant)
         try:
-            messages = await self._reader.last_of_each(stream, pattern, bytes_max=RUN_BYTES_MAX)
-            if messages is None:
-                messages = await self._read_pages(stream, pattern)
+            messages = await self._read_all(stream, pattern)
             return [_entry(message) for message in messages]
         except (BusError, InvalidEventError) as error:
             text = f"the journal of {run_id} cannot be read: {error}"
@@ -110,6 +113,30 @@ class JetStreamJournal:
         except PublishRefusedError as error:
             raise as_unavailable(error) from error
         return True
+
+    async def _read_all(self, stream: str, pattern: str) -> list[StoredMessage]:
+        """Read what the leader has, whoever answers."""
+        bus = self._publisher.bus
+        if bus.lone_server is not None:
+            return await self._read_any(stream, pattern)
+        newest = await read_last(bus, stream, pattern)
+        if newest is None:
+            return []
+        try:
+            async with asyncio.timeout(LAG_SECONDS_MAX):
+                while True:
+                    # Replicas store in the leader's order: who has the last entry has them all.
+                    messages = await self._read_any(stream, pattern)
+                    if messages and messages[-1].sequence >= newest.sequence:
+                        return messages
+                    await asyncio.sleep(LAG_PAUSE_SECONDS)
+        except TimeoutError:
+            raise UnavailableError("the replicas of the journal are behind its leader") from None
+
+    async def _read_any(self, stream: str, pattern: str) -> list[StoredMessage]:
+        """Read what one of the replicas has."""
+        messages = await self._reader.last_of_each(stream, pattern, bytes_max=RUN_BYTES_MAX)
+        return await self._read_pages(stream, pattern) if messages is None else messages
 
     async def _read_pages(self, stream: str, pattern: str) -> list[StoredMessage]:
         """Read a journal of more than 1,024 entries."""

@@ -29,6 +29,7 @@ from app.bus.headers import (
     TRACEPARENT,
     checked_traceparent,
 )
+from app.bus.leader import read_at
 from app.bus.storing import as_unavailable
 from app.bus.wire import build_headers
 
@@ -114,17 +115,25 @@ async def read_event_id(bus: Bus, stream: str, sequence: int) -> str | None:
         f"$JS.API.DIRECT.GET.{stream}", question, timeout_seconds=LOOKUP_TIMEOUT_SECONDS
     )
     headers: Mapping[str, str] = answer.headers or {}
-    if EVENT_ID in headers:
-        return headers[EVENT_ID]
-    if "Status" in headers:
-        if headers["Status"] == _NOT_FOUND:
-            return None
+    status = headers.get("Status")
+    if status is None:
+        return _event_id(headers, answer.data)
+    if status != _NOT_FOUND:
         raise UnavailableError(
             "the stream does not tell which event it has",
             retry_after_seconds=RETRY_AFTER_SECONDS,
         )
+    if bus.lone_server is not None:
+        return None
+    stored = await read_at(bus, stream, sequence)  # a replica may not have it yet
+    return None if stored is None else _event_id(stored.headers, stored.data)
+
+
+def _event_id(headers: Mapping[str, str], data: bytes) -> str | None:
+    if EVENT_ID in headers:
+        return headers[EVENT_ID]
     try:
-        document = decode_json(answer.data, "event")
+        document = decode_json(data, "event")
     except InvalidEventError:
         return None
     event_id = document.get("id") if isinstance(document, dict) else None
