@@ -90,6 +90,8 @@ class Continued:
 
     due_ms: int
     attempt: int
+    continuation: object = field(default=None, compare=False, repr=False)
+    """The `Continuation` itself: a lane that keeps the run's key goes on with it by itself."""
 
 
 @dataclass(frozen=True, slots=True)

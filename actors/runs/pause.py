@@ -45,7 +45,7 @@ async def put_off(run: Run, pause: Pause) -> Continued | Interrupted:
                 return Interrupted(f"it could not be put off: {error}", is_lost=True)
             await world.clock.sleep(RETRY_SECONDS)
         else:
-            return Continued(pause.due_ms, continuation.attempt)
+            return Continued(pause.due_ms, continuation.attempt, continuation)
 
 
 def continuation_of(run: Run, pause: Pause) -> Continuation:
