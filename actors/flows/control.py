@@ -86,3 +86,13 @@ class ControlPlan:
             self.ordered,
         )
         return any(rule is not None for rule in rules)
+
+    @property
+    def keeps_key(self) -> bool:
+        """Whether a run's key is its own until its final outcome, sleep included."""
+        return self.ordered is not None or self.singleton is not None
+
+    @property
+    def needs_order(self) -> bool:
+        """Whether it matters what another worker of an exclusive lane has not settled yet."""
+        return self.keeps_key or self.concurrency is not None
