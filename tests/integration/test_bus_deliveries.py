@@ -1,19 +1,23 @@
 """Deliveries from a real server: redelivery, back-pressure, parking, schedules, duplicates."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
 
+from actors.errors import InvalidEventError
 from actors.events import Event
 from actors.observations import DeliveryParked
 from actors.outcomes import Settlement
 from actors.ports import Continuation, Envelope
+from actors.subjects import work_lane_subject
 from app.bus.continuations import JetStreamContinuations
 from app.bus.deliveries import BusDelivery, TenantDeliveries
+from app.bus.delivery import read_lane_delivery
 from app.bus.observations import ConsumerUnreachable
-from app.bus.pulls import ConsumerName
+from app.bus.pulls import ConsumerName, PulledMessage
 from app.bus.results import JetStreamResults
 from app.bus.server_folder import Endpoint
 from app.bus.wire import build_headers
@@ -147,6 +151,51 @@ async def test_later_continuation_comes_when_it_is_due(rig: BusRig) -> None:
     delivery.settle(Settlement.ACK)
     await rig.wait_settled(rig.work_stream, names.work_durable(TENANT))
     assert await rig.stored(rig.work_stream) == []
+
+
+async def test_later_schedule_of_a_run_takes_the_earlier_ones_place(rig: BusRig) -> None:
+    clock = SystemClock()
+    continuations = JetStreamContinuations(rig.acked, env=rig.env, clock=clock)
+    first = Continuation("r1", "orders", EVENT, due_ms=clock.now_ms() + 60_000)
+    await continuations.schedule(TENANT, first, lane="orders")
+    moved = replace(first, round=1, due_ms=clock.now_ms() + 300)
+    await continuations.schedule(TENANT, moved)
+    assert len(await rig.stored(rig.work_stream)) == 1
+    [delivery] = await pull(rig.deliveries())
+    assert delivery.continuation == moved
+    delivery.settle(Settlement.ACK)
+    await rig.wait_settled(rig.work_stream, names.work_durable(TENANT))
+    assert await rig.stored(rig.work_stream) == []
+
+
+async def test_continuation_of_a_lane_comes_due_on_its_subject(rig: BusRig) -> None:
+    clock = SystemClock()
+    continuations = JetStreamContinuations(rig.acked, env=rig.env, clock=clock)
+    subject = work_lane_subject(rig.env, TENANT, "auth.login")
+    info = {"durable_name": "lane", "ack_policy": "explicit", "filter_subject": subject}
+    await rig.bus.request(
+        f"$JS.API.CONSUMER.DURABLE.CREATE.{rig.work_stream}.lane",
+        json.dumps({"stream_name": rig.work_stream, "config": info}).encode(),
+        timeout_seconds=5,
+    )
+    messages: asyncio.Queue[PulledMessage] = asyncio.Queue()
+    consumer = ConsumerName(rig.work_stream, "lane")
+    pulling = rig.hub.open(consumer, on_message=messages.put_nowait, on_change=lambda: None)
+    pulling.request(2)
+    now = Continuation("r1", "auth/login", EVENT, reply_to="greentic.reply.i1.e1")
+    later = replace(now, run_id="r2", due_ms=clock.now_ms() + 300)
+    await continuations.schedule(TENANT, later, lane="auth.login")
+    await continuations.schedule(TENANT, now, lane="auth.login")
+    for expected in (now, later):
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            message = await messages.get()
+        with pytest.raises(InvalidEventError, match="lane"):
+            read_lane_delivery(message, rig.hub, subject=subject + "s")
+        delivery = read_lane_delivery(message, rig.hub, subject=subject)
+        assert delivery.continuation == expected
+        assert delivery.reply_to == "greentic.reply.i1.e1"
+        assert delivery.may_be_repeated
+        delivery.settle(Settlement.ACK)
 
 
 async def test_duplicate_of_a_strangers_event_names_its_id(rig: BusRig) -> None:

@@ -72,6 +72,11 @@ class BusRig:
 
     async def stored(self, stream: str) -> list[tuple[str, dict[str, str], Any]]:
         """Read a stream whole, message by message: subject, headers, document."""
+        read = await self.stored_raw(stream)
+        return [(subject, headers, json.loads(data)) for subject, headers, data in read]
+
+    async def stored_raw(self, stream: str) -> list[tuple[str, dict[str, str], bytes]]:
+        """Read a stream whole: subject, headers, data."""
         info = await JetStreamAdmin(self.bus).stream_info(stream)
         assert info is not None
         read = []
@@ -82,7 +87,7 @@ class BusRig:
             )
             headers = answer.headers or {}
             if "Status" not in headers:
-                read.append((headers["Nats-Subject"], headers, json.loads(answer.data)))
+                read.append((headers["Nats-Subject"], headers, answer.data))
         return read
 
     async def wait_settled(self, stream: str, durable: str) -> None:
