@@ -93,7 +93,7 @@ class Continuation:
     parent_run_id: str | None = None
     hops: int = 0
     trigger: int | None = None
-    """Number of the trigger that starts it, whose filter held; None: it begins where sub-runs do."""
+    """Number of the trigger that started it, whose filter held; None: it is a sub-run."""
     round: int = 0
     """How often it was put off before it began."""
     leg: int = 0

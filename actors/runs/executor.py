@@ -111,9 +111,9 @@ class FlowExecutorActor(Actor[RunRequest]):
 
     async def _run_waiting(self, request: RunRequest, run: Run | None, pause: Pause | None) -> None:
         if run is None:
-            run, outcome, turn = await self._way.resume(request)
+            run, outcome = await self._way.resume(request)
         else:
-            outcome, turn = await self._way.go(run, pause)
+            outcome = await self._way.go(run, pause)
         if isinstance(outcome, Skipped):
             self._release(request)
             self._skip(request)
@@ -121,9 +121,9 @@ class FlowExecutorActor(Actor[RunRequest]):
         is_settled = asyncio.Event()
         await self._concluder.put(FinishedRun(run, outcome, is_settled.set))
         self._release(request)
-        if turn is not None:
+        if run.turn is not None:
             await is_settled.wait()
-            await self._way.let_go(run, turn, outcome)
+            await self._way.let_go(run, outcome)
 
     def _release(self, request: RunRequest) -> None:
         del self._waiting[id(request)]

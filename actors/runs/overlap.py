@@ -12,7 +12,7 @@ frozen and is thawed may finish a step beside them. Delivery is at least once, a
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from actors.errors import UnavailableError
 from actors.flows.compiled import Overlap
@@ -50,19 +50,25 @@ class OverlapGuard:
         self._line = Line(store, world.clock)
         self._walker = walker
 
-    async def take(self, run: Run) -> Turn | RunOutcome:
+    async def take(self, run: Run) -> RunOutcome | None:
         """Take the timer's turn for a run, or give the outcome of a run that does not get it."""
         claim = self._claim_of(run)
         while True:
             try:
-                return await self._take(run, claim)
+                taken = await self._take(run, claim)
             except UnavailableError:
                 if not is_ours(run, self._clock):
                     return Interrupted("its turn could not be asked for", is_lost=True)
                 await self._clock.sleep(RETRY_SECONDS)
+            else:
+                if not isinstance(taken, Turn):
+                    return taken
+                run.turn = taken
+                return None
 
-    async def walk(self, run: Run, turn: Turn) -> RunOutcome | Pause:
+    async def walk(self, run: Run) -> RunOutcome | Pause:
         """Walk a run that has its turn, for as long as it has it."""
+        turn = cast("Turn", run.turn)
         walking = asyncio.ensure_future(self._walker.walk(run))
         watching = asyncio.ensure_future(self._watch(turn))
         try:
@@ -75,12 +81,13 @@ class OverlapGuard:
         finally:
             await _end(walking, watching)
 
-    async def let_go(self, run: Run, turn: Turn, outcome: RunOutcome) -> None:
+    async def let_go(self, run: Run, outcome: RunOutcome) -> None:
         """Let the next one go, once this one is settled: until then it may have to be repeated.
 
         A run that sleeps keeps its turn, but for one that a later tick may cancel.
         """
-        if isinstance(outcome, Interrupted):
+        turn = run.turn
+        if turn is None or isinstance(outcome, Interrupted):
             return
         if isinstance(outcome, Continued) and _policy_of(run) != "cancel":
             asleep_seconds = max(0, outcome.due_ms - self._clock.now_ms()) / 1000

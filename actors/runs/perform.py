@@ -57,9 +57,11 @@ def journal_of(run: Run) -> RunJournal:
     return cast("RunJournal", run.journal)
 
 
-def check_kept_alive(run: Run) -> None:
-    """Refuse (StaleError) to do anything that another worker may be doing already."""
+def check_may_begin(run: Run) -> None:
+    """Refuse to begin a step without time left (OverdueError), or as another's (StaleError)."""
     clock = run.context.world.clock
+    if clock.monotonic() >= run.deadline:
+        raise OverdueError
     if clock.monotonic() - run.request.share.delivery.kept_alive_at > KEEP_ALIVE_AGE_SECONDS_MAX:
         raise StaleError("the delivery was not kept alive; another worker may have it")
 
@@ -70,7 +72,7 @@ async def _perform(run: Run, node: CompiledNode, context: StepContext) -> StepOu
     An effect that may have been done is done again under the same key.
     """
     while True:
-        check_kept_alive(run)
+        check_may_begin(run)
         try:
             return await _perform_once(run, node, context)
         except UnavailableError:
@@ -81,8 +83,6 @@ async def _perform(run: Run, node: CompiledNode, context: StepContext) -> StepOu
 
 async def _perform_once(run: Run, node: CompiledNode, context: StepContext) -> StepOutcome:
     remaining = run.deadline - context.world.clock.monotonic()
-    if remaining <= 0:
-        raise OverdueError
     try:
         async with asyncio.timeout(min(node.timeout_seconds, remaining)) as limit:
             return await cast("WaitingNode", node.behaviour).step_waiting(context)
@@ -96,7 +96,7 @@ async def _perform_once(run: Run, node: CompiledNode, context: StepContext) -> S
 async def _apply_again(run: Run, context: StepContext, recalled: Recalled) -> bool:
     """Apply the last step's writes, which a crash may have kept from being applied."""
     while True:
-        check_kept_alive(run)
+        check_may_begin(run)
         try:
             return await apply_writes(context, recalled.writes, recalled.race) is None
         except UnavailableError:

@@ -12,6 +12,7 @@ from actors.events import Event
 from actors.flows.compiled import CompiledFlow, CompiledTrigger
 from actors.outcomes import RunOutcome, Settlement
 from actors.ports import Continuation, Delivery
+from actors.subjects import matches_pattern
 
 _SEVERITY: Final = (Settlement.ACK, Settlement.TERM, Settlement.NAK, Settlement.LEAVE)
 """Of what runs of one delivery say, the last one here is said. Nothing is said of a delivery that
@@ -95,7 +96,7 @@ def request_of(
     """Turn a continuation that came due into a request; None where its trigger is gone."""
     triggers: tuple[CompiledTrigger, ...] = ()
     if waiting.trigger is not None:
-        triggers = tuple(item for item in flow.triggers if item.number == waiting.trigger)
+        triggers = tuple(item for item in flow.triggers if _is_its(item, waiting))
         if not triggers:
             return None
     return RunRequest(
@@ -115,3 +116,10 @@ def request_of(
         is_judged=True,
         events=waiting.events,
     )
+
+
+def _is_its(trigger: CompiledTrigger, waiting: Continuation) -> bool:
+    """Tell whether it is the trigger that the run began with: a changed flow may have others."""
+    if trigger.number != waiting.trigger:
+        return False
+    return trigger.pattern is None or matches_pattern(trigger.pattern, waiting.event.event_type)

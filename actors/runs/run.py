@@ -14,6 +14,7 @@ from actors.nodes.scope import RunScope
 from actors.nodes.step import StepContext
 from actors.runs.journal import RunJournal
 from actors.runs.request import RunRequest
+from actors.runs.turns import Turn
 
 STEPS_MAX: Final = 1000
 """Steps of one run, sub-flows included (SPEC 13)."""
@@ -55,6 +56,8 @@ class Run:
     """The trigger that started it; None for a sub-run."""
     journal: RunJournal | None = None
     """None where the flow has no effects."""
+    turn: Turn | None = None
+    """Its timer's turn, while it has it."""
     cancelled: str | None = None
     """Why somebody wants it ended."""
     path: list[str] = field(default_factory=list)

@@ -27,7 +27,7 @@ from actors.outcomes import (
     StepOutcome,
 )
 from actors.runs.pause import Pause
-from actors.runs.perform import OverdueError, StaleError, journal_of, take_step
+from actors.runs.perform import OverdueError, StaleError, check_may_begin, journal_of, take_step
 from actors.runs.retrying import FLOW, pause_ms
 from actors.runs.run import NESTING_MAX, Frame, Run, step_key
 
@@ -78,11 +78,9 @@ class Walker:
 
     async def _take_waiting(self, run: Run, node: CompiledNode) -> RunOutcome | Pause | None:
         try:
-            context = run.enter(node)
-        except PermanentError as error:
-            return self._divert(run, node, error)
-        try:
-            outcome = await take_step(run, node, context)
+            if not run.context.journal.is_replaying:
+                check_may_begin(run)
+            outcome = await self._enter_and_take(run, node)
         except OverdueError:
             return _overdue(run, node)
         except StaleError as error:
@@ -92,6 +90,13 @@ class Walker:
         if isinstance(outcome, RunError):
             return self._divert(run, node, PermanentError(outcome.message, reason=outcome.code))
         return self._go_on(run, node, outcome)
+
+    async def _enter_and_take(self, run: Run, node: CompiledNode) -> StepOutcome | RunError:
+        try:
+            context = run.enter(node)
+        except PermanentError as error:
+            return RunError(error.reason, None, str(error))
+        return await take_step(run, node, context)
 
     async def _fail(
         self, run: Run, node: CompiledNode, error: NodeError

@@ -1,7 +1,7 @@
 """The way of a run, from its request to its outcome: begun or resumed, let in, walked, put off.
 
-In: a request, or a run that `begin` made. Out: the outcome, and the turn it holds if it is a
-timer's. Every failure of a run ends here, as its outcome: one bad run stops no other.
+In: a request, or a run that `begin` made. Out: the outcome. Every failure of a run ends here, as
+its outcome: one bad run stops no other.
 """
 
 import asyncio
@@ -21,7 +21,6 @@ from actors.runs.overlap import OverlapGuard, needs_turn
 from actors.runs.pause import Pause, is_ours, put_off
 from actors.runs.request import RunRequest
 from actors.runs.run import Run
-from actors.runs.turns import Turn
 from actors.runs.walk import Walker
 
 RETRY_SECONDS: Final = 0.5
@@ -65,15 +64,13 @@ class Way:
         except Exception as error:  # noqa: BLE001 - the run's edge: one bad run stops no other
             return _internal(error)
 
-    async def go(self, run: Run, pause: Pause | None) -> tuple[RunOutcome, Turn | None]:
+    async def go(self, run: Run, pause: Pause | None) -> RunOutcome:
         """Go on with a run from `go_inline`: put it off, or walk it to its end."""
-        turn: Turn | None = None
         task = asyncio.current_task()
         cancel = partial(_cancel, run, task)
         self._in_hand.enter(run.request.run_id, cancel)
         try:
-            outcome: RunOutcome | Pause
-            outcome, turn = (pause, None) if pause is not None else await self._walk(run)
+            outcome = pause or await self._walk(run)
             if isinstance(outcome, Pause):
                 outcome = await put_off(run, outcome)
         except asyncio.CancelledError:
@@ -90,28 +87,27 @@ class Way:
         if run.cancelled is not None and run.journal is not None:
             with contextlib.suppress(UnavailableError):
                 await run.journal.cancel(run.cancelled)
-        return outcome, turn
+        return outcome
 
-    async def resume(self, request: RunRequest) -> tuple[Run, Reached, Turn | None]:
+    async def resume(self, request: RunRequest) -> tuple[Run, Reached]:
         """Go on with a run that may have begun before."""
         run = await self._recall(request)
         if run is None:
             lost = Interrupted("its journal could not be read", is_lost=True)
-            return begin(request, self._seat), lost, None
+            return begin(request, self._seat), lost
         try:
             let_in = self._let_in(run)
         except NodeError as error:
-            return run, Failed(RunError(error.reason, None, str(error))), None
+            return run, Failed(RunError(error.reason, None, str(error)))
         except Exception as error:  # noqa: BLE001 - the run's edge: one bad run stops no other
-            return run, _internal(error), None
+            return run, _internal(error)
         if let_in is not None and not isinstance(let_in, Pause):
-            return run, let_in, None
-        outcome, turn = await self.go(run, let_in)
-        return run, outcome, turn
+            return run, let_in
+        return run, await self.go(run, let_in)
 
-    async def let_go(self, run: Run, turn: Turn, outcome: RunOutcome) -> None:
+    async def let_go(self, run: Run, outcome: RunOutcome) -> None:
         """Let the next run of the timer go, once this one is settled."""
-        await self._overlap.let_go(run, turn, outcome)
+        await self._overlap.let_go(run, outcome)
 
     # ── Stations ─────────────────────────────────────────────────────────────────────────────
 
@@ -139,13 +135,11 @@ class Way:
             return Pause(0, "lane")
         return None
 
-    async def _walk(self, run: Run) -> tuple[RunOutcome | Pause, Turn | None]:
+    async def _walk(self, run: Run) -> RunOutcome | Pause:
         if not needs_turn(run):
-            return await self._walker.walk(run), None
-        turn = await self._overlap.take(run)
-        if not isinstance(turn, Turn):
-            return turn, None
-        return await self._overlap.walk(run, turn), turn
+            return await self._walker.walk(run)
+        refusal = await self._overlap.take(run)
+        return await self._overlap.walk(run) if refusal is None else refusal
 
 
 def _cancel(run: Run, task: "asyncio.Task[None] | None", reason: str) -> None:

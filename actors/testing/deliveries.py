@@ -99,7 +99,10 @@ class MemoryEventStream:
         latest = self.clock.monotonic() - idle_seconds
         for delivery in self.handed_out:
             is_last = delivery.num_delivered == self._times[delivery.sequence]
-            is_open = delivery.settlement in (None, Settlement.LEAVE) and delivery.sequence in self._stored
+            is_open = (
+                delivery.settlement in (None, Settlement.LEAVE)
+                and delivery.sequence in self._stored
+            )
             if is_open and is_last and delivery.kept_alive_at <= latest:
                 self._give_back(delivery.sequence)
 

@@ -203,7 +203,8 @@ class Yard:
         return RunSinks(self.results, self.records, self.letters)
 
     def seat(self, flow: CompiledFlow, tenant: str = "demo") -> RunSeat:
-        return RunSeat(tenant, flow, self.stage.world)
+        has_effects = any(node.is_journalled for node in flow.nodes.values())
+        return RunSeat(tenant, flow, self.stage.world, has_effects=has_effects)
 
     def delivered(self, event: Event | None = None, **fields: Any) -> MemoryDelivery:
         """Store one event and hand it out."""

@@ -26,6 +26,7 @@ from actors.testing.clock import VirtualClock
 from actors.testing.continuations import MemoryContinuations
 from actors.testing.http import MemoryHttp
 from actors.testing.ids import CountingIds
+from actors.testing.journal import MemoryJournal
 from actors.testing.observer import RecordingObserver
 from actors.testing.publisher import MemoryPublisher
 from actors.testing.scripts import InlineScripts
@@ -50,6 +51,7 @@ class Stage:
     secrets: MemorySecrets = field(default_factory=MemorySecrets)
     scripts: ScriptPool = field(default_factory=InlineScripts)
     actions: ProviderActions = field(default_factory=MemoryActions)
+    journal: MemoryJournal = field(default_factory=MemoryJournal)
     state: Any = None
 
     def __post_init__(self) -> None:
@@ -70,6 +72,7 @@ class Stage:
             secrets=self.secrets,
             scripts=self.scripts,
             actions=self.actions,
+            journal=self.journal,
         )
 
 

@@ -83,7 +83,7 @@ def test_catalogue_lists_every_type_once() -> None:
     types = [spec.type for spec in CATALOG]
     assert sorted(types) == sorted(
         ["script", "branch", "http", "http_response", "template", "state", "event", "async",
-         "flow2flow", "log", "error"]
+         "flow2flow", "wait", "log", "error"]
     )  # fmt: skip
     assert not set(types) & {*LATER_TYPES, *UNSUPPORTED_TYPES}
     assert all(spec.summary.endswith(".") for spec in CATALOG)
@@ -96,4 +96,4 @@ def test_spec_is_found_by_its_type() -> None:
 
 def test_effects_are_marked() -> None:
     effects = {spec.type for spec in CATALOG if spec.has_effect}
-    assert effects == {"http", "state", "event", "async", "flow2flow"}
+    assert effects == {"http", "state", "event", "async", "flow2flow", "wait"}

@@ -44,6 +44,7 @@ async def test_set_get_and_delete() -> None:
     assert await take(get, step) == Advance({"n": 5})
     assert get.output == Reference("found", ("output",))
     delete = a_plan("state", {"action": "delete", "key": "k5"})
+    step.iteration += 1
     assert await take(delete, step) == Advance(binds=False)
     assert await take(get, step) == Advance(None)
 
@@ -128,6 +129,7 @@ async def test_script_reads_and_writes_the_state() -> None:
     plan = a_plan("script", {"script": "let n = state.get('n', 0) + 1; state.set('n', n); n"})
     assert isinstance(plan.behaviour, WaitingNode)
     assert await value_of(plan, step) == 1
+    step.iteration += 1
     assert await value_of(plan, step) == 2
     assert await stored(stage, step, "n") == 2
     assert "state" not in dict(step.scope)
@@ -212,3 +214,13 @@ def test_view_refuses_what_is_no_json() -> None:
     with pytest.raises(PermanentError) as caught:
         StateView({}).set("k", float("nan"))
     assert caught.value.reason == "not_json"
+
+
+async def test_the_same_step_again_writes_nothing_again() -> None:
+    stage = Stage()
+    step = a_step(stage)
+    plan = a_plan("state", {"action": "set", "key": "n", "value": 1})
+    await take(plan, step)
+    await stage.state.put(step.state_scope, "n", 2)
+    await take(plan, step)
+    assert await stored(stage, step, "n") == 2

@@ -17,6 +17,7 @@ from actors.outcomes import Advance, CallFlow, Ended, Settlement, StepOutcome
 from actors.ports import RunRecord
 from actors.runs.conclude import WAITING_MAX
 from actors.runs.executor import RUNS_MAX, SLICE_SECONDS, FlowExecutorActor
+from actors.runs.in_hand import RunsInHand
 from actors.runs.request import RunRequest
 from actors.testing.deliveries import MemoryDelivery
 from tests.support.builders import (
@@ -45,6 +46,7 @@ class Plant:
         kernel = KernelPorts(yard.clock, lambda: 0.0, yard.observer.observe)
         self.root = Supervisor(SupervisorSpec("root"), kernel)
         self.asked = 0
+        self.in_hand = RunsInHand()
 
     async def start(self, flow: CompiledFlow, *others: CompiledFlow) -> ActorRef[RunRequest]:
         self.flow = flow
@@ -52,7 +54,10 @@ class Plant:
         await self.root.start()
         self.ref = await self.root.spawn(
             ChildSpec(
-                "flow", lambda _: FlowExecutorActor(seat, flows, self.yard.sinks, self.yard.leases)
+                "flow",
+                lambda _: FlowExecutorActor(
+                    seat, flows, self.yard.sinks, self.yard.leases, self.in_hand
+                ),
             )
         )
         return self.ref
@@ -96,7 +101,7 @@ async def test_a_flow_that_never_waits_is_run_and_settled(plant: Plant, yard: Ya
 
 async def test_one_request_can_be_received_alone(yard: Yard) -> None:
     flow = a_flow()
-    actor = FlowExecutorActor(yard.seat(flow), {}, yard.sinks, yard.leases)
+    actor = FlowExecutorActor(yard.seat(flow), {}, yard.sinks, yard.leases, RunsInHand())
     delivery = yard.delivered()
     await actor.receive(yard.request(flow, delivery=delivery))
     await actor.on_stop()

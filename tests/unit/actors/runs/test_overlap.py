@@ -284,7 +284,7 @@ async def test_a_bus_that_is_away_for_a_moment_costs_no_run(shops: Workshops) ->
     assert len(bench.began) == 1
 
 
-async def test_who_cannot_ask_gives_the_delivery_back(shops: Workshops) -> None:
+async def test_who_cannot_ask_leaves_the_delivery_to_whoever_gets_it_next(shops: Workshops) -> None:
     bench = Bench(shops.yard, 1)
     cut = Cut(shops.yard.leases)
     await shops.open(flow_of(bench, "skip"), cut)
@@ -293,7 +293,7 @@ async def test_who_cannot_ask_gives_the_delivery_back(shops: Workshops) -> None:
     (delivery,) = shops.stream.handed_out
     delivery.keep_alive = lambda: None  # type: ignore[method-assign]  # nobody hears it
     await shops.work(20)
-    assert delivery.settlement is Settlement.NAK
+    assert delivery.settlement is Settlement.LEAVE
     assert bench.began == []
 
 

@@ -8,6 +8,8 @@ import pytest
 from actors.errors import UnavailableError
 from actors.ports import StateEntry, StateScope
 from actors.runs.line import TRIES_MAX, Line
+from actors.outcomes import Completed
+from actors.runs.begin import begin
 from actors.runs.overlap import OverlapGuard
 from actors.runs.turns import RENEW_SECONDS, TURN_SECONDS, Claim, Turn, Turns, TurnState
 from actors.runs.walk import Walker
@@ -133,9 +135,12 @@ async def test_giving_back_insists(turns: Turns, turn: Turn, store: Crowded) -> 
 async def test_giving_back_waits_for_the_bus_until_the_turn_runs_out_by_itself(
     turn: Turn, yard: Yard, store: Crowded
 ) -> None:
-    guard = OverlapGuard(yard.seat(a_flow()), store, Walker({}))
+    seat = yard.seat(a_flow())
+    guard = OverlapGuard(seat, store, Walker({}))
+    run = begin(yard.request(seat.flow), seat)
+    run.turn = turn
     store.is_cut = True
-    giving = asyncio.ensure_future(guard.give_back(turn))
+    giving = asyncio.ensure_future(guard.let_go(run, Completed(None)))
     await yard.clock.advance(TURN_SECONDS - 1)
     assert not giving.done()
     await yard.clock.advance(2)

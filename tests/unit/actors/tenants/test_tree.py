@@ -152,12 +152,28 @@ async def test_a_changed_flow_gets_a_new_executor_and_the_others_keep_theirs(
     assert estate.outputs() == ["2"]
 
 
-async def test_a_flow_that_calls_others_follows_every_change(estate: Estate) -> None:
-    caller = versioned("1", calls=frozenset({"other"}))
-    await estate.deploy(deployed(caller, versioned("1", name="other")))
-    assert "flow:orders:r1" in estate.children()
-    await estate.deploy(deployed(caller, versioned("2", name="other"), revision="r2"))
-    assert "flow:orders:r2" in estate.children()
+def executor_of_orders(estate: Estate) -> str:
+    (name,) = (name for name in estate.children() if name.startswith("flow:orders:"))
+    return name
+
+
+async def test_a_flow_that_calls_others_changes_with_them(estate: Estate) -> None:
+    caller, third = versioned("1", calls=frozenset({"other"})), versioned("1", name="third")
+    await estate.deploy(deployed(caller, versioned("1", name="other"), third))
+    first = executor_of_orders(estate)
+    third = versioned("2", name="third")
+    await estate.deploy(deployed(caller, versioned("1", name="other"), third, revision="r2"))
+    assert executor_of_orders(estate) == first
+    await estate.deploy(deployed(caller, versioned("2", name="other"), third, revision="r3"))
+    assert executor_of_orders(estate) != first
+
+
+async def test_a_flow_that_may_call_any_follows_every_change(estate: Estate) -> None:
+    caller = versioned("1", calls_any=True)
+    await estate.deploy(deployed(caller))
+    assert executor_of_orders(estate) == "flow:orders:r1"
+    await estate.deploy(deployed(caller, versioned("1", name="other"), revision="r2"))
+    assert executor_of_orders(estate) == "flow:orders:r2"
 
 
 async def test_a_run_in_progress_finishes_on_the_version_it_began_with(estate: Estate) -> None:
