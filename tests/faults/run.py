@@ -218,7 +218,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends every process under test too
     rows = asyncio.run(_run(arguments, seed, folder))
     print(render_json(rows, seed) if arguments.json else render_text(rows, seed))
-    if hasfindings_of(rows):
+    if has_findings(rows):
         say(f"logs, ledger and stores: {folder}")
         return 1
     if arguments.keep is None:
