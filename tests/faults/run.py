@@ -27,7 +27,7 @@ from tests.faults.checker import Checker, Finding, findings_of
 from tests.faults.load import Ledger, Load
 from tests.faults.observed import Rest, plain_client, read_all, read_rest
 from tests.faults.processes import Cluster, Layout, Outside, running_cluster, running_outside
-from tests.faults.report import Row, render_json, render_text
+from tests.faults.report import Row, has_findings, render_json, render_text
 from tests.faults.scenario import BUNDLE, KINDS, Kind, write_bundle
 
 QUIET_SECONDS_MAX: Final = 240.0
