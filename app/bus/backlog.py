@@ -173,16 +173,20 @@ class BacklogQuota:
     # ── Looking after one tenant ─────────────────────────────────────────────────────────────
 
     async def _keep(self, tenant: str, room: Room, account: _Account) -> None:
+        """Learn the backlog again and again until nobody publishes and nothing waits."""
         used_at = self._clock.monotonic()
-        while True:
-            figures = await self._refresh(tenant, room, account)
-            before = (room.events, room.refusals)
-            await self._wait(room, account.fill, used_at)
-            if before != (room.events, room.refusals):
-                used_at = self._clock.monotonic()
-            elif not room.is_over and (figures is None or not figures.events):
-                del self._rooms[tenant]
-                return
+        try:
+            while True:
+                figures = await self._refresh(tenant, room, account)
+                before = (room.events, room.refusals)
+                await self._wait(room, account.fill, used_at)
+                if before != (room.events, room.refusals):
+                    used_at = self._clock.monotonic()
+                elif not room.is_over and (figures is None or not figures.events):
+                    return
+        finally:
+            # However it ended: a room that nobody looks after would be used up for ever.
+            self._rooms.pop(tenant, None)
 
     async def _wait(self, room: Room, fill: float, used_at: float) -> None:
         """Wait for the next look, which a used up room brings forward."""

@@ -243,6 +243,22 @@ async def test_server_is_left_alone_when_nobody_publishes_and_nothing_waits(yard
     await yard.wait_reads()
 
 
+async def test_unforeseen_error_leaves_no_room_that_nobody_looks_after(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def read(_consumers: TenantConsumers, _memory: BacklogMemory) -> BacklogFigures:
+        raise ZeroDivisionError
+
+    await yard.judge(100)
+    monkeypatch.setattr(yard.reader, "read", read)
+    [keeper] = yard.quota._keepers
+    with pytest.raises(ZeroDivisionError):
+        await keeper
+    monkeypatch.undo()
+    assert not yard.refuses(), "unknown is allowed, and asked anew"
+    await wait_until(yard.refuses)
+
+
 async def test_backlog_that_is_worked_off_is_followed_to_its_end(yard: Yard) -> None:
     yard.reader.figures = BacklogFigures(50, 500)
     yard.publish()
