@@ -38,6 +38,8 @@ class Deployer:
     """What the providers may use, but for what the bundle itself says."""
     stand_ins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
     """Options for what the bundle's answers leave out: `--dev` makes accounts up."""
+    replicas: int = 0
+    """On how many servers each stream is kept; 0 leaves them as they are."""
 
     async def read(self) -> Bundle:
         """Read the bundle off the event loop: compiling scripts takes its time.
@@ -71,10 +73,10 @@ class Deployer:
 
     def _control(self, bundle: Bundle) -> Control:
         webhook = bundle.webhook
-        if webhook is None:
-            return Control(self.bus, self.env)
-        window_seconds = webhook.dedup_window_hours * SECONDS_PER_HOUR
-        limits = StreamLimits(events_duplicate_window_seconds=window_seconds)
+        limits = StreamLimits(replicas=self.replicas)
+        if webhook is not None:
+            window_seconds = webhook.dedup_window_hours * SECONDS_PER_HOUR
+            limits = replace(limits, events_duplicate_window_seconds=window_seconds)
         return Control(self.bus, self.env, limits=limits)
 
 

@@ -38,6 +38,8 @@ class StartOptions:
     """Where NATS is; None starts the embedded server."""
     trusted_proxies: Sequence[IPv4Network | IPv6Network] = ()
     """Whose forwarded headers are believed."""
+    replicas: int = 0
+    """On how many servers each stream is kept; 0 leaves them as they are."""
     sync_interval: str | None = None
     environment: Mapping[str, str] | None = field(default=None, repr=False)
     """The caller's environment, which expands `$NAME` in the bundle's answers."""
@@ -70,6 +72,7 @@ def build_options(settings: Settings, bundle: Path, environment: Mapping[str, st
         has_ingress="ingress" in server.roles,
         has_worker="worker" in server.roles,
         bus=None if settings.nats.is_embedded else _bus(settings.nats),
+        replicas=settings.nats.replicas or 0,
         sync_interval=settings.nats.sync,
         trusted_proxies=server.proxy_networks,
         environment=environment,

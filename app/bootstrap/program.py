@@ -145,6 +145,7 @@ class Program:
                 endpoints=await self._start_emulators() if options.is_dev else {},
             ),
             stand_ins=dev_options() if options.is_dev else {},
+            replicas=options.replicas,
         )
         await self._deploy(await self._deployer.read())
         await self._start_http()

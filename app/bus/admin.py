@@ -8,16 +8,23 @@ it has no fields for message schedules. Here a change is sent with the full conf
 server has, overlaid with what the specification owns (DESIGN 3, "Changing a consumer").
 """
 
+import asyncio
 import json
 from collections.abc import Mapping
 from typing import Any, Final
 
 from actors.errors import UnavailableError
+from app.bus.acked_publisher import TEMPORARY
 from app.bus.admin_specs import ConsumerInfo, ConsumerSpec, StreamInfo, StreamSpec
 from app.bus.connection import Bus
 from app.errors import BusError
 
 API_SECONDS: Final = 10.0
+"""For one answer."""
+CLUSTER_API_SECONDS: Final = 5.0
+CLUSTER_PATIENCE_SECONDS: Final = 30.0
+"""A cluster may be electing, once for itself and once for the stream: it is asked again."""
+CLUSTER_PAUSE_SECONDS: Final = 0.5
 STREAM_NOT_FOUND: Final = 10059
 CONSUMER_NOT_FOUND: Final = 10014
 NO_MESSAGE: Final = 10037
@@ -27,6 +34,9 @@ ALREADY_EXISTS: Final = frozenset({10058, 10148})
 """Somebody else made it between our look and our attempt, with another configuration."""
 ENSURE_ATTEMPTS_MAX: Final = 3
 PAGES_MAX: Final = 1000
+
+NO_PEERS: Final = 10005
+NO_CLUSTER: Final = 10074
 
 _UNAVAILABLE: Final = 503
 
@@ -49,6 +59,8 @@ class JetStreamAdmin:
             try:
                 return _stream_info(await self._ask(f"STREAM.{verb}.{spec.name}", config))
             except BusError as error:
+                if error.server_code in (NO_PEERS, NO_CLUSTER):
+                    raise _too_many_replicas(spec, error) from error
                 if error.server_code not in ALREADY_EXISTS:
                     raise
         raise BusError(f"stream {spec.name} is being changed by somebody else")
@@ -158,19 +170,42 @@ class JetStreamAdmin:
             raise
 
     async def _ask(self, subject: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Ask; in a cluster until it can answer. All that is asked here may be asked twice."""
+        if self._bus.lone_server is not None:
+            return await self._ask_once(subject, body, API_SECONDS)
+        loop = asyncio.get_running_loop()
+        give_up_at = loop.time() + CLUSTER_PATIENCE_SECONDS
+        while True:
+            try:
+                return await self._ask_once(subject, body, CLUSTER_API_SECONDS)
+            except UnavailableError:
+                self._bus.doubt.unheard()
+                if loop.time() >= give_up_at:
+                    raise
+                await asyncio.sleep(CLUSTER_PAUSE_SECONDS)
+
+    async def _ask_once(
+        self, subject: str, body: Mapping[str, Any], seconds: float
+    ) -> dict[str, Any]:
         answer = await self._bus.request(
             f"$JS.API.{subject}",
             json.dumps(body).encode() if body else b"",
-            timeout_seconds=API_SECONDS,
+            timeout_seconds=seconds,
         )
         document: dict[str, Any] = json.loads(answer.data)
         error = document.get("error")
         if error is None:
             return document
         text = f"{subject}: {error.get('description', 'refused')}"
-        if error.get("code") == _UNAVAILABLE:
+        if error.get("code") == _UNAVAILABLE or error.get("err_code") in TEMPORARY:
             raise UnavailableError(text)
         raise BusError(text, server_code=error.get("err_code"))
+
+
+def _too_many_replicas(spec: StreamSpec, error: BusError) -> BusError:
+    """Say in our own words that the servers do not suffice."""
+    text = f"stream {spec.name} cannot be kept on {spec.replicas} servers (nats.replicas):"
+    return BusError(f"{text} NATS says {error}", server_code=error.server_code)
 
 
 def _covers(existing: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:

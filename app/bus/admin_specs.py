@@ -33,10 +33,14 @@ class StreamSpec:
     denies_delete: bool = False
     consumers_max: int = 0
     """Cannot be changed once the stream exists."""
+    replicas: int = 0
+    """On how many servers it is kept: 1, 3 or 5; its consumers are on as many. 0: as it is, and a
+    new one on one."""
 
     def as_config(self) -> dict[str, Any]:
         """Give the fields of the server's configuration that this specification owns."""
-        return {
+        replicas = {"num_replicas": self.replicas} if self.replicas else {}
+        return replicas | {
             "name": self.name,
             "subjects": list(self.subjects),
             "storage": "file",

@@ -43,7 +43,7 @@ class Activations:
         A trigger that is new, or whose pattern changed, starts after ``last_sequence``; the others
         keep theirs; what is not in ``patterns`` is forgotten.
         """
-        entry = await self._bucket.get(tenant + _SUFFIX)
+        entry = await self._bucket.get_surely(tenant + _SUFFIX)
         before = {} if entry.value is None else parse_activations(entry.value)
         after = next_activations(before, patterns, last_sequence)
         if entry.value is None or after != before:
@@ -53,7 +53,7 @@ class Activations:
 
     async def read(self, tenant: str) -> Mapping[str, Activation]:
         """Give a tenant's triggers as they are in force; none for a tenant that is not there."""
-        entry = await self._bucket.get(tenant + _SUFFIX)
+        entry = await self._bucket.get_surely(tenant + _SUFFIX)
         return {} if entry.value is None else parse_activations(entry.value)
 
     async def forget(self, tenant: str) -> None:

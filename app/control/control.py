@@ -10,12 +10,13 @@ import asyncio
 import os
 import socket
 from collections.abc import Collection, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
 from actors.errors import UnavailableError
 from actors.subjects import check_pattern, check_token
 from app.bus.admin import JetStreamAdmin
+from app.bus.admin_specs import StreamInfo, StreamSpec
 from app.bus.connection import Bus
 from app.control import names, streams
 from app.control.activations import Activations
@@ -75,7 +76,7 @@ class Control:
         """
         _check(subscriptions)
         for spec in streams.bucket_specs(self._env):
-            await self._admin.ensure_stream(spec)
+            await self._ensure_stream(spec)
         async with hold_lease(self._leases, LEASE_KEY, _holder()) as lease:
             await self._ensure_shared([item.tenant for item in subscriptions])
             limit = asyncio.Semaphore(TENANTS_AT_ONCE_MAX)
@@ -131,10 +132,14 @@ class Control:
             return False
         return True
 
+    async def _ensure_stream(self, spec: StreamSpec) -> StreamInfo:
+        """Make one of the env's streams so, on as many servers as was asked for."""
+        return await self._admin.ensure_stream(replace(spec, replicas=self._limits.replicas))
+
     async def _ensure_shared(self, tenants: Sequence[str]) -> None:
         await self._fix_work_shards()
         for spec in streams.shared_specs(self._env, self._limits):
-            await self._admin.ensure_stream(spec)
+            await self._ensure_stream(spec)
         for shard in range(self._work_shards):
             members = [tenant for tenant in tenants if self._shard(tenant) == shard]
             await self._ensure_shard(shard, members)
@@ -142,7 +147,7 @@ class Control:
     async def _fix_work_shards(self) -> None:
         """Refuse another number of shards than the env was created with: work would be lost."""
         wanted = str(self._work_shards).encode()
-        entry = await self._deployments.get(WORK_SHARDS_KEY)
+        entry = await self._deployments.get_surely(WORK_SHARDS_KEY)
         if entry.value is None:
             await self._deployments.put(WORK_SHARDS_KEY, wanted, revision=entry.revision)
         elif entry.value != wanted:
@@ -163,7 +168,7 @@ class Control:
             streams.journal_spec(env, shard, journal),
             streams.runs_spec(env, shard, runs, self._limits),
         ):
-            await self._admin.ensure_stream(spec)
+            await self._ensure_stream(spec)
 
     async def _shard_subjects(
         self, root: str, stream: str, tenants: Sequence[str]
@@ -180,7 +185,7 @@ class Control:
         env, tenant = self._env, item.tenant
         async with limit:
             lease.check()
-            info = await self._admin.ensure_stream(streams.events_spec(env, tenant, self._limits))
+            info = await self._ensure_stream(streams.events_spec(env, tenant, self._limits))
             # The activation is written before the filter grows: whatever the consumer then
             # delivers from before it is known to be old.
             activations = await self._activations.activate(

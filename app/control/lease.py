@@ -86,13 +86,16 @@ async def _acquire(bucket: KvBucket, key: str, holder: bytes) -> Lease:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(ACQUIRE_SECONDS):
             while True:
-                current = await bucket.get(key)
-                if current.value is None:
-                    with contextlib.suppress(ConflictError):
+                # Also while a leader is elected, and what an old replica says would only conflict.
+                with contextlib.suppress(UnavailableError, ConflictError):
+                    current = await bucket.get_surely(key)
+                    if current.value is None:
                         revision = await bucket.put(
                             key, holder, revision=current.revision, ttl_seconds=LEASE_TTL_SECONDS
                         )
                         return Lease(bucket, key, holder, revision)
                 await asyncio.sleep(POLL_SECONDS)
-    owner = (current.value if current else None) or b"somebody"
+    if current is None:
+        raise UnavailableError(f"the lease {key!r} cannot be had: NATS does not answer")
+    owner = current.value or b"somebody"
     raise UnavailableError(f"the lease {key!r} is held by {owner.decode(errors='replace')}")

@@ -47,6 +47,8 @@ class StreamLimits:
     lane_ack_pending_max: int = 1000
     """What a private lane may have in flight: its worker holds what may not run yet."""
     ack_wait_seconds: int = 30
+    replicas: int = 0
+    """On how many servers each stream is kept; 0 leaves those there are as they are."""
 
     def __post_init__(self) -> None:
         window = self.events_duplicate_window_seconds

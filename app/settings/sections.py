@@ -29,6 +29,7 @@ ROLES: Final = ("ingress", "worker")
 LATER_ROLES: Final = ("history", "console")
 
 _NATS_SCHEMES: Final = ("nats", "tls", "ws", "wss")
+_WEBSOCKETS: Final = ("ws", "wss")
 _SYNC = re.compile(r"always|[1-9][0-9]{0,5}(?:ms|s|m|h)")
 
 
@@ -107,7 +108,12 @@ class NatsSection(Section):
     """Whether to start a nats-server: by default exactly when there is no `url`."""
 
     url: str | None = None
-    """Where NATS is: `nats://host:4222`, or `tls://`, `ws://`, `wss://`."""
+    """Where NATS is: `nats://host:4222`, or `tls://`, `ws://`, `wss://`; the servers of a cluster
+    are separated by commas."""
+
+    replicas: Literal[1, 3, 5] | None = None
+    """On how many servers of a cluster each stream is kept: 1, 3 or 5. Unset leaves streams that
+    there are as they are, and makes new ones on one."""
 
     user: str | None = None
     """The user to connect as."""
@@ -126,9 +132,12 @@ class NatsSection(Section):
     def _check_url(cls, value: str | None) -> str | None:
         if value is None:
             return None
-        parts = urlsplit(value)
-        if parts.scheme not in _NATS_SCHEMES or not parts.hostname:
-            raise ValueError("must look like nats://host:4222 (or tls://, ws://, wss://)")
+        servers = [urlsplit(part.strip()) for part in value.split(",")]
+        for parts in servers:
+            if parts.scheme not in _NATS_SCHEMES or not parts.hostname:
+                raise ValueError("must look like nats://host:4222 (or tls://, ws://, wss://)")
+        if len({parts.scheme in _WEBSOCKETS for parts in servers}) > 1:
+            raise ValueError("mixes websockets with other servers")
         return value
 
     @field_validator("sync")
@@ -146,6 +155,8 @@ class NatsSection(Section):
             raise ValueError("there is a nats.url, so no server can be embedded; set one of them")
         if self.url is not None and self.sync is not None:
             raise ValueError("nats.sync is the embedded server's, and nats.url names another")
+        if self.url is None and (self.replicas or 1) > 1:
+            raise ValueError("nats.replicas needs a cluster: the embedded server is only one")
         return self
 
     @property

@@ -25,6 +25,7 @@ ENVIRONMENT: Final[Mapping[str, str]] = {
     "GREENTIC_ADMIN": "server.admin",
     "GREENTIC_DATA_DIR": "server.data_dir",
     "GREENTIC_NATS_URL": "nats.url",
+    "GREENTIC_NATS_REPLICAS": "nats.replicas",
     "GREENTIC_NATS_USER": "nats.user",
     "GREENTIC_NATS_PASSWORD": "nats.password",
     "GREENTIC_NATS_PASSWORD_FILE": "nats.password_file",
@@ -35,6 +36,8 @@ ENVIRONMENT: Final[Mapping[str, str]] = {
     "GREENTIC_SECRET_KEY_FILE": "secrets.key_file",
 }
 """Which variable sets which key. An empty variable counts as unset."""
+
+_NUMBERS: Final = frozenset({"server.port", "nats.replicas"})
 
 LATER_VARIABLES: Final = ("GREENTIC_OTLP_ENDPOINT", "GREENTIC_DATABASE_URL")
 LATER_SECTIONS: Final = ("telemetry", "runtime", "history", "quotas")
@@ -82,9 +85,9 @@ class Sources:
             if not text:
                 continue
             value: Any = text
-            if key == "server.port":
-                is_port = text.isascii() and text.isdecimal() and len(text) <= len(str(PORT_MAX))
-                value = int(text) if is_port else text
+            if key in _NUMBERS:
+                is_number = text.isascii() and text.isdecimal() and len(text) <= len(str(PORT_MAX))
+                value = int(text) if is_number else text
             elif key == "security.allow_private":
                 value = tuple(part.strip() for part in text.split(","))
             self.put(key, value, variable)
@@ -95,16 +98,24 @@ class Sources:
         nats = self.values.get("nats", {})
         url = nats.get("url")
         if isinstance(url, str) and "@" in url:
-            parts = urlsplit(url)
-            nats["url"] = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
-            if parts.username:
-                nats.setdefault("user", unquote(parts.username))
-            if parts.password and "password_file" not in nats:
-                nats.setdefault("password", unquote(parts.password))
+            nats["url"] = self._without_login(url, nats)
         if isinstance(nats.get("password_file"), str):
             nats["password"] = self._read_secret("nats.password_file", nats["password_file"])
         if isinstance(nats.get("password"), str):
             nats["password"] = SecretStr(nats["password"])
+
+    def _without_login(self, url: str, nats: dict[str, Any]) -> str:
+        """Move the login out of the urls of all servers: it must be one for all of them."""
+        servers = [urlsplit(part.strip()) for part in url.split(",")]
+        logins = {(parts.username, parts.password) for parts in servers if parts.username}
+        if len(logins) > 1:
+            self.problems.append("nats.url: its servers name different users or passwords")
+        for user, password in logins:
+            nats.setdefault("user", unquote(user or ""))
+            if password and "password_file" not in nats:
+                nats.setdefault("password", unquote(password))
+        plain = (parts._replace(netloc=parts.netloc.rpartition("@")[2]) for parts in servers)
+        return ",".join(parts.geturl() for parts in plain)
 
     def _take_key(self) -> None:
         secrets = self.values.get("secrets", {})

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from actors.errors import UnavailableError
+from app.bus.acked_publisher import TEMPORARY
 from app.bus.leader import read_last
 from app.errors import ConflictError, StoreError
 
@@ -166,7 +167,7 @@ class KvBucket:
         text = f"{subject}: {error.get('description', 'refused')}"
         if error.get("err_code") == WRONG_LAST_SEQUENCE:
             raise ConflictError(text)
-        if error.get("code") == _UNAVAILABLE:
+        if error.get("code") == _UNAVAILABLE or error.get("err_code") in TEMPORARY:
             raise UnavailableError(text)
         raise StoreError(text)
 

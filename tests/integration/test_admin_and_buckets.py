@@ -50,6 +50,8 @@ class Answer:
 class ScriptedBus:
     """Answers questions from a list; what a real server does only in rare moments."""
 
+    lone_server = "scripted"
+
     def __init__(self, *answers: object, headers: dict[str, str] | None = None) -> None:
         self._answers = list(answers)
         self._headers = headers

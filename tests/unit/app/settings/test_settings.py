@@ -62,6 +62,7 @@ def test_every_variable_sets_its_key(variable: str, tmp_path: Path) -> None:
         "GREENTIC_PORT": "9",
         "GREENTIC_ADMIN": "h:9",
         "GREENTIC_NATS_URL": "nats://h:1",
+        "GREENTIC_NATS_REPLICAS": "1",
         "GREENTIC_NATS_PASSWORD_FILE": str(secret),
         "GREENTIC_LOG_LEVEL": "error",
         "GREENTIC_LOG_FORMAT": "json",
@@ -125,6 +126,11 @@ def test_variables_of_others_are_ignored(tmp_path: Path) -> None:
         ('[nats]\nembedded = true\nurl = "nats://h"', "no server can be embedded"),
         ('[nats]\nsync = "always"\nurl = "nats://h"', "nats.sync is the embedded"),
         ('[nats]\nsync = "sometimes"', "nats.sync: must be"),
+        ('[nats]\nurl = "nats://h, http://i"', "nats.url: must look like"),
+        ('[nats]\nurl = "nats://h,wss://i"', "nats.url: mixes websockets"),
+        ('[nats]\nurl = "nats://a:b@h,nats://c:d@i"', "name different users"),
+        ('[nats]\nurl = "nats://h"\nreplicas = 2', "nats.replicas:"),
+        ("[nats]\nreplicas = 3", "nats.replicas needs a cluster"),
         ('[logging]\nlevel = "loud"', "logging.level"),
         ('[logging]\nformat = "xml"', "logging.format"),
         ('[telemetry]\nendpoint = "x"', "[telemetry] is not in this version"),
@@ -233,3 +239,23 @@ def test_every_field_is_documented() -> None:
                 field.annotation, Section
             )
             assert field.description or is_section, f"{section.__name__}.{name}"
+
+
+def test_servers_of_a_cluster_have_one_login(tmp_path: Path) -> None:
+    url = "nats://us:hunter2@a:1, nats://b:2,nats://us:hunter2@c"
+    environ = {"GREENTIC_NATS_URL": url, "GREENTIC_NATS_REPLICAS": "3"}
+    nats = load(tmp_path, environ=environ).nats
+    assert nats.url == "nats://a:1,nats://b:2,nats://c"
+    assert (nats.user, nats.replicas) == ("us", 3)
+    assert nats.password is not None
+    assert nats.password.get_secret_value() == "hunter2"
+    plain = load(tmp_path, environ={"GREENTIC_NATS_URL": "nats://a:1, nats://b:2"}).nats
+    assert plain.url == "nats://a:1, nats://b:2"
+    assert plain.replicas is None, "streams stay as they are"
+
+
+def test_number_of_replicas_must_be_one(tmp_path: Path) -> None:
+    environ = {"GREENTIC_NATS_URL": "nats://a:1", "GREENTIC_NATS_REPLICAS": "three"}
+    [problem] = problems(tmp_path, environ=environ)
+    assert problem.startswith("nats.replicas:")
+    assert "GREENTIC_NATS_REPLICAS" in problem
