@@ -198,7 +198,7 @@ class JetStreamLaneDeliveries:
                 consumer.stream, consumer.durable
             )
             if info is None or not info.ack_pending:
-                return ()
+                return []
             return await self._read(info.ack_floor + 1, info.delivered)
         except BusError as error:
             raise UnavailableError(f"the lane cannot be read: {error}") from error
