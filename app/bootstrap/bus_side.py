@@ -19,7 +19,7 @@ from actors.ports import (
     Secrets,
 )
 from actors.runs.conclude import RunSinks
-from app.bus.acked_publisher import AckedPublisher
+from app.bus.acked_publisher import PATIENT_SECONDS, AckedPublisher
 from app.bus.answers import AnswerInbox, NatsAnswers
 from app.bus.backlog import BacklogLimits, BacklogQuota
 from app.bus.backlog_reading import BacklogReader
@@ -75,6 +75,9 @@ class BusSide:
     observer: Observer
     clock: SystemClock
     publisher: AckedPublisher
+    """Of events: whoever sends them waits, and repeats."""
+    patient: AckedPublisher
+    """Of what workers store: it outlasts the election of a leader."""
     quota: BacklogQuota
     hub: PullHub
     reader: DirectReader
@@ -103,6 +106,7 @@ class BusSide:
         clock = SystemClock()
         http = GuardedCaller(egress, clock=clock, observer=observer)
         publisher = await AckedPublisher.start(bus)
+        patient = await AckedPublisher.start(bus, deadline_seconds=PATIENT_SECONDS)
         quota = BacklogQuota(
             backlog,
             lambda tenant: consumers_of(env, tenant),
@@ -114,7 +118,7 @@ class BusSide:
         world = World(
             env=env,
             publisher=JetStreamEventPublisher(publisher, env=env, quota=quota),
-            continuations=JetStreamContinuations(publisher, env=env, clock=clock),
+            continuations=JetStreamContinuations(patient, env=env, clock=clock),
             state=KvStateStore(KvBucket(bus, state_bucket(env)), clock),
             http=http,
             answers=NatsAnswers(bus),
@@ -124,12 +128,12 @@ class BusSide:
             actions=nodes.actions,
             scripts=nodes.scripts,
             secrets=nodes.secrets,
-            journal=open_journal(publisher, reader, env),
+            journal=open_journal(patient, reader, env),
         )
         sinks = RunSinks(
-            results=JetStreamResults(publisher, env=env),
-            records=JetStreamRunRecords(publisher, env=env),
-            dead_letters=JetStreamDeadLetters(publisher, env=env, observer=observer),
+            results=JetStreamResults(patient, env=env),
+            records=JetStreamRunRecords(patient, env=env),
+            dead_letters=JetStreamDeadLetters(patient, env=env, observer=observer),
         )
         return cls(
             bus=bus,
@@ -137,6 +141,7 @@ class BusSide:
             observer=observer,
             clock=clock,
             publisher=publisher,
+            patient=patient,
             quota=quota,
             hub=await PullHub.start(bus, clock, observer),
             reader=reader,
@@ -206,6 +211,7 @@ class BusSide:
         await self.http.close()
         await self.bus.flush(timeout_seconds)
         self.publisher.close()
+        self.patient.close()
         await self.bus.drain_and_close(timeout_seconds)
 
 
