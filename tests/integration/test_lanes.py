@@ -121,6 +121,7 @@ async def test_killed_workers_lane_goes_to_the_other(
     await asyncio.sleep(0.1)
     killed_at = time.monotonic()
     await one.die()
+    await asyncio.sleep(0.1)  # what the server still sent to the dead one comes after its ack wait
     await two.store([3, 4])
     taken = list(await asyncio.wait_for(waiting, 10))
     takeover = time.monotonic() - killed_at
@@ -221,9 +222,8 @@ async def test_worker_that_stands_still_loses_its_lane(rig: LaneRig) -> None:
     assert one.hub._upkeep is not None
     one.hub._upkeep.cancel()  # as far as the server can tell, the process is stopped
     waiting = asyncio.ensure_future(second.pull(100))
-    await two.store([1])
     await asyncio.sleep(TTL_SECONDS + 0.2)
-    await two.store([2])
+    await two.store([1, 2])
     taken = list(await asyncio.wait_for(waiting, 5))
     while len(taken) < 2:
         taken += await pull(second)
