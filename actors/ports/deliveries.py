@@ -150,7 +150,7 @@ class Journal(Protocol):
         """Store one entry for ``ttl_seconds``; False when another writer had that step before.
 
         True once it is stored. A write that is repeated inside, since its acknowledgement was
-        lost, is the same write.
+        lost, is the same write; so is one of the same entry object after UnavailableError.
         """
         ...
 

@@ -119,7 +119,7 @@ class BusSide:
             env=env,
             publisher=JetStreamEventPublisher(publisher, env=env, quota=quota),
             continuations=JetStreamContinuations(patient, env=env, clock=clock),
-            state=KvStateStore(KvBucket(bus, state_bucket(env)), clock),
+            state=open_state(bus, env, clock),
             http=http,
             answers=NatsAnswers(bus),
             observer=observer,
@@ -213,6 +213,12 @@ class BusSide:
         self.publisher.close()
         self.patient.close()
         await self.bus.drain_and_close(timeout_seconds)
+
+
+def open_state(bus: Bus, env: str, clock: SystemClock) -> KvStateStore:
+    """Give the state of an env's flows."""
+    bucket = KvBucket(bus, state_bucket(env))
+    return KvStateStore(bucket, clock, is_replicated=lambda: bus.lone_server is None)
 
 
 def open_journal(publisher: AckedPublisher, reader: DirectReader, env: str) -> JetStreamJournal:

@@ -10,12 +10,14 @@ last entry first, and a reading that does not reach it is read again. Most runs 
 one question is all.
 
 Every write carries a token of its own. A write that was sent twice, since its acknowledgement got
-lost, is refused like a stranger's, but finds its own token in the stream: it is the same write.
+lost, is refused like a stranger's, but finds its own token in the stream: it is the same write. So
+it is when the caller tries again with the very entry whose fate was unknown.
 """
 
 import asyncio
 import re
 import secrets
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 from urllib.parse import quote, unquote
@@ -25,6 +27,7 @@ from actors.ports import JOURNAL_VALUE_BYTES_MAX, JournalEntry
 from actors.subjects import journal_entries, journal_subject
 from app.bus.acked_publisher import (
     AckedPublisher,
+    PubAck,
     PublishRefusedError,
     StoreFailedError,
 )
@@ -43,6 +46,8 @@ STEP_CHARS_MAX: Final = 640
 RUN_BYTES_MAX: Final = 64 * 1024 * 1024
 """Of all entries of a run."""
 PAGE_ENTRIES: Final = 1000
+UNSURE_MAX: Final = 256
+"""Entries whose fate is unknown and whose tokens are remembered, for the caller's next attempt."""
 LAG_SECONDS_MAX: Final = 5.0
 """How long a replica is given to have what its leader has."""
 LAG_PAUSE_SECONDS: Final = 0.02
@@ -67,6 +72,7 @@ class JetStreamJournal:
         self._reader = reader
         self._env = env
         self._stream_of = stream_of
+        self._unsure: OrderedDict[str, tuple[JournalEntry, str]] = OrderedDict()
 
     async def read(self, tenant: str, run_id: str) -> Sequence[JournalEntry]:
         """Give the entries of a run in the order written; none for a fresh run.
@@ -89,24 +95,38 @@ class JetStreamJournal:
         """Store one entry for ``ttl_seconds``; False when another writer had that step before.
 
         PermanentError: a value that is too large (`too_large`) or no JSON (`journal.value`), a
-        step that is no name (`journal.step`). UnavailableError: nothing is known to be stored.
+        step that is no name (`journal.step`). UnavailableError: nobody knows whether it is stored;
+        the same entry object again is the same write.
         """
         if ttl_seconds < 1:
             raise ValueError("an entry lives for a second at least")
         token = _step_token(entry.step)
         subject = journal_subject(self._env, tenant, _checked_run(run_id), token)
         data = _encode(entry.value)
-        writer = secrets.token_hex(8)
+        unsure, writer = self._unsure.pop(subject, (None, ""))
+        if unsure is not entry:
+            writer = secrets.token_hex(8)
         headers = build_headers([(WRITER, writer), (TTL, f"{ttl_seconds}s"), JSON_CONTENT])
         future = await self._publisher.publish_when_room(subject, data, headers)
         try:
-            await future
+            return await self._is_ours(future, self._stream_of(tenant), subject, writer)
+        except UnavailableError:
+            self._unsure[subject] = entry, writer
+            if len(self._unsure) > UNSURE_MAX:
+                self._unsure.popitem(last=False)
+            raise
+
+    async def _is_ours(
+        self, storing: "asyncio.Future[PubAck]", stream: str, subject: str, writer: str
+    ) -> bool:
+        """Wait until it is stored, or find out who was first."""
+        try:
+            await storing
         except StoreFailedError as failure:
             if failure.server_code != STORE_FAILED:
                 raise
             # The leader has just refused us: no follower knows better.
-            bus = self._publisher.bus
-            first = await read_last(bus, self._stream_of(tenant), subject)
+            first = await read_last(self._publisher.bus, stream, subject)
             if first is None:
                 raise  # it is the store that fails, not the subject that is taken
             return first.headers.get(WRITER) == writer

@@ -15,6 +15,7 @@ import base64
 import json
 import math
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -56,17 +57,25 @@ class _Write:
 
 
 class KvStateStore:
-    """StateStore on a bucket. Values ride in an envelope that knows when they expire."""
+    """StateStore on a bucket. Values ride in an envelope that knows when they expire.
 
-    def __init__(self, bucket: KvBucket, clock: Clock) -> None:
+    ``is_replicated`` tells whether any of several servers may answer a read. One that is a moment
+    behind would give a flow the value before its own last write, so then the leader is asked.
+    """
+
+    def __init__(
+        self, bucket: KvBucket, clock: Clock, *, is_replicated: Callable[[], bool] = lambda: False
+    ) -> None:
         self._bucket = bucket
         self._clock = clock
+        self._is_replicated = is_replicated
         self._read: OrderedDict[str, KvEntry] = OrderedDict()
 
     async def get(self, scope: StateScope, key: str) -> StateEntry:
         """Read; an absent or expired key is ``StateEntry(None, revision)``."""
         name = bucket_key(scope, key)
-        entry = await self._bucket.get(name)
+        read = self._bucket.get_surely if self._is_replicated() else self._bucket.get
+        entry = await read(name)
         self._remember(name, entry)
         if entry.value is None:
             return StateEntry(None, entry.revision)

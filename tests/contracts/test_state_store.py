@@ -33,7 +33,7 @@ def clock() -> VirtualClock:
     return VirtualClock()
 
 
-@pytest.fixture(params=["memory", "nats"])
+@pytest.fixture(params=["memory", "nats", pytest.param("nats-leader", marks=pytest.mark.server)])
 async def store(
     request: pytest.FixtureRequest, clock: VirtualClock, fresh_env: str
 ) -> AsyncIterator[StateStore]:
@@ -43,7 +43,9 @@ async def store(
     async with connected(request.getfixturevalue("nats_server")) as bus:
         for spec in streams.bucket_specs(fresh_env):
             await JetStreamAdmin(bus).ensure_stream(spec)
-        yield KvStateStore(KvBucket(bus, names.state_bucket(fresh_env)), clock)
+        bucket = KvBucket(bus, names.state_bucket(fresh_env))
+        asks_leader = request.param == "nats-leader"
+        yield KvStateStore(bucket, clock, is_replicated=lambda: asks_leader)
 
 
 async def test_absent_key_reads_as_nothing_at_revision_zero(store: StateStore) -> None:

@@ -40,21 +40,54 @@ async def test_write_whose_acknowledgement_was_lost_is_ours(
     rig: JournalRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.bus.acked_publisher.RESEND_SECONDS", 0.1)
-    answers: list[bytes] = []
-    hear = rig.publisher._on_answer
-
-    def lose_the_first(message: Received) -> None:
-        answers.append(message.data)
-        if len(answers) > 1:
-            hear(message)
-
-    rig.bus._subscriptions[0]._callback = lose_the_first
-    client: Any = rig.bus.client
-    [sid] = [sid for sid, callback in client._direct.items() if callback == hear]
-    client._direct[sid] = lose_the_first
+    answers = lose_answers(rig, 1)
     assert await rig.journal.write("acme", "r1", ENTRY, ttl_seconds=TTL)
     assert b"10077" in answers[1], "the repeat was refused, and known for our own"
     assert await rig.journal.read("acme", "r1") == [ENTRY]
+
+
+async def test_entry_tried_again_after_its_deadline_is_ours_and_an_equal_one_is_not(
+    nats_server: Endpoint, fresh_env: str
+) -> None:
+    async with a_journal(nats_server, fresh_env, deadline_seconds=0.3) as rig:
+        answers = lose_answers(rig, 2)
+        for run_id in ("r1", "r2"):
+            with pytest.raises(UnavailableError):
+                await rig.journal.write("acme", run_id, ENTRY, ttl_seconds=TTL)
+        assert all(b'"seq"' in answer for answer in answers), "both were stored"
+        equal = JournalEntry(ENTRY.step, ENTRY.value)
+        assert await rig.journal.write("acme", "r1", ENTRY, ttl_seconds=TTL)
+        assert not await rig.journal.write("acme", "r1", ENTRY, ttl_seconds=TTL)
+        assert not await rig.journal.write("acme", "r2", equal, ttl_seconds=TTL)
+
+
+async def test_few_entries_of_unknown_fate_are_remembered(
+    nats_server: Endpoint, fresh_env: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "UNSURE_MAX", 1)
+    async with a_journal(nats_server, fresh_env, deadline_seconds=0.3) as rig:
+        lose_answers(rig, 2)
+        for run_id in ("r1", "r2"):
+            with pytest.raises(UnavailableError):
+                await rig.journal.write("acme", run_id, ENTRY, ttl_seconds=TTL)
+        assert not await rig.journal.write("acme", "r1", ENTRY, ttl_seconds=TTL)
+        assert await rig.journal.write("acme", "r2", ENTRY, ttl_seconds=TTL)
+
+
+def lose_answers(rig: JournalRig, count: int) -> list[bytes]:
+    """Lose the first acknowledgements on their way to the publisher; give all that came."""
+    answers: list[bytes] = []
+    hear = rig.publisher._on_answer
+
+    def lose(message: Received) -> None:
+        answers.append(message.data)
+        if len(answers) > count:
+            hear(message)
+
+    client: Any = rig.bus.client
+    [sid] = [sid for sid, callback in client._direct.items() if callback == hear]
+    client._direct[sid] = lose
+    return answers
 
 
 async def test_server_killed_under_writes_leaves_each_step_to_its_writer(
