@@ -70,7 +70,10 @@ class Seen:
 async def plain_client(endpoint: Endpoint) -> AsyncIterator[Client]:
     """Connect as any client of the bus may."""
     client = await nats.connect(
-        endpoint.url, user=endpoint.user, password=endpoint.password, max_reconnect_attempts=20
+        endpoint.url.split(","),
+        user=endpoint.user,
+        password=endpoint.password,
+        max_reconnect_attempts=20,
     )
     try:
         yield client

@@ -13,10 +13,10 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import httpx
 
@@ -180,6 +180,24 @@ class Layout:
     """Where the server's store is; in the cluster's folder by default."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Added to that of workers and ingress."""
+    nats: Callable[[Path], "Server"] = KillableServer
+    """Makes the server in its folder, or several that stand where one stands."""
+
+
+class Server(Protocol):
+    """A nats-server, or several, on the same port and store after every start."""
+
+    async def start(self) -> Endpoint:
+        """Start it and wait until JetStream answers."""
+        ...
+
+    async def kill(self) -> None:
+        """End it with SIGKILL."""
+        ...
+
+    async def stop(self) -> None:
+        """End it."""
+        ...
 
 
 class Cluster:
@@ -187,7 +205,7 @@ class Cluster:
 
     def __init__(self, folder: Path, layout: Layout) -> None:
         self.folder, self.layout = folder, layout
-        self.nats = KillableServer(layout.data or folder / "data")
+        self.nats = layout.nats(layout.data or folder / "data")
         self.nats_kills = 0
         self.endpoint: Endpoint | None = None
         self.workers: list[Member] = []
@@ -214,7 +232,7 @@ class Cluster:
     def _member(self, name: str, roles: str) -> Member:
         assert self.endpoint is not None
         login = f"{self.endpoint.user}:{self.endpoint.password}"
-        address = f"nats://{login}@127.0.0.1:{self.endpoint.port}"
+        address = self.endpoint.url.replace("nats://", f"nats://{login}@")
         command = [sys.executable, "-m", "app.cli.main", "start", str(self.layout.bundle), "--json"]
         command += ["--port", "0", "--admin", "127.0.0.1:0", "--roles", roles]
         command += ["--nats-url", address, "--data", str(self.folder / f"{name}-data")]
