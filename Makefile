@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 BUNDLE ?= examples/orders
 WORKERS ?= 2
 
-.PHONY: setup fmt check test test-unit run bench docs clean
+.PHONY: setup fmt check test test-unit test-faults run bench docs clean
 
 setup: $(STAMP)
 
@@ -31,6 +31,10 @@ test: setup
 
 test-unit: setup
 	$(BIN)/pytest -q -n $(WORKERS) -m "not server and not e2e"
+
+test-faults: setup
+	$(BIN)/python -m tests.faults.run $(if $(FAULTS),--only $(FAULTS)) $(if $(KILLS),--kills $(KILLS)) \
+	  $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(JSON),--json)
 
 run: setup
 	$(BIN)/greentic-events start $(BUNDLE)
