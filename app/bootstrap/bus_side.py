@@ -130,11 +130,6 @@ class BusSide:
             secrets=nodes.secrets,
             journal=open_journal(patient, reader, env),
         )
-        sinks = RunSinks(
-            results=JetStreamResults(patient, env=env),
-            records=JetStreamRunRecords(patient, env=env),
-            dead_letters=JetStreamDeadLetters(patient, env=env, observer=observer),
-        )
         return cls(
             bus=bus,
             env=env,
@@ -147,10 +142,8 @@ class BusSide:
             reader=reader,
             inbox=await AnswerInbox.start(bus, uuid.uuid4().hex),
             world=world,
-            sinks=sinks,
-            desk=DeadLetterDesk(
-                reader, world.continuations, clock, env=env, stream=dead_stream(env)
-            ),
+            sinks=open_sinks(patient, env, observer),
+            desk=open_desk(reader, world),
             http=http,
         )
 
@@ -228,6 +221,22 @@ def open_journal(publisher: AckedPublisher, reader: DirectReader, env: str) -> J
         return journal_stream(env, work_shard(tenant, WORK_SHARDS))
 
     return JetStreamJournal(publisher, reader, env=env, stream_of=stream_of)
+
+
+def open_sinks(publisher: AckedPublisher, env: str, observer: Observer) -> RunSinks:
+    """Give the places where ended runs go."""
+    return RunSinks(
+        results=JetStreamResults(publisher, env=env),
+        records=JetStreamRunRecords(publisher, env=env),
+        dead_letters=JetStreamDeadLetters(publisher, env=env, observer=observer),
+    )
+
+
+def open_desk(reader: DirectReader, world: World) -> DeadLetterDesk:
+    """Give the desk of the env's dead letters."""
+    return DeadLetterDesk(
+        reader, world.continuations, world.clock, env=world.env, stream=dead_stream(world.env)
+    )
 
 
 def consumers_of(env: str, tenant: str) -> TenantConsumers:
