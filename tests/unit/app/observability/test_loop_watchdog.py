@@ -76,9 +76,19 @@ async def test_loop_that_turns_is_measured_and_not_told_of(kennel: Kennel) -> No
     assert kennel.dog.reasons() == []
 
 
-async def test_stall_is_told_while_it_lasts_with_its_place_and_no_values(kennel: Kennel) -> None:
+def compute(seconds: float, payload: str = "hunter2") -> str:
+    ends_at = time.monotonic() + seconds
+    while time.monotonic() < ends_at:
+        pass
+    return payload
+
+
+@pytest.mark.parametrize("blocking", [block, compute], ids=["waits", "computes"])
+async def test_stall_is_told_while_it_lasts_with_its_place_and_no_values(
+    kennel: Kennel, blocking: Callable[[float], str]
+) -> None:
     began = time.monotonic()
-    block(STALL + 0.35)
+    blocking(STALL + 0.45)
     ended = time.monotonic()
     await kennel.wait(lambda: bool(kennel.observer.of(LoopResumed)))
     at, thread, stalled = next(h for h in kennel.observer.heard if isinstance(h[2], LoopStalled))
@@ -86,7 +96,7 @@ async def test_stall_is_told_while_it_lasts_with_its_place_and_no_values(kennel:
     assert thread != threading.get_ident()
     assert isinstance(stalled, LoopStalled)
     assert stalled.stack[0].startswith("app/observability/test_loop_watchdog.py:")
-    assert stalled.stack[0].endswith(" block")
+    assert stalled.stack[0].endswith(f" {blocking.__name__}")
     assert "hunter2" not in str(stalled.stack)
     assert len(stalled.stack) <= module.FRAMES_MAX
     assert kennel.value("greentic_event_loop_stalls_total") == 1
