@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from actors.errors import UnavailableError
-from actors.ports import StateEntry, StateScope
-from actors.runs.line import TRIES_MAX, Line
 from actors.outcomes import Completed
+from actors.ports import StateEntry, StateScope
 from actors.runs.begin import begin
+from actors.runs.line import TRIES_MAX, Line
 from actors.runs.overlap import OverlapGuard
 from actors.runs.turns import RENEW_SECONDS, TURN_SECONDS, Claim, Turn, Turns, TurnState
 from actors.runs.walk import Walker

@@ -21,8 +21,8 @@ from actors.outcomes import (
     StepOutcome,
 )
 from actors.runs.begin import begin, choose_trigger
-from actors.runs.run import NESTING_MAX, STEPS_MAX, Run
 from actors.runs.perform import KEEP_ALIVE_AGE_SECONDS_MAX
+from actors.runs.run import NESTING_MAX, STEPS_MAX, Run
 from actors.runs.walk import Walker, entry_target
 from tests.support.builders import (
     REPLY_TO,
