@@ -8,6 +8,7 @@ Raw requests instead of the client library's bucket: its ``put`` takes no TTL, a
 reads there as an entry without value that ``create`` then refuses (measured).
 """
 
+import asyncio
 import json
 import re
 from collections.abc import Mapping
@@ -28,6 +29,9 @@ TAG: Final = "Greentic-Tag"
 """The header that carries a tag."""
 
 WRONG_LAST_SEQUENCE: Final = 10071
+UNDECIDED: Final = 10164
+"""In a cluster: another write of the key is on its way to the replicas, and may yet fail."""
+UNDECIDED_PAUSE_SECONDS: Final = 0.01
 
 _KEY = re.compile(r"[A-Za-z0-9_=/-]+(?:\.[A-Za-z0-9_=/-]+)*")
 _BUCKET = re.compile(r"[A-Za-z0-9_-]+")
@@ -72,6 +76,10 @@ class KvEntry:
     revision: int
     tag: str = ""
     """What its writer put beside the value; deleted keys have one too."""
+
+
+class _UndecidedError(StoreError):
+    """Whether it is a conflict is not known yet."""
 
 
 class KvBucket:
@@ -151,8 +159,19 @@ class KvBucket:
     ) -> int:
         if revision is not None:
             headers["Nats-Expected-Last-Subject-Sequence"] = str(revision)
-        acknowledgement = await self._ask(self._subject(key), value, headers or None)
-        return int(acknowledgement["seq"])
+        try:
+            async with asyncio.timeout(REQUEST_SECONDS):
+                return await self._store_decided(self._subject(key), value, headers)
+        except TimeoutError:
+            raise UnavailableError(f"another write of {key!r} does not end") from None
+
+    async def _store_decided(self, subject: str, value: bytes, headers: dict[str, str]) -> int:
+        """Write as soon as the server can tell whether the revision is the last one."""
+        while True:
+            try:
+                return int((await self._ask(subject, value, headers or None))["seq"])
+            except _UndecidedError:
+                await asyncio.sleep(UNDECIDED_PAUSE_SECONDS)
 
     async def _ask(
         self, subject: str, data: bytes, headers: dict[str, str] | None = None
@@ -167,6 +186,8 @@ class KvBucket:
         text = f"{subject}: {error.get('description', 'refused')}"
         if error.get("err_code") == WRONG_LAST_SEQUENCE:
             raise ConflictError(text)
+        if error.get("err_code") == UNDECIDED:
+            raise _UndecidedError(text)
         if error.get("code") == _UNAVAILABLE or error.get("err_code") in TEMPORARY:
             raise UnavailableError(text)
         raise StoreError(text)

@@ -15,6 +15,7 @@ from app.bus.connection import Bus
 from app.bus.server_folder import Endpoint
 from app.control import streams
 from app.errors import BusError, ConflictError, StoreError
+from app.stores import kv as kv_module
 from app.stores.kv import KvBucket, KvEntry
 from tests.support.bus import connected
 
@@ -313,3 +314,19 @@ async def test_bucket_tells_outage_from_refusal() -> None:
     bus = ScriptedBus({}, headers={"Status": "408", "Description": "Bad Request"})
     with pytest.raises(StoreError, match="408 Bad Request"):
         await KvBucket(bus, "b").get("a")
+
+
+async def test_write_beside_another_on_its_way_waits_for_what_becomes_of_it() -> None:
+    """A cluster's answer while its replicas have not yet taken the write before ours."""
+    undecided = refusal(10164)
+    assert await KvBucket(ScriptedBus(undecided, undecided, {"seq": 7}), "b").put("a", b"") == 7
+    with pytest.raises(ConflictError):
+        await KvBucket(ScriptedBus(undecided, refusal(10071)), "b").put("a", b"", revision=1)
+
+
+async def test_write_beside_another_that_never_ends_is_unavailable(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(kv_module, "REQUEST_SECONDS", 0.05)
+    with pytest.raises(UnavailableError, match="does not end"):
+        await KvBucket(ScriptedBus(*[refusal(10164)] * 99), "b").put("a", b"", revision=1)
