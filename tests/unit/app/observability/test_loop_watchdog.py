@@ -175,6 +175,7 @@ async def test_long_call_that_computes_without_letting_go_is_a_stall(
     monkeypatch.setattr(module, "time", Time)
     await asyncio.sleep(0.2)
     jump = 3.0
+    block(0.5)  # or the loop might beat before the thread looks
     await kennel.wait(lambda: bool(kennel.observer.of(LoopStuck)))
     assert kennel.observer.of(ProcessPaused) == []
 
