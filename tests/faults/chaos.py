@@ -19,12 +19,13 @@ from typing import Final
 
 from tests.faults.observed import plain_client
 from tests.faults.processes import Cluster, Layout, Outside
-from tests.faults.scenario import SLEEPERS, Kind
+from tests.faults.scenario import LANE_KINDS, LANES, SLEEPERS, Kind
 
 KILL_PAUSE_SECONDS: Final = (0.4, 2.4)
 """Between two kills: long enough that work is done at all, short enough to hit starting members."""
 SERVER_PAUSE_SECONDS: Final = (1.0, 5.0)
 SERVER_DEAD_SECONDS: Final = (0.0, 2.0)
+LANE_PAUSE_SECONDS: Final = (1.0, 6.0)
 SLEEP_PAUSE_SECONDS: Final = (5.0, 30.0)
 FREEZE_SECONDS: Final = 40.0
 """Past ack_wait (30 s): what the frozen worker had is given to another one meanwhile."""
@@ -74,6 +75,8 @@ class Fault:
     clean: Callable[[Path], None] = lambda _: None
     kinds: Sequence[Kind] | None = None
     """The kinds of events that suit it; all by default."""
+    bundle: Path | None = None
+    """The bundle whose flows they are, if it is not the usual one."""
     sleep_seconds_max: int = 3
     """How long runs may sleep."""
     events_max: int | None = None
@@ -165,6 +168,16 @@ async def reset_connections(scene: Scene) -> None:
         await scene.outside.set_mood()
         scene.done["spells of resets"] = number + 1
         await asyncio.sleep(SETTLE_SECONDS)
+
+
+async def disturb_lanes(scene: Scene) -> None:
+    """Kill workers, the one that has the lanes among them, and now and then the server."""
+    for number in range(scene.amount):
+        await scene.pause(LANE_PAUSE_SECONDS)
+        if number % 5 == 4:
+            await _bounce_server(scene)
+        else:
+            scene.done["worker kills"] += scene.chance.choice(scene.cluster.workers).kill()
 
 
 async def disturb_sleep(scene: Scene) -> None:
@@ -312,6 +325,7 @@ FAULTS: Final = (
     ),
     Fault("slow", slow_targets, amount=2),
     Fault("resets", reset_connections, amount=3),
+    Fault("lanes", disturb_lanes, amount=20, kinds=LANE_KINDS, bundle=LANES),
     Fault(
         "wait-real",
         disturb_sleep,

@@ -49,6 +49,8 @@ class Call:
     path: str
     at_ns: int
     status: str
+    end_ns: int = 0
+    """When it was answered."""
 
 
 @dataclass
@@ -157,8 +159,10 @@ def read_book(book: Path) -> dict[str, list[Call]]:
     for line in lines:
         if "call" in line:
             name = line["path"].split("/", 2)[2]
-            status = str(ends.get(line["call"], {}).get("status", "unanswered"))
-            calls[name].append(Call(line["key"], name, line["at_ns"], status))
+            end = ends.get(line["call"], {"status": "unanswered", "at_ns": line["at_ns"]})
+            calls[name].append(
+                Call(line["key"], name, line["at_ns"], str(end["status"]), end["at_ns"])
+            )
         elif "mail" in line:
             name = line["subject"]
             calls[name].append(Call(line["mail"], name, line["at_ns"], "mail"))

@@ -49,6 +49,7 @@ class Member:
         self.kills = 0
         self.crashes: list[str] = []
         self.starts = 0
+        self.stop_seconds = 0.0
         self._said = ""
         self._is_wanted = False
         self._is_ending = False
@@ -121,11 +122,13 @@ class Member:
         self.send(signal.SIGCONT)
         self.send(signal.SIGTERM)
         if self._keeper is not None:
+            began = time.monotonic()
             _, pending = await asyncio.wait([self._keeper], timeout=END_SECONDS_MAX)
             if pending:
                 self.crashes.append(f"{self.name} did not end within {END_SECONDS_MAX:.0f} s")
                 self.kill()
                 await asyncio.wait([self._keeper])
+            self.stop_seconds = time.monotonic() - began
 
     async def metrics(self) -> dict[str, float]:
         """Read its metrics page; sums over labels. Empty where it does not answer."""

@@ -38,6 +38,8 @@ class Row:
     """From the last event until nothing was left to do."""
     sender_seconds: float = 0.0
     """The longest that a sender had to wait for its 2xx."""
+    stop_seconds: float = 0.0
+    """The longest that a process at rest took to end after SIGTERM."""
     holdings: Mapping[str, Any] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     skipped: str | None = None

@@ -27,9 +27,11 @@ from tests.faults.checker import Checker, Finding, findings_of
 from tests.faults.load import Ledger, Load
 from tests.faults.observed import Rest, plain_client, read_all, read_rest
 from tests.faults.processes import Cluster, Layout, Outside, running_cluster, running_outside
+from tests.faults.replicas import CLUSTER
 from tests.faults.report import Row, has_findings, render_json, render_text
 from tests.faults.scenario import BUNDLE, KINDS, Kind, write_bundle
 
+ALL_FAULTS: Final = (*FAULTS, CLUSTER)
 QUIET_SECONDS_MAX: Final = 240.0
 QUIET_LOOKS: Final = 3
 """How often in a row nothing may be left before it counts as quiet."""
@@ -61,7 +63,9 @@ async def run_fault(fault: Fault, amount: int, plan: Plan, folder: Path) -> Row:
     if row.skipped is not None:
         return row
     async with running_outside(folder) as outside:
-        bundle = write_bundle(plan.bundle, folder / "bundle", smtp_port=outside.smtp_port)
+        bundle = write_bundle(
+            fault.bundle or plan.bundle, folder / "bundle", smtp_port=outside.smtp_port
+        )
         layout = Layout(bundle, workers=plan.workers, ingresses=plan.ingresses)
         layout = fault.lay_out(layout, folder)
         try:
@@ -69,6 +73,7 @@ async def run_fault(fault: Fault, amount: int, plan: Plan, folder: Path) -> Row:
                 await _run_on(cluster, outside, row, Job(fault, amount, plan, folder))
         finally:
             fault.clean(folder)
+        row.stop_seconds = max(member.stop_seconds for member in cluster.members)
         row.findings += findings_of("a process ends only when it is told to", _crashes(cluster))
         said = logs.unexpected_lines(cluster.members)
         row.findings += findings_of("nothing unexpected is logged", said)
@@ -160,7 +165,7 @@ def say(text: str) -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    names = [fault.name for fault in FAULTS]
+    names = [fault.name for fault in ALL_FAULTS]
     parser = argparse.ArgumentParser(prog="python -m tests.faults.run", description=__doc__)
     parser.add_argument("--only", help=f"some of {', '.join(names)}; with commas")
     parser.add_argument("--seed", type=int, default=None, help="the same moments again")
@@ -176,8 +181,8 @@ def _arguments() -> argparse.Namespace:
 
 def _chosen(only: str | None) -> list[Fault]:
     if only is None:
-        return [fault for fault in FAULTS if not fault.is_long]
-    known = {fault.name: fault for fault in FAULTS}
+        return [fault for fault in ALL_FAULTS if not fault.is_long]
+    known = {fault.name: fault for fault in ALL_FAULTS}
     wanted = only.split(",")
     unknown = [name for name in wanted if name not in known]
     if unknown:

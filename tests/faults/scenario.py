@@ -17,6 +17,10 @@ LANES: Final = Path(__file__).with_name("bundle_lanes")
 COUNTERS: Final = 8
 """Counters that the counting events are spread over, so that they contend, but not all for one."""
 
+BATCH_MAX: Final = 4
+NARROW_MAX: Final = 2
+"""Limits of the flows ``batched`` and ``narrow``."""
+
 Judge = Callable[[int, Any], bool]
 
 
@@ -42,6 +46,10 @@ class Outcome:
     mails: tuple[str, ...] = ()
     judge: Judge = field(default=lambda _number, _output: True)
     status: str = "completed"
+    may_refuse: bool = False
+    """Flow control may reject it; then nothing of it happens."""
+    shares_calls: bool = False
+    """One call is made for several events, under the number of the first."""
 
     @property
     def has_letter(self) -> bool:
@@ -132,6 +140,28 @@ KINDS: Final = (
     ),
 )
 """The flows of ``bundle``."""
+
+
+def _batched(number: int, output: Any) -> bool:
+    return isinstance(output, list) and number in output and len(output) <= BATCH_MAX
+
+
+LANE_KINDS: Final = (
+    Kind("order.made", {"in-order": Outcome(("in-order/ring",), judge=_says("{n} in order"))}),
+    Kind("narrow.made", {"narrow": Outcome(("narrow/ring",), judge=_says("{n} passed"))}),
+    Kind("batch.made", {"batched": Outcome(("batched/ring",), judge=_batched, shares_calls=True)}),
+    Kind("throttle.made", {"throttled": Outcome(("throttled/ring",), judge=_says("{n} in time"))}),
+    Kind(
+        "single.made",
+        {"single": Outcome(("single/ring",), judge=_says("{n} alone"), may_refuse=True)},
+    ),
+    Kind(
+        "debounce.made",
+        {"debounced": Outcome(("debounced/ring",), judge=_says("{n} at last"), may_refuse=True)},
+    ),
+    Kind("isolated.made", {"isolated": Outcome(("isolated/ring",), judge=_says("{n} apart"))}),
+)
+"""The flows of ``bundle_lanes``."""
 
 SLEEPERS: Final = tuple(kind for kind in KINDS if kind.event_type == "sleep.wanted")
 
