@@ -162,3 +162,51 @@ class CallEnded:
     outcome: str
     duration_ms: int
     open_circuits: int
+
+
+@dataclass(frozen=True, slots=True)
+class LaneRefused:
+    """Flow control ended a run before it began, or in favour of a later one. ``rule`` names it."""
+
+    tenant: str
+    flow: str
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class LanePutOff:
+    """A throttle sent a run back to its lane, to come again at its time."""
+
+    tenant: str
+    flow: str
+    wait_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class LaneBatched:
+    """Events were made one run."""
+
+    tenant: str
+    flow: str
+    events: int
+
+
+@dataclass(frozen=True, slots=True)
+class LaneHeld:
+    """What a worker has of a lane now: runs that wait, run and sleep, and places left."""
+
+    tenant: str
+    lane: str
+    waiting: int
+    working: int
+    asleep: int
+    room: int
+
+
+@dataclass(frozen=True, slots=True)
+class LaneTaken:
+    """This worker became the only one of a lane; ``missing``: what others still had in hand."""
+
+    tenant: str
+    lane: str
+    missing: int

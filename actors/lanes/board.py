@@ -38,9 +38,12 @@ DEBOUNCED: Final = "debounce: a later event of its key came"
 
 
 class Board:
-    """Decides for one lane. ``gate`` is the lane's: it outlives a board."""
+    """Decides for one lane. ``gate`` is the lane's: it outlives a board.
 
-    def __init__(self, gate: Gate, paces: Paces) -> None:
+    ``before`` is the board that this one takes the place of.
+    """
+
+    def __init__(self, gate: Gate, paces: Paces, *, before: "Board | None" = None) -> None:
         self._gate = gate
         self._paces = paces
         self._gated: list[Ticket] = []
@@ -52,6 +55,11 @@ class Board:
         self._to_cancel: list[Ticket] = []
         self._members: dict[tuple[str, str], str] = {}
         self._decided: list[Decision] = []
+        self._judged: list[Ticket] = []
+        if before is not None:
+            self._members, self._judged = before._members, before._judged
+            final = (Refuse, Drop)
+            self._decided = [one for one in before._decided if isinstance(one, final)]
 
     # ── What happens ─────────────────────────────────────────────────────────────────────────
 
@@ -125,6 +133,11 @@ class Board:
         """Whether runs under way are still to be ended: decide again soon."""
         return bool(self._to_cancel)
 
+    def take_judged(self) -> list[Ticket]:
+        """Give those that were let in since the last time."""
+        judged, self._judged = self._judged, []
+        return judged
+
     def decide(self, now_ms: int, *, is_full: bool = False) -> list[Decision]:
         """Give all that is to be done now. ``is_full``: the lane can hold no more."""
         self._pass_gate(now_ms)
@@ -134,7 +147,7 @@ class Board:
         for group in self._gathering.take_due(now_ms):
             self._form(group)
         for ticket in self._quiet.take_due(now_ms):
-            self._take_key(ticket)
+            self._let_in(ticket)
         self._decided += self._starts.decide(now_ms)
         self._to_cancel = [ticket for ticket in self._to_cancel if ticket.stage is Stage.WORKING]
         self._decided += [CancelWork(ticket) for ticket in self._to_cancel]
@@ -176,7 +189,6 @@ class Board:
             limit = "" if rule is None else f" of {rule.limit} in {rule.period_ms} ms"
             self._refuse(ticket, Rejected(f"rate_limit: more than its pace{limit}"), "rate_limit")
         else:
-            ticket.is_judged = True
             self._gather(ticket)
 
     def _is_second(self, ticket: Ticket) -> bool:
@@ -204,7 +216,13 @@ class Board:
             for group in self._gathering.offer(ticket):
                 self._form(group)
         else:
-            self._take_key(ticket)
+            self._let_in(ticket)
+
+    def _let_in(self, ticket: Ticket) -> None:
+        """Take note that it is past judgement; a repetition is not judged otherwise."""
+        ticket.is_judged = True
+        self._judged.append(ticket)
+        self._take_key(ticket)
 
     def _form(self, group: Group) -> None:
         self._decided.append(Form(group))
@@ -220,8 +238,12 @@ class Board:
         if rule is None or rule.mode == "skip" or ticket.has_begun:
             return
         for other in (*self._single.heirs_of(key), self._single.owner_of(key)):
-            if other is not None and other is not ticket and other.sequence < ticket.sequence:
-                self._cancel(other)
+            if other is None or other is ticket:
+                continue
+            if other.sequence > ticket.sequence:
+                self._refuse(ticket, Cancelled(SINGLETON_CANCEL), "singleton")
+                return
+            self._cancel(other)
 
     def _line_up(self, ticket: Ticket) -> None:
         key = ticket.keys.get("ordered")
@@ -279,6 +301,6 @@ class Board:
         ours = {(batch.flow, event_id) for event_id in batch.members}
         self._members.update(dict.fromkeys(ours, batch.run_id))
         for ticket in self._gathering.gathered():
-            if ticket.is_repeated and (ticket.flow, ticket.event_id) in ours:
+            if (ticket.flow, ticket.event_id) in ours:
                 self._gathering.remove(ticket)
                 self._decided.append(Drop(ticket))

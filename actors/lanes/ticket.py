@@ -79,8 +79,8 @@ class Ticket:
 
     @property
     def may_move(self) -> bool:
-        """Whether it may go back to the end of the lane: nobody waits behind it, nor has begun."""
-        return not (self.keeps_key or self.has_begun or self.is_repeated)
+        """Whether it may go back to the end of the lane: nobody waits behind it."""
+        return not (self.keeps_key or self.has_begun)
 
 
 @dataclass(frozen=True, slots=True)
