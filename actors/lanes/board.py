@@ -7,6 +7,7 @@ are to be carried out. It waits for nothing and reads no clock.
 """
 
 from bisect import insort
+from dataclasses import dataclass, field
 from typing import Final
 
 from actors.lanes.gate import Gate
@@ -37,13 +38,23 @@ SINGLETON_CANCEL: Final = "singleton cancel: a later run of its key took its pla
 DEBOUNCED: Final = "debounce: a later event of its key came"
 
 
+@dataclass(slots=True)
+class Leftover:
+    """What one board leaves to the next."""
+
+    members: dict[tuple[str, str], str] = field(default_factory=dict)
+    """Events of formed batches, by flow and event."""
+    judged: list[Ticket] = field(default_factory=list)
+    decided: list[Decision] = field(default_factory=list)
+
+
 class Board:
     """Decides for one lane. ``gate`` is the lane's: it outlives a board.
 
-    ``before`` is the board that this one takes the place of.
+    ``leftover`` is of the board that this one takes the place of.
     """
 
-    def __init__(self, gate: Gate, paces: Paces, *, before: "Board | None" = None) -> None:
+    def __init__(self, gate: Gate, paces: Paces, leftover: "Leftover | None" = None) -> None:
         self._gate = gate
         self._paces = paces
         self._gated: list[Ticket] = []
@@ -53,13 +64,15 @@ class Board:
         self._lines = Owners()
         self._starts = Starts(paces)
         self._to_cancel: list[Ticket] = []
-        self._members: dict[tuple[str, str], str] = {}
-        self._decided: list[Decision] = []
-        self._judged: list[Ticket] = []
-        if before is not None:
-            self._members, self._judged = before._members, before._judged
-            final = (Refuse, Drop)
-            self._decided = [one for one in before._decided if isinstance(one, final)]
+        before = leftover or Leftover()
+        self._members, self._judged = before.members, before.judged
+        self._decided = before.decided
+
+    @property
+    def leftover(self) -> "Leftover":
+        """What outlives this board."""
+        final = [one for one in self._decided if isinstance(one, Refuse | Drop)]
+        return Leftover(self._members, self._judged, final)
 
     # ── What happens ─────────────────────────────────────────────────────────────────────────
 

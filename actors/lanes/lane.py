@@ -332,7 +332,7 @@ class LaneActor(Actor[Never]):
         await self._rebuild()
 
     async def _rebuild(self) -> None:
-        board = Board(self._gate, self._paces, before=self._board)
+        board = Board(self._gate, self._paces, self._board.leftover)
         failed = {hand: await self._arrivals.judge_again(hand) for hand in self._hands}
         hands = [hand for hand in self._hands.in_order() if hand in failed]
         await self._memory.recall_paces([hand.ticket for hand in hands], self._paces)
