@@ -44,7 +44,9 @@ MONITOR_PORT: Final = 8222
 NETWORKS: Final = 256
 ROUTES_NETWORK: Final = "198.19.0"
 """The same for all: nobody outside of a cluster's namespaces sees it."""
-LINKS: Final = ("clients", "routes")
+CLIENTS: Final = "clients"
+ROUTES: Final = "routes"
+LINKS: Final = (CLIENTS, ROUTES)
 
 _LEFT_BEHIND = re.compile(rf"{PREFIX}-(\d+)-\d+-\w+")
 
@@ -291,22 +293,43 @@ class NatsCluster:
 
     async def leader_of(self, stream: str, consumer: str | None = None) -> str | None:
         """Name the node that leads a stream, or a consumer of it; None while nobody does."""
-        for name in [name for name, node in self.nodes.items() if node.is_up and not node.down]:
-            with contextlib.suppress(httpx.HTTPError, KeyError, ValueError):
-                return await self._leader(name, stream, consumer)
+        for detail in await self._details(stream):
+            for one in (detail, *(detail.get("consumer_detail") or ())):
+                leader = (one.get("cluster") or {}).get("leader")
+                if one["name"] == (consumer or stream) and leader:
+                    return str(leader)
         return None
 
-    async def _leader(self, node: str, stream: str, consumer: str | None) -> str | None:
-        url = f"http://{self.nodes[node].address}:{MONITOR_PORT}/jsz?streams=1&consumers=1"
-        async with httpx.AsyncClient(timeout=2, trust_env=False) as client:
-            document = (await client.get(url)).raise_for_status().json()
-        for account in document["account_details"]:
-            for detail in account.get("stream_detail", ()):
-                if detail["name"] == stream:
-                    wanted = [detail, *detail.get("consumer_detail", ())]
-                    found = [one for one in wanted if one["name"] == (consumer or stream)]
-                    return _leader_in(found[0])
-        raise KeyError(stream)
+    async def last_sequence(self, stream: str) -> int | None:
+        """Give the highest sequence that any node that can be asked has in a stream."""
+        found = [detail["state"]["last_seq"] for detail in await self._details(stream)]
+        return max(found, default=None)
+
+    async def has_client(self, name: str, client_name: str) -> bool:
+        """Whether a client of this name is connected to a node."""
+        document = await self._ask(name, "connz?limit=1000")
+        return any(one.get("name") == client_name for one in document.get("connections", ()))
+
+    async def _details(self, stream: str) -> list[dict[str, Any]]:
+        """Give what each node that has a quorum says of a stream."""
+        names = [name for name, node in self.nodes.items() if node.is_up and not node.down]
+        answers = [await self._ask(name, "jsz?streams=1&consumers=1&config=0") for name in names]
+        return [
+            detail
+            for document in answers
+            for account in document.get("account_details") or ()
+            for detail in account.get("stream_detail") or ()
+            if detail["name"] == stream
+        ]
+
+    async def _ask(self, name: str, what: str) -> dict[str, Any]:
+        """Ask a node's monitor; nothing where it does not answer."""
+        url = f"http://{self.nodes[name].address}:{MONITOR_PORT}/{what}"
+        with contextlib.suppress(httpx.HTTPError, ValueError):
+            async with httpx.AsyncClient(timeout=2, trust_env=False) as client:
+                document: dict[str, Any] = (await client.get(url)).raise_for_status().json()
+                return document
+        return {}
 
     def server_of(self, client_url: str) -> str | None:
         """Name the node at a url."""
@@ -318,11 +341,6 @@ class NatsCluster:
     async def is_answering(self, name: str) -> bool:
         """Whether a node's JetStream answers its own clients."""
         return await is_answering(self.endpoint_of(name))
-
-
-def _leader_in(detail: dict[str, Any]) -> str | None:
-    leader = (detail.get("cluster") or {}).get("leader")
-    return str(leader) if leader else None
 
 
 def _is_current(client: httpx.Client, node: Node) -> bool:
