@@ -1,7 +1,9 @@
 """WORK in memory: continuations wait for their time, and come back as deliveries.
 
 In: continuations. Out: each in its stream once it is due. Like the bus it keeps one schedule for
-each run, which another one moves; and it knows a continuation again by its message id for an hour.
+each run, which another one replaces; and what is due at once it knows again by its message id for
+an hour. A schedule must not be taken for one that it knows: that one may have been replaced since,
+and nothing would be left of the run.
 """
 
 from collections.abc import Callable
@@ -25,6 +27,8 @@ class MemoryWork:
         self, clock: Clock, find_stream: Callable[[str, str | None], MemoryEventStream]
     ) -> None:
         self.is_available = True
+        self.knows_schedules = False
+        """True: it drops a schedule that it knows, and with it sometimes a run."""
         self._clock = clock
         self._find_stream = find_stream
         self._waiting: dict[tuple[str, str], tuple[Continuation, str | None]] = {}
@@ -47,11 +51,10 @@ class MemoryWork:
         if not self.is_available:
             raise UnavailableError("the bus is away")
         now_ms = self._clock.now_ms()
-        message_id = message_id_of(tenant, continuation)
-        if self._known.get(message_id, now_ms) > now_ms:
+        is_later = continuation.due_ms > now_ms
+        if self._is_known(tenant, continuation) and (self.knows_schedules or not is_later):
             return
-        self._known[message_id] = now_ms + REMEMBER_MS
-        if continuation.due_ms > now_ms:
+        if is_later:
             self._waiting.pop((tenant, continuation.run_id), None)
             self._waiting[tenant, continuation.run_id] = (continuation, lane)
         else:
@@ -69,6 +72,13 @@ class MemoryWork:
         """Know no message again but those that still wait, as a server that was restarted."""
         stored = {message_id_of(place[0], one) for place, (one, _) in self._waiting.items()}
         self._known = {name: until for name, until in self._known.items() if name in stored}
+
+    def _is_known(self, tenant: str, continuation: Continuation) -> bool:
+        """Tell whether it was stored within the hour; from now on it was."""
+        now_ms, name = self._clock.now_ms(), message_id_of(tenant, continuation)
+        is_known = self._known.get(name, now_ms) > now_ms
+        self._known[name] = now_ms + REMEMBER_MS
+        return is_known
 
     def _hand_over(self, tenant: str, continuation: Continuation, lane: str | None) -> None:
         stream = self._find_stream(tenant, lane)

@@ -12,7 +12,7 @@ from actors.testing.deliveries import MemoryDelivery
 from tests.simulation.faults import ACK_WAIT_SECONDS, Weather
 from tests.simulation.loop import Process
 from tests.simulation.network import Line
-from tests.simulation.world import Cluster
+from tests.simulation.world import Cluster, Kind
 
 PULL_SECONDS: Final = 10.0
 """How long a pull waits; then its worker asks again."""
@@ -20,10 +20,14 @@ PULL_SECONDS: Final = 10.0
 _MIX_CHANCE: Final = 0.1
 
 
+Take = Callable[[list[MemoryDelivery], float], None]
+"""Is given deliveries, and when they came in at its process."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Pull:
     line: Line
-    take: Callable[[list[MemoryDelivery]], None]
+    take: Take
     messages_max: int
     expires: float
 
@@ -36,21 +40,33 @@ class Consumer:
         self._loop = cluster.loop
         self._weather = weather
         self._pulls: list[_Pull] = []
+        self._known: dict[str, int] = {}
         self._is_waiting = False
         cluster.on_arrival = self.serve
 
-    @property
-    def last_sequence(self) -> int:
-        """Of what is stored by now."""
-        return self._cluster.stream.last_sequence
+    def connect(self, process: Process) -> None:
+        """Take note of what was stored before a worker connected."""
+        self._known[process.name] = self._cluster.stream.last_sequence
+
+    def known_sequence(self, process: Process) -> int:
+        """Give the last sequence stored before the worker's connection was made."""
+        return max(self._known[process.name], self.restart_sequence)
 
     @property
     def restart_sequence(self) -> int:
         """Of what was stored when every connection was made anew last."""
         return self._cluster.stream.restart_sequence
 
+    def note(
+        self, kind: Kind, process: Process, delivery: MemoryDelivery, value: object
+    ) -> None:
+        """Put into the history what became of a delivery."""
+        run = "" if delivery.continuation is None else delivery.continuation.run_id
+        what = f"#{delivery.sequence} {delivery.event.id}"
+        self._cluster.history.note(kind, run, process.name, what, value)
+
     def ask(
-        self, line: Line, take: Callable[[list[MemoryDelivery]], None], messages_max: int
+        self, line: Line, take: Take, messages_max: int
     ) -> None:
         """Take note of a pull; a worker has one at a time."""
         self.hang_up(line.process)
@@ -78,8 +94,9 @@ class Consumer:
             if not taken:
                 return
             for delivery in taken:
+                self.note("deliver", pull.line.process, delivery, delivery.num_delivered)
                 self._look_later(ACK_WAIT_SECONDS, delivery)
-            pull.line.bring(pull.take, taken)
+            pull.line.bring(pull.take, taken, now)
 
     def _serve_later(self, seconds: float) -> None:
         if not self._is_waiting:

@@ -59,7 +59,7 @@ class FaultRates:
     freezes: float = 0.4
     loses_answer: float = 0.04
     loses_request: float = 0.02
-    loses_message: float = 0.02
+    loses_message: float = 0.08
     outages: int = 1
     duplicates: float = 0.2
     """Of an event being published twice."""

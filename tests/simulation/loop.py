@@ -7,8 +7,9 @@ was about to do happens once it is thawed. It refuses sockets, threads and signa
 """
 
 import asyncio
+import contextlib
 import heapq
-import warnings
+import inspect
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import Context, ContextVar, copy_context
@@ -65,12 +66,18 @@ class SimulatedTask(asyncio.Task[Any]):
     def drop(self) -> None:
         """Close it where it stands: its process is no more."""
         self._log_destroy_pending = False
-        work = self.get_coro()
-        try:
-            if work is not None:
-                work.close()
-        except (RuntimeError, ValueError):
-            pass  # it wanted to wait once more on its way out
+        _close(self.get_coro())
+
+
+def _close(work: Any) -> None:
+    """Close a coroutine, and those it would have begun with if it had ever begun."""
+    if not inspect.iscoroutine(work):
+        return
+    if inspect.getcoroutinestate(work) == inspect.CORO_CREATED:
+        for argument in list(work.cr_frame.f_locals.values()):
+            _close(argument)
+    with contextlib.suppress(RuntimeError, ValueError):  # it wants to wait once more
+        work.close()
 
 
 class SimulatedLoop(asyncio.AbstractEventLoop):
@@ -142,11 +149,6 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
 
     def _drop_all(self, main: "asyncio.Task[Any]") -> None:
         self._timers.clear()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # of what never began
-            self._drop_tasks(main)
-
-    def _drop_tasks(self, main: "asyncio.Task[Any]") -> None:
         for process in self._everybody():
             process.is_dead = True
             for task in process.tasks:

@@ -7,7 +7,7 @@ import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from actors.errors import TransientError
 from actors.events import Event
@@ -28,9 +28,13 @@ from actors.ports import (
 )
 from actors.testing.deliveries import MemoryDelivery
 from actors.testing.state import MemoryStateStore
+from tests.simulation.faults import ACK_WAIT_SECONDS
 from tests.simulation.consumer import PULL_SECONDS, Consumer
 from tests.simulation.network import Line, at_once
-from tests.simulation.world import Cluster
+from tests.simulation.world import Cluster, Sender
+
+LATE_SECONDS: Final = 1.0
+"""A process that notices a message so much later than it came in was frozen meanwhile."""
 
 
 class Ports:
@@ -42,7 +46,7 @@ class Ports:
         self._by = line.process.name
 
     def publish(self, envelope: Envelope) -> "asyncio.Future[PublishAck]":
-        return self._line.ask(partial(self._cluster.publish, envelope, self._by))
+        return self._line.ask(partial(self._cluster.publish, envelope, self._sender()))
 
     async def schedule(
         self, tenant: str, continuation: Continuation, *, lane: str | None = None
@@ -50,7 +54,7 @@ class Ports:
         await self._line.ask(partial(self._cluster.schedule, continuation, lane, self._by))
 
     async def read(self, tenant: str, run_id: str) -> Sequence[JournalEntry]:
-        return await self._line.ask(partial(self._cluster.read_journal, run_id))
+        return await self._line.ask(partial(self._cluster.read_journal, run_id, self._by))
 
     async def write(
         self, tenant: str, run_id: str, entry: JournalEntry, *, ttl_seconds: int
@@ -70,7 +74,7 @@ class Ports:
     async def call(self, tenant: str, request: HttpRequest) -> HttpResponse:
         key = next(value for name, value in request.headers if name == "Idempotency-Key")
         seconds = self._cluster.outside.mood_of(key).seconds
-        answer = partial(self._cluster.outside.answer_http, request, self._by)
+        answer = partial(self._cluster.outside.answer_http, request, self._sender())
         try:
             async with asyncio.timeout(request.timeout_seconds):
                 return await self._line.call(answer, seconds)
@@ -80,8 +84,11 @@ class Ports:
     async def perform(self, request: ActionRequest) -> Mapping[str, Any]:
         seconds = self._cluster.outside.mood_of(request.idempotency_key).seconds
         return await self._line.call(
-            partial(self._cluster.outside.perform, request, self._by), seconds
+            partial(self._cluster.outside.perform, request, self._sender()), seconds
         )
+
+    def _sender(self) -> Sender:
+        return Sender(self._by, self._line.loop.next_number())
 
 
 class LineStateStore:
@@ -129,21 +136,37 @@ class SilentAnswers:
 
 
 class LineDelivery:
-    """A delivery as a worker holds it."""
+    """A delivery as a worker holds it.
 
-    def __init__(self, inner: MemoryDelivery, line: Line, consumer: Consumer, known: int) -> None:
+    ``arrived_at`` is when it came in at the process, which may have been frozen then and have come
+    to it much later. Who has not looked for so long knows nothing for sure.
+    """
+
+    def __init__(
+        self, inner: MemoryDelivery, line: Line, consumer: Consumer, arrived_at: float
+    ) -> None:
         self._inner = inner
         self._line = line
         self._consumer = consumer
         self._is_settled = False
+        self._is_known = (
+            inner.num_delivered > 1
+            or inner.continuation is not None
+            or inner.sequence <= consumer.known_sequence(line.process)
+            or line.loop.time() - arrived_at > LATE_SECONDS
+        )
+        self._restart_sequence = consumer.restart_sequence
         self.event: Event = inner.event
         self.sequence = inner.sequence
         self.num_delivered = inner.num_delivered
         self.reply_to = inner.reply_to
         self.hops = inner.hops
         self.continuation = inner.continuation
-        self.kept_alive_at = line.loop.time()
-        self.may_be_repeated = inner.num_delivered > 1 or inner.sequence <= known
+        self.kept_alive_at = arrived_at
+
+    @property
+    def may_be_repeated(self) -> bool:
+        return self._is_known or self._consumer.restart_sequence != self._restart_sequence
 
     def settle(self, settlement: Settlement) -> None:
         if self._is_settled:
@@ -153,11 +176,14 @@ class LineDelivery:
             self._line.tell(partial(self._hear, settlement))
 
     def keep_alive(self) -> None:
-        if not self._is_settled and self._line.is_connected:
+        now = self._line.loop.time()
+        is_lost = now - self.kept_alive_at >= ACK_WAIT_SECONDS
+        if not self._is_settled and not is_lost and self._line.is_connected:
             self._line.tell(self._inner.keep_alive)
-            self.kept_alive_at = self._line.loop.time()
+            self.kept_alive_at = now
 
     def _hear(self, settlement: Settlement) -> None:
+        self._consumer.note("settle", self._line.process, self._inner, settlement.value)
         if self._inner.settlement is None:
             self._inner.settle(settlement)
             self._consumer.serve()
@@ -169,7 +195,7 @@ class LineDeliveries:
     def __init__(self, line: Line, consumer: Consumer) -> None:
         self._line = line
         self._consumer = consumer
-        self._known_sequence = consumer.last_sequence
+        consumer.connect(line.process)
         self._buffered: deque[LineDelivery] = deque()
         self._wake: asyncio.Future[None] | None = None
         self._is_closed = False
@@ -191,10 +217,9 @@ class LineDeliveries:
             self._buffered.popleft().settle(Settlement.NAK)
         self._wake_up()
 
-    def _take(self, handed: list[MemoryDelivery]) -> None:
-        known = max(self._known_sequence, self._consumer.restart_sequence)
+    def _take(self, handed: list[MemoryDelivery], arrived_at: float) -> None:
         for inner in handed:
-            self._buffered.append(LineDelivery(inner, self._line, self._consumer, known))
+            self._buffered.append(LineDelivery(inner, self._line, self._consumer, arrived_at))
         self._wake_up()
 
     def _wake_up(self) -> None:

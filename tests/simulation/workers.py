@@ -7,7 +7,6 @@ of the process goes on, no cleanup reaches anybody; what it held comes back by r
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final
 
-from actors.kernel.observations import ActorCrashed, SupervisorFailed
 from actors.kernel.ports import KernelPorts
 from actors.nodes.step import World
 from actors.ports import Journal, NoJournal
@@ -16,7 +15,6 @@ from actors.tenants.deployment import Deployment
 from actors.tenants.host import TenantHost
 from actors.tenants.tree import Roles, TreePorts
 from actors.testing.ids import CountingIds
-from actors.testing.observer import RecordingObserver
 from actors.testing.pauses import MemoryTimerPauses
 from actors.testing.scripts import InlineScripts
 from actors.testing.ticks import MemoryTicks
@@ -25,6 +23,7 @@ from tests.simulation.faults import DOWN_SECONDS, FREEZE_SECONDS, CallFault, Wea
 from tests.simulation.loop import Process, SimulatedLoop
 from tests.simulation.network import Line
 from tests.simulation.ports import LineDeliveries, LineStateStore, Ports, SilentAnswers
+from tests.simulation.witness import WitnessObserver
 from tests.simulation.world import TENANT, Cluster, LoopClock
 
 SKEW_MS_MAX: Final = 200
@@ -66,7 +65,7 @@ class Worker:
         self.lives = 0
         self.host: TenantHost | None = None
         self.process: Process | None = None
-        self.observer = RecordingObserver()
+        self.observers: list[WitnessObserver] = []
         self._fleet = fleet
         self._random = fleet.weather.random
 
@@ -79,6 +78,8 @@ class Worker:
         skew_ms = self._random.randint(-SKEW_MS_MAX, SKEW_MS_MAX) if fleet.is_skewed else 0
         clock = LoopClock(cluster.loop, skew_ms=skew_ms)
         ports = Ports(cluster, line)
+        observer = WitnessObserver(cluster.history, process.name)
+        self.observers.append(observer)
         journal: Journal = ports if fleet.has_journal else NoJournal()
         world = World(
             env="test",
@@ -87,7 +88,7 @@ class Worker:
             state=LineStateStore(cluster.state, line),
             http=ports,
             answers=SilentAnswers(),
-            observer=self.observer,
+            observer=observer,
             clock=clock,
             ids=FleetIds(process.name),
             scripts=InlineScripts(),
@@ -103,7 +104,7 @@ class Worker:
             open_deliveries=lambda _: LineDeliveries(line, fleet.consumer),
             past=fleet.shelf,
         )
-        kernel = KernelPorts(clock, self._random.random, self.observer.observe)
+        kernel = KernelPorts(clock, self._random.random, observer.observe)
         self.host = host = TenantHost(Roles(ingress=False), tree, kernel)
         deployment = fleet.shelf.kept[-1]
 
@@ -111,6 +112,7 @@ class Worker:
             await host.start()
             await host.reconcile([deployment])
 
+        self._note("begins")
         cluster.loop.start(process, start())
 
     def deploy(self, deployment: Deployment) -> None:
@@ -139,6 +141,7 @@ class Worker:
         if process is None or process.is_dead:
             return
         fleet.weather.deaths_left -= 1
+        self._note("dies")
         loop.kill(process)
         hang_up = 0.0 if self._random.random() < 1 - _QUICK else self._random.uniform(0.0, 3.0)
         loop.call_later_in(loop.world, hang_up, fleet.consumer.hang_up, process)
@@ -152,11 +155,18 @@ class Worker:
         if process is None or process.is_dead or process.is_frozen:
             return
         process.is_frozen = True
+        self._note("freezes")
         seconds = self._random.uniform(*FREEZE_SECONDS)
         loop.call_later_in(loop.world, seconds, self._thaw, process)
 
     def _thaw(self, process: Process) -> None:
-        process.is_frozen = False
+        if not process.is_dead:
+            process.is_frozen = False
+            self._note("thaws")
+
+    def _note(self, what: str) -> None:
+        name = "" if self.process is None else self.process.name
+        self._fleet.cluster.history.note("process", "", name, what)
 
     def _strike(self, fault: CallFault) -> None:
         loop = self._fleet.cluster.loop
@@ -211,10 +221,10 @@ class Fleet:
     def crashes(self) -> list[str]:
         """What actors crashed of: nothing in a simulation gives them a reason to."""
         return [
-            f"{worker.name}: {seen!r}"
+            crash
             for worker in self.workers
-            for seen in worker.observer.observations
-            if isinstance(seen, ActorCrashed | SupervisorFailed)
+            for observer in worker.observers
+            for crash in observer.crashes
         ]
 
     async def close(self) -> Mapping[str, list[str]]:

@@ -76,19 +76,36 @@ def _finish(done: Any) -> None:
 # ── History ──────────────────────────────────────────────────────────────────────────────────
 
 
+Kind = Literal[
+    "journal", "effect", "schedule", "result", "record", "letter", "cancel", "see",
+    "read", "deliver", "settle", "process",
+]  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class Fact:
     """Something that happened and that nobody can take back."""
 
     number: int
     time_ms: int
-    kind: Literal["journal", "effect", "schedule", "result", "record", "letter", "cancel", "see"]
+    kind: Kind
     run: str
+    """Empty for what is of no run."""
     by: str
     """The life of a worker that did it."""
     what: str
     """Of a journal entry or an effect its step (``{step}:{iteration}``)."""
     value: Any = None
+    sent: int = 0
+    """Of an effect: the number at which its worker sent it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who sent something, and when."""
+
+    name: str
+    sent: int
 
 
 @dataclass(slots=True)
@@ -98,14 +115,19 @@ class History:
     loop: SimulatedLoop
     facts: list[Fact] = field(default_factory=list)
 
-    def note(self, kind: Any, run: str, by: str, what: str, value: Any = None) -> Fact:
+    def note(
+        self, kind: Kind, run: str, by: "str | Sender", what: str, value: Any = None
+    ) -> Fact:
         """Add what happens now."""
         time_ms = EPOCH_MS_DEFAULT + round(self.loop.time() * 1000)
-        fact = Fact(self.loop.next_number(), time_ms, kind, run, by, what, value)
+        number, sent = self.loop.next_number(), 0
+        if isinstance(by, Sender):
+            by, sent = by.name, by.sent
+        fact = Fact(number, time_ms, kind, run, by, what, value, sent or number)
         self.facts.append(fact)
         return fact
 
-    def of(self, kind: str) -> list[Fact]:
+    def of(self, kind: Kind) -> list[Fact]:
         """Give the facts of one kind."""
         return [fact for fact in self.facts if fact.kind == kind]
 
@@ -135,7 +157,7 @@ class Outside:
         self.mood_of = mood_of
         self._calls: dict[str, int] = {}
 
-    def answer_http(self, request: HttpRequest, by: str) -> HttpResponse:
+    def answer_http(self, request: HttpRequest, by: Sender) -> HttpResponse:
         """Answer a call."""
         key = next(value for name, value in request.headers if name == "Idempotency-Key")
         body = None if request.body is None else request.body.decode()
@@ -151,7 +173,7 @@ class Outside:
             headers["retry-after"] = str(mood.retry_after_seconds)
         return HttpResponse(mood.status, headers, b"not now")
 
-    def perform(self, request: ActionRequest, by: str) -> Mapping[str, Any]:
+    def perform(self, request: ActionRequest, by: Sender) -> Mapping[str, Any]:
         """Answer a provider's action."""
         key = request.idempotency_key
         arguments = json.dumps(dict(request.arguments), sort_keys=True)
@@ -161,7 +183,7 @@ class Outside:
             return {"status": "accepted", "call": self._history.loop.next_number()}
         raise self._failure(mood, "action")
 
-    def _note(self, key: str, by: str, request: list[Any]) -> int:
+    def _note(self, key: str, by: Sender, request: list[Any]) -> int:
         run, _, step = key.partition(":")
         self._history.note("effect", run, by, step, request)
         self._calls[key] = self._calls.get(key, 0) + 1
@@ -264,7 +286,7 @@ class Cluster:
         self.on_arrival: Callable[[], None] = lambda: None
         """Called when something may be there to be delivered."""
 
-    def publish(self, envelope: Envelope, by: str) -> PublishAck:
+    def publish(self, envelope: Envelope, by: Sender) -> PublishAck:
         """Store an event once."""
         ack = self.publisher.publish(envelope).result()
         event = envelope.event
@@ -286,9 +308,11 @@ class Cluster:
             self.history.note("journal", run, by, entry.step, mine.value)
         return is_ours
 
-    def read_journal(self, run: str) -> tuple[JournalEntry, ...]:
+    def read_journal(self, run: str, by: str) -> tuple[JournalEntry, ...]:
         """Give the entries of a run."""
-        return tuple(at_once(self.journal.read(TENANT, run)))
+        entries = tuple(at_once(self.journal.read(TENANT, run)))
+        self.history.note("read", run, by, "", [entry.step for entry in entries])
+        return entries
 
     def schedule(self, continuation: Continuation, lane: str | None, by: str) -> None:
         """Take a continuation into WORK, and hand it over when it is due."""
@@ -318,6 +342,7 @@ class Cluster:
 
     def restart_server(self) -> None:
         """Forget what a killed server forgets: deliveries, and ids of what is gone."""
+        self.history.note("process", "", "server", "is restarted")
         self.stream.restart(FORGOTTEN_SECONDS)
         self.work.forget_ids()
         self.on_arrival()
