@@ -157,6 +157,10 @@ class JetStreamAdmin:
                 break
         return frozenset(names)
 
+    async def unpin(self, stream: str, durable: str, group: str) -> None:
+        """Free a consumer of its pinned client, whoever that is; it need not have one."""
+        await self._ask(f"CONSUMER.UNPIN.{stream}.{durable}", {"group": group})
+
     async def delete_consumer(self, stream: str, durable: str) -> bool:
         """Delete a consumer and its position; False where there was none."""
         return await self._ask_absent(f"CONSUMER.DELETE.{stream}.{durable}", {}) is not None

@@ -101,9 +101,18 @@ class LaneConsumers:
 
     async def _ensure(self, lane: names.TenantLane, *, is_exclusive: bool) -> None:
         shard = names.work_shard(lane.tenant, self._work_shards)
-        await self._admin.ensure_consumer(
-            streams.lane_consumer(self._env, lane, shard, self._limits, is_exclusive=is_exclusive)
+        spec = streams.lane_consumer(
+            self._env, lane, shard, self._limits, is_exclusive=is_exclusive
         )
+        if not is_exclusive:
+            await self._unpin(spec.stream, spec.durable)
+        await self._admin.ensure_consumer(spec)
+
+    async def _unpin(self, stream: str, durable: str) -> None:
+        """Free the lane before it is shared: else it serves nobody while the pin lasts (measured)."""
+        info = await self._admin.consumer_info(stream, durable)
+        for group in (info.config if info else {}).get("priority_groups") or ():
+            await self._admin.unpin(stream, durable, group)
 
     def _stream(self, tenant: str) -> str:
         return names.work_stream(self._env, names.work_shard(tenant, self._work_shards))

@@ -7,7 +7,7 @@ import pytest
 from actors.testing.observer import RecordingObserver
 from app.bootstrap.pull_watch import LINES_MAX, SILENT_SECONDS_MAX, PullWatch
 from app.bus.observations import PullResumed, PullSilenced, PullStopped
-from app.bus.pull_health import PullState, state_of
+from app.bus.pull_health import PullState, state_of, with_lanes
 from app.observability.metrics import Metrics
 
 NOT_POLLED = "no consumer has been polled lately"
@@ -117,3 +117,20 @@ def test_many_silent_tenants_do_not_fill_the_log_at_once() -> None:
     assert len(ward.observer.of(PullSilenced)) == LINES_MAX
     ward.watch.check()
     assert len(ward.observer.of(PullSilenced)) == LINES_MAX + 5
+
+
+@pytest.mark.parametrize(
+    ("own", "lanes", "judged"),
+    [
+        (PullState.POLLING, [], PullState.POLLING),
+        (PullState.POLLING, [PullState.POLLING, PullState.BUSY], PullState.POLLING),
+        (PullState.POLLING, [PullState.POLLING, PullState.SILENT], PullState.SILENT),
+        (PullState.BUSY, [PullState.SILENT], PullState.SILENT),
+        (PullState.BUSY, [PullState.STOPPED], PullState.BUSY),
+        (PullState.STOPPED, [PullState.SILENT], PullState.STOPPED),
+    ],
+)
+def test_one_silent_lane_is_enough(
+    own: PullState, lanes: list[PullState], judged: PullState
+) -> None:
+    assert with_lanes(own, lanes) is judged

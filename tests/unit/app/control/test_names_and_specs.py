@@ -53,6 +53,49 @@ def test_name_of_what_is_no_token_is_refused(name: Callable[[str], str]) -> None
             name(wrong)
 
 
+FLOW_LANES = st.lists(TOKENS, min_size=1, max_size=3).map(".".join).filter(
+    lambda lane: len(lane) <= 128
+) | st.sampled_from(["~", "a", "a.b", "a_b", "a-b", "a-L-b".lower(), "run", "lane.run"])
+
+
+@given(TOKENS, FLOW_LANES, TOKENS, FLOW_LANES)
+def test_no_two_lanes_share_a_consumer(tenant: str, lane: str, tenant2: str, lane2: str) -> None:
+    one, two = names.lane_durable(tenant, lane), names.lane_durable(tenant2, lane2)
+    assert (one == two) is ((tenant, lane) == (tenant2, lane2))
+    assert names.parse_lane_durable(one) == (tenant, lane)
+    assert one != names.work_durable(tenant2)
+    assert len(one) < 255
+    assert not set(one) & set(" .*>/\\")
+
+
+@pytest.mark.parametrize(
+    "durable", ["flows", "work-acme", "work-lane-L-a", "lane-acme", "lane-acme-L-", "lane--L-~~"]
+)
+def test_other_consumers_serve_no_lane(durable: str) -> None:
+    assert names.parse_lane_durable(durable) is None
+
+
+@pytest.mark.parametrize(
+    "lane", ["", "~~", "a..b", ".a", "a.", "*", "a.>", "A", "a b", "a+b", "a" * 161]
+)
+def test_what_cannot_name_a_lane_is_refused(lane: str) -> None:
+    assert not names.is_lane(lane)
+    with pytest.raises(InvalidSubjectError):
+        names.lane_durable("acme", lane)
+
+
+@pytest.mark.parametrize("is_exclusive", [True, False], ids=["exclusive", "shared"])
+def test_lanes_consumer_takes_its_own_subject_and_nothing_else(is_exclusive: bool) -> None:
+    lane = names.TenantLane("acme", "auth.login")
+    spec = streams.lane_consumer("dev", lane, 0, StreamLimits(), is_exclusive=is_exclusive)
+    config = spec.as_config()
+    assert spec.stream == "WORK-dev-0"
+    assert config["filter_subjects"] == ["greentic.work.dev.acme.lane.auth.login"]
+    assert (config["max_ack_pending"], config["ack_wait"]) == (1000, 30 * 10**9)
+    pinned = (config["priority_groups"], config["priority_policy"], config["priority_timeout"])
+    assert pinned == ((["lane"], "pinned_client", 10 * 10**9) if is_exclusive else (None,) * 3)
+
+
 def test_shard_of_a_tenant_never_changes() -> None:
     # The published check value of CRC-32 is 0xCBF43926 for these nine characters.
     assert names.work_shard("123456789", 256) == 0x26
