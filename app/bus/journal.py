@@ -51,6 +51,8 @@ UNSURE_MAX: Final = 256
 LAG_SECONDS_MAX: Final = 5.0
 """How long a replica is given to have what its leader has."""
 LAG_PAUSE_SECONDS: Final = 0.02
+FIRST_WRITE_LOOKS: Final = 50
+"""How often it is looked for a write that had a step before us: a second, at least."""
 
 _RUN_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _PLAIN: Final = "/:~+@=,"
@@ -125,14 +127,29 @@ class JetStreamJournal:
         except StoreFailedError as failure:
             if failure.server_code != STORE_FAILED:
                 raise
-            # The leader has just refused us: no follower knows better.
-            first = await read_last(self._publisher.bus, stream, subject)
+            first = await self._first_write(stream, subject)
             if first is None:
                 raise  # it is the store that fails, not the subject that is taken
             return first.headers.get(WRITER) == writer
         except PublishRefusedError as error:
             raise as_unavailable(error) from error
         return True
+
+    async def _first_write(self, stream: str, subject: str) -> StoredMessage | None:
+        """Give what stands where we were refused, as the leader has it, who refused us.
+
+        In a cluster a write that is still on its way to the replicas is refused a second one too,
+        and is stored a moment later.
+        """
+        bus = self._publisher.bus
+        first = await read_last(bus, stream, subject)
+        attempts = 0 if bus.lone_server is not None else FIRST_WRITE_LOOKS
+        for _ in range(attempts):
+            if first is not None:
+                break
+            await asyncio.sleep(LAG_PAUSE_SECONDS)
+            first = await read_last(bus, stream, subject)
+        return first
 
     async def _read_all(self, stream: str, pattern: str) -> list[StoredMessage]:
         """Read what the leader has, whoever answers."""
