@@ -109,7 +109,7 @@ class LaneConsumers:
         await self._admin.ensure_consumer(spec)
 
     async def _unpin(self, stream: str, durable: str) -> None:
-        """Free the lane before it is shared: else it serves nobody while the pin lasts (measured)."""
+        """Free the lane before it is shared: its pin would keep all others waiting (measured)."""
         info = await self._admin.consumer_info(stream, durable)
         for group in (info.config if info else {}).get("priority_groups") or ():
             await self._admin.unpin(stream, durable, group)
