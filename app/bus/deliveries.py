@@ -69,8 +69,12 @@ class TenantDeliveries:
 
     @property
     def last_polled_at(self) -> float:
-        """When the server last showed that it serves our requests (monotonic seconds)."""
-        return self._events.answered_at
+        """When the server last showed that it serves our requests (monotonic seconds).
+
+        The older one of events and continuations: a consumer alone may be gone.
+        """
+        work = self._events if self._work is None else self._work
+        return min(self._events.answered_at, work.answered_at)
 
     @property
     def is_waiting(self) -> bool:

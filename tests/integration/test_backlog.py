@@ -16,6 +16,7 @@ from app.bus.admin import JetStreamAdmin
 from app.bus.backlog import BacklogLimits, BacklogQuota, Pace
 from app.bus.backlog_reading import BacklogMemory, BacklogReader
 from app.bus.continuations import JetStreamContinuations
+from app.bus.deliveries import TenantDeliveries
 from app.bus.observations import EventsLost
 from app.bus.publisher import JetStreamEventPublisher
 from app.bus.pull_health import PullState, state_of
@@ -225,7 +226,10 @@ async def test_pull_whose_consumer_is_gone_goes_silent_and_comes_back(
     grace = 1.5
     async with a_rig(nats_server, fresh_env) as rig:
         admin, clock = JetStreamAdmin(rig.bus), SystemClock()
-        deliveries = rig.deliveries()
+        only_events = dataclasses.replace(rig.consumers(), work=None)
+        deliveries = TenantDeliveries(
+            rig.hub, only_events, dead_letters=rig.dead_letters, observer=rig.observer
+        )
         pulling = asyncio.create_task(deliveries.pull(8))
 
         def state() -> PullState:

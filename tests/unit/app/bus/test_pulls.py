@@ -310,6 +310,8 @@ async def test_heartbeat_asks_for_nothing_and_proves_life(yard: Yard) -> None:
     [request] = yard.requests()
     await yard.clock.advance(SILENCE_SECONDS_MAX - 1)
     yard.status(request, "100", Description="Idle Heartbeat")
+    assert yard.deliveries.last_polled_at == 0, "the other consumer may be gone"
+    yard.status(yard.requests(WORK)[0], "100", Description="Idle Heartbeat")
     assert yard.deliveries.last_polled_at == SILENCE_SECONDS_MAX - 1
     await yard.clock.advance(SILENCE_SECONDS_MAX - 1)
     assert len(yard.requests()) == 1
