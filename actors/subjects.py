@@ -148,6 +148,11 @@ def journal_subject(env: str, tenant: str, run: str, step: str) -> str:
     return f"greentic.journal.{_place(env, tenant)}.{run}.{step}"
 
 
+def cancel_subject(env: str, tenant: str) -> str:
+    """Where workers hear that a tenant's run is to be cancelled."""
+    return f"greentic.control.{_place(env, tenant)}.cancel"
+
+
 def reply_subject(instance: str, event_id: str) -> str:
     """Where an ingress process waits for the answers to one webhook."""
     return f"{REPLY_ROOT}.{instance}.{event_id}"

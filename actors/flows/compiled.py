@@ -4,10 +4,11 @@ In: nothing; these are values. Out: nodes by id, triggers by number, and where a
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from actors.flows.control import ControlPlan
+from actors.nodes.resources import FlowResources
 from actors.nodes.schema import RetryPolicy
 from actors.nodes.step import Node
 from actors.subjects import flow_tokens
@@ -76,6 +77,14 @@ class CompiledTrigger:
 
 
 @dataclass(frozen=True, slots=True)
+class FlowSource:
+    """What a flow was compiled from."""
+
+    document: Any
+    resources: FlowResources = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class CompiledFlow:
     """A flow of one version, whole and immutable; shared by all its runs."""
 
@@ -95,6 +104,8 @@ class CompiledFlow:
     """It calls flows whose names are known only when a run comes by."""
     retry: RetryPolicy | None = None
     """For steps that fail for now and that no `on_error` takes."""
+    source: FlowSource | None = field(default=None, repr=False, compare=False)
+    """Kept where runs outlive the flow (`actors.flows.keeping`)."""
     control: ControlPlan | None = None
     """Flow control (SPEC 8): its runs come through a lane of their own."""
 

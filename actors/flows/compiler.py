@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from actors.errors import DefinitionError
 from actors.flows.assembly import Assembly, PlannedNode, assemble
-from actors.flows.compiled import RESPOND, CompiledFlow, CompiledNode
+from actors.flows.compiled import RESPOND, CompiledFlow, CompiledNode, FlowSource
 from actors.flows.control_compiler import UNANSWERABLE
 from actors.flows.definition import name_of
 from actors.flows.diagnostics import has_errors, summarize
@@ -50,6 +50,7 @@ def compile_flow(
         calls=calls_of(assembly) | starts,
         calls_any=any(node.plan.calls_any for node in assembly.planned),
         retry=draft.config.retry_policy,
+        source=FlowSource(document, resources),
     )
 
 
@@ -91,14 +92,25 @@ def _can_answer(assembly: Assembly) -> bool:
     return RESPOND in targets and RESPOND not in ids
 
 
+def files_used(document: Any, resources: FlowResources) -> tuple[dict[str, str], Mapping[str, str]]:
+    """Give the scripts and the templates that a flow can use, by their paths."""
+    scripts = _files_named(document, "script_file", resources.scripts)
+    templates: Mapping[str, str] = _files_named(document, "template_file", resources.templates)
+    if any(_PARTIAL.search(part) for part in (_canonical(document), *templates.values())):
+        templates = dict(resources.templates)
+    return scripts, templates
+
+
 def _digest(document: Any, resources: FlowResources) -> str:
     """Hash the document and every text it can use, so that the same digest runs the same."""
-    text = _canonical(document)
-    templates = _files_named(document, "template_file", resources.templates)
-    if any(_PARTIAL.search(part) for part in (text, *templates.values())):
-        templates = dict(resources.templates)
-    scripts = _files_named(document, "script_file", resources.scripts)
-    used = [text, resources.library_digest, scripts, templates, resources.timezone]
+    scripts, templates = files_used(document, resources)
+    used = [
+        _canonical(document),
+        resources.library_digest,
+        scripts,
+        templates,
+        resources.timezone,
+    ]
     data = _canonical(used).encode("utf-8", "surrogatepass")
     return hashlib.blake2b(data, digest_size=_DIGEST_BYTES).hexdigest()
 

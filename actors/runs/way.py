@@ -91,7 +91,11 @@ class Way:
 
     async def resume(self, request: RunRequest) -> tuple[Run, Reached]:
         """Go on with a run that may have begun before."""
-        run = await self._recall(request)
+        try:
+            run = await self._recall(request)
+        except NodeError as error:
+            broken = Failed(RunError(error.reason, None, str(error)))
+            return begin(request, self._seat), broken
         if run is None:
             lost = Interrupted("its journal could not be read", is_lost=True)
             return begin(request, self._seat), lost

@@ -47,6 +47,12 @@ class Deployment:
             for flow in reached
         )
 
+    def closure_of(self, name: str) -> list[CompiledFlow]:
+        """Give a flow and all that may run inside its runs, by name."""
+        flow = self.flows[name]
+        names = self.flows.keys() if flow.calls_any else self._reached(name)
+        return [self.flows[one] for one in sorted(names)]
+
     def _reached(self, name: str) -> set[str]:
         reached, pending = {name}, [name]
         while pending:

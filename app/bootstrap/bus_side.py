@@ -23,6 +23,7 @@ from app.bus.acked_publisher import PATIENT_SECONDS, AckedPublisher
 from app.bus.answers import AnswerInbox, NatsAnswers
 from app.bus.backlog import BacklogLimits, BacklogQuota
 from app.bus.backlog_reading import BacklogReader
+from app.bus.cancelling import RunCanceller
 from app.bus.connection import Bus
 from app.bus.continuations import JetStreamContinuations
 from app.bus.dead_letters import JetStreamDeadLetters
@@ -247,4 +248,17 @@ def consumers_of(env: str, tenant: str) -> TenantConsumers:
         tenant=tenant,
         events=ConsumerName(events_stream(env, tenant), FLOWS_DURABLE),
         work=ConsumerName(work, work_durable(tenant)),
+    )
+
+
+async def open_canceller(bus: Bus, env: str) -> RunCanceller:
+    """Make what cancels runs, for a process that runs none itself."""
+    publisher, reader = await AckedPublisher.start(bus), await DirectReader.start(bus)
+    journal = open_journal(publisher, reader, env)
+    return RunCanceller(
+        publisher,
+        journal,
+        SystemClock(),
+        env=env,
+        stream_of=lambda tenant: work_stream(env, work_shard(tenant, WORK_SHARDS)),
     )

@@ -13,6 +13,7 @@ from typing import Any, Final
 from actors.tenants.deployment import Deployment
 from actors.tenants.host import TenantHost
 from app.bootstrap.credentials import Credentials
+from app.bootstrap.past import KeptDeployments
 from app.bootstrap.providers import Providers
 from app.bundle.reading import Bundle, read_bundle
 from app.bus.connection import Bus
@@ -32,6 +33,7 @@ class Deployer:
     environment: Mapping[str, str] | None
     bus: Bus
     host: TenantHost
+    kept: KeptDeployments
     providers: Providers
     credentials: Credentials
     context: ProviderContext
@@ -67,6 +69,8 @@ class Deployer:
             activated = await self._control(bundle).apply(
                 [TenantSubscriptions(plan.tenant, plan.patterns()) for plan in plans]
             )
+            for plan in plans:
+                await self.kept.keep(plan)
             await self.host.reconcile(
                 replace(plan, activated=activated[plan.tenant]) for plan in plans
             )

@@ -24,16 +24,24 @@ from app.bootstrap.deploy import Deployer
 from app.bootstrap.dev_side import DevSide, refuse_prod
 from app.bootstrap.egress import ports_of
 from app.bootstrap.options import StartOptions
+from app.bootstrap.past import KeptDeployments, actions_of
 from app.bootstrap.providers import Providers
 from app.bootstrap.pull_watch import SILENT_SECONDS_MAX, PullWatch
 from app.bootstrap.reload import Reloader
 from app.bundle.problems import bundle_error, errors_of
 from app.bundle.reading import Bundle
+from app.bus.cancelling import listen_for_cancels
 from app.bus.connection import Bus, BusSettings
 from app.bus.pull_health import PullState
 from app.bus.server import EmbeddedServer
 from app.bus.server_process import ServerSettings
-from app.control.names import blobs_bucket, events_stream, leases_bucket, timers_bucket
+from app.control.names import (
+    blobs_bucket,
+    events_stream,
+    leases_bucket,
+    timers_bucket,
+    versions_bucket,
+)
 from app.emulators.accounts import dev_options
 from app.errors import AppError
 from app.http.asgi import AsgiApp
@@ -126,6 +134,8 @@ class Program:
         self._stack.push_async_callback(self._side.close, options.drain_seconds)
         self._stack.push_async_callback(self._credentials.close)
         self._stack.push_async_callback(self._providers.close)
+        versions = ObjectBlobs(bus.client, versions_bucket(options.env))
+        self._kept = KeptDeployments(versions, actions_of(provider_specs()))
         self._host = self._build_host()
         await self._host.start()
         self._stack.push_async_callback(self._host.drain)
@@ -135,6 +145,7 @@ class Program:
             environment=options.environment,
             bus=bus,
             host=self._host,
+            kept=self._kept,
             providers=self._providers,
             credentials=self._credentials,
             context=ProviderContext(
@@ -147,6 +158,9 @@ class Program:
             stand_ins=dev_options() if options.is_dev else {},
             replicas=options.replicas,
         )
+        if options.has_worker:
+            cancels = await listen_for_cancels(bus, options.env, self._host.cancel)
+            self._stack.push_async_callback(bus.unsubscribe, cancels)
         await self._deploy(await self._deployer.read())
         await self._start_http()
         self._guard_own_ports()
@@ -182,6 +196,7 @@ class Program:
             pauses=KvTimerPauses(KvBucket(side.bus, timers_bucket(options.env))),
             leases=KvStateStore(KvBucket(side.bus, leases_bucket(options.env)), side.clock),
             open_deliveries=side.open_deliveries,
+            past=self._kept,
         )
         chance = random.Random()  # noqa: S311 - spreads restarts, hides nothing
         kernel = KernelPorts(side.clock, chance.random, self._observer.observe)

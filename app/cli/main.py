@@ -24,6 +24,7 @@ from app.cli.flow import flow_app
 from app.cli.init import init_command
 from app.cli.outbox import outbox_app
 from app.cli.output import print_json, warn
+from app.cli.run import run_app
 from app.cli.script import script_app
 from app.cli.secret import secret_app
 from app.cli.setup import setup_command
@@ -73,6 +74,7 @@ def build_app() -> typer.Typer:
     app.add_typer(flow_app(), name="flow")
     app.add_typer(event_app(), name="event")
     app.add_typer(script_app(), name="script")
+    app.add_typer(run_app(), name="run")
     app.add_typer(timer_app(), name="timer")
     app.add_typer(dead_letter_app(), name="dead-letter")
     app.add_typer(outbox_app(), name="outbox")

@@ -27,6 +27,9 @@ class StreamLimits:
     """For each tenant; past it the oldest go. Four times the backlog quota of SPEC 13."""
     blobs_bytes: int = 4 * _GIBIBYTE
     """Attachments of all tenants, kept as long as events; past it they are refused (503)."""
+    versions_age_seconds: int = 400 * _DAY
+    """Flows that runs are bound to: longer than a run may sleep; each start keeps its own anew."""
+    versions_bytes: int = _GIBIBYTE
     events_duplicate_window_seconds: int = _DAY
     """How long a delivery or a run's result that comes again is recognized; at most 3 days."""
     work_duplicate_window_seconds: int = _HOUR

@@ -112,6 +112,11 @@ def blobs_bucket(env: str) -> str:
     return f"blobs-{check_token(env, 'env')}"
 
 
+def versions_bucket(env: str) -> str:
+    """Name the object store of flows that runs are bound to."""
+    return f"versions-{check_token(env, 'env')}"
+
+
 def object_stream(bucket: str) -> str:
     """Name the stream behind an object store."""
     return f"OBJ_{bucket}"

@@ -107,6 +107,7 @@ def shared_specs(env: str, limits: StreamLimits) -> Sequence[StreamSpec]:
             bytes_max=limits.audit_bytes,
         ),
         blobs_spec(env, limits),
+        versions_spec(env, limits),
     )
 
 
@@ -132,14 +133,25 @@ def credential_buckets(env: str) -> Sequence[StreamSpec]:
 
 
 def blobs_spec(env: str, limits: StreamLimits) -> StreamSpec:
-    """Describe the object store of an env, as other clients know it too."""
-    bucket = names.blobs_bucket(env)
+    """Describe the object store of what is too large for events."""
+    age_seconds, bytes_max = limits.events_age_seconds, limits.blobs_bytes
+    return _object_spec(names.blobs_bucket(env), age_seconds, bytes_max)
+
+
+def versions_spec(env: str, limits: StreamLimits) -> StreamSpec:
+    """Describe the object store of flows that runs are bound to."""
+    age_seconds, bytes_max = limits.versions_age_seconds, limits.versions_bytes
+    return _object_spec(names.versions_bucket(env), age_seconds, bytes_max)
+
+
+def _object_spec(bucket: str, age_seconds: int, bytes_max: int) -> StreamSpec:
+    """Describe an object store, as other clients know it too."""
     return StreamSpec(
         name=names.object_stream(bucket),
         subjects=(f"$O.{bucket}.C.>", f"$O.{bucket}.M.>"),
         discard="new",
-        age_seconds_max=limits.events_age_seconds,
-        bytes_max=limits.blobs_bytes,
+        age_seconds_max=age_seconds,
+        bytes_max=bytes_max,
         allows_rollup=True,
     )
 

@@ -1,0 +1,80 @@
+"""``greentic-events run …``: what can be done about a run.
+
+In: a tenant and a run's id, as results and dead letters carry it. Out: what became of it. Refuses
+ids that cannot be one.
+"""
+
+import asyncio
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from app.bootstrap.bus_side import open_canceller
+from app.bus.connection import BusSettings
+from app.cli.connecting import bus_settings, chosen_env, connected
+from app.cli.output import print_json, say, warn
+from app.errors import CommandError
+
+_RUN_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
+
+
+def run_app() -> typer.Typer:
+    """Put the commands of this noun together."""
+    app = typer.Typer(help="Do something about a run.", no_args_is_help=True)
+    app.callback()(_several)
+    app.command("cancel")(cancel)
+    return app
+
+
+def _several() -> None:
+    """Keep the verb: one command alone would take the noun's place."""
+
+
+def cancel(
+    run_id: Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")],
+    *,
+    tenant: Annotated[str, typer.Option("--tenant", help="The tenant, like demo.")],
+    reason: Annotated[
+        str, typer.Option("--reason", help="Why; the run's result says it.")
+    ] = "cancelled by hand",
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Data folder with nats.json: BUNDLE/.greentic.")
+    ] = None,
+    nats_url: Annotated[
+        str | None, typer.Option("--nats-url", help="NATS server, nats://user:password@host:port.")
+    ] = None,
+    env: Annotated[
+        str | None, typer.Option("--env", help="The env; GREENTIC_ENV, else dev.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Cancel a run: one that goes on ends now, one that sleeps is woken to end.
+
+    Its sub-flows are part of it and end with it; runs that it started by itself go on. What it has
+    done to the world stays done. A run that nobody has in hand now ends when it goes on.
+    """
+    if not _RUN_ID.fullmatch(run_id):
+        raise CommandError(
+            f"{run_id!r} is no run's id", hint="results and records carry it: run_id"
+        )
+    settings = bus_settings(nats_url, data, os.environ)
+    found = asyncio.run(_cancel(settings, chosen_env(env, os.environ), tenant, run_id, reason))
+    if as_json:
+        print_json({"run_id": run_id, "tenant": tenant, **found})
+    elif found["in_hand"]:
+        say(f"run {run_id} is cancelled")
+    elif found["was_asleep"]:
+        say(f"run {run_id} was asleep; it is woken and cancelled")
+    else:
+        warn(f"no worker has run {run_id} in hand; if it ever goes on, it ends as cancelled")
+
+
+async def _cancel(
+    settings: BusSettings, env: str, tenant: str, run_id: str, reason: str
+) -> dict[str, Any]:
+    async with connected(settings) as bus:
+        found = await (await open_canceller(bus, env)).cancel(tenant, run_id, reason)
+    return {"in_hand": found.in_hand, "was_asleep": found.was_asleep}
