@@ -150,6 +150,14 @@ class JetStreamLaneDeliveries:
         return 0 if self._pin is None else self._pin.term
 
     @property
+    def is_lost(self) -> bool:
+        """Whether the server said that our pin is gone, and has given us no other since.
+
+        Known with our next request: within `RENEW_SECONDS`, and at once where we stood still.
+        """
+        return self._pin is not None and self._pin.id is None and self._pin.term > 0
+
+    @property
     def last_polled_at(self) -> float:
         """When the server last showed that it serves our requests (monotonic seconds)."""
         return self._pull.answered_at
