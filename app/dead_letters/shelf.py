@@ -6,7 +6,8 @@ tenant's own subjects, so no place and no id leads to another tenant's letters.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from actors.errors import UnavailableError
@@ -23,6 +24,8 @@ EVENT_LETTERS_MAX: Final = 1000
 """Letters of one event that are looked at: one for each flow, as a rule."""
 PAGE_BYTES_MAX: Final = 96 * 1024 * 1024
 """The server itself ends an answer after 64 MiB (measured)."""
+BYTES_KEPT_MAX: Final = 64 * 1024 * 1024
+"""Of letters read backwards; those before them come with the next question."""
 BEFORE_LETTERS_MAX: Final = 10_000
 """Letters of earlier versions that are looked through for one."""
 PLACE_DIGITS_MAX: Final = 18
@@ -112,15 +115,21 @@ class LetterShelf:
         return lowest
 
     async def _between(self, lowest: int, highest: int, count: int) -> list[KeptLetter]:
-        found: list[KeptLetter] = []
-        while lowest <= highest and len(found) < count:
-            messages = await self._next(self._patterns, lowest, count - len(found))
+        """Give the letters from place to place; where they are large, the last of them."""
+        found: deque[StoredMessage] = deque()
+        taken, bytes_kept = 0, 0
+        while lowest <= highest and taken < count:
+            messages = await self._next(self._patterns, lowest, count - taken)
             if not messages:
                 break
             # Fewer than asked for, where they are large: the server ends an answer early.
-            found += self._kept([each for each in messages if each.sequence <= highest])
+            taken += len(messages)
             lowest = messages[-1].sequence + 1
-        return found
+            found.extend(each for each in messages if each.sequence <= highest)
+            bytes_kept += sum(len(each.data) for each in messages)
+            while bytes_kept > BYTES_KEPT_MAX and len(found) > 1:
+                bytes_kept -= len(found.popleft().data)
+        return self._kept(found)
 
     async def _next(
         self, patterns: Sequence[str], from_sequence: int, count: int
@@ -153,7 +162,7 @@ class LetterShelf:
         messages = await self._next(self._patterns[:1], 1, BEFORE_LETTERS_MAX)
         return self._kept(messages)
 
-    def _kept(self, messages: Sequence[StoredMessage]) -> list[KeptLetter]:
+    def _kept(self, messages: Iterable[StoredMessage]) -> list[KeptLetter]:
         return [keep(self._tenant, message) for message in messages]
 
 

@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
+import structlog
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -43,6 +44,7 @@ ROOT: Final = "/api/v1/tenants/{tenant}/dead-letters"
 BODY_BYTES_MAX: Final = 256 * 1024
 AT_ONCE_MAX: Final = 1000
 TEXT_CHARS_MAX: Final = 256
+_log = structlog.get_logger("app.dead_letters")
 _NO_STORE: Final = {"cache-control": "no-store"}
 
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=TEXT_CHARS_MAX)]
@@ -139,7 +141,7 @@ class DeadLetterApi:
         """Redrive, and answer with the report once it is done."""
         tenant, order = await self._order_of(request)
         effort = Effort(order.limit, order.rate or PER_SECOND_DEFAULT, order.dry_run)
-        return await self._work(tenant, order, effort, self._desk.redrive)
+        return await self._work(tenant, order, effort, self._desk.redrive, "replayed")
 
     async def discard(self, request: Request) -> Response:
         """Discard, and answer with the report once it is done."""
@@ -147,7 +149,7 @@ class DeadLetterApi:
         if order.rate is not None:
             raise BadRequestError("letters are discarded as fast as it goes: there is no 'rate'")
         effort = Effort(order.limit, None, order.dry_run)
-        return await self._work(tenant, order, effort, self._desk.discard)
+        return await self._work(tenant, order, effort, self._desk.discard, "discarded")
 
     async def _order_of(self, request: Request) -> tuple[str, _Order]:
         tenant = self._tenant_of(request)
@@ -167,6 +169,7 @@ class DeadLetterApi:
         order: _Order,
         effort: Effort,
         act: Callable[[str, Chosen, Effort], Awaitable[Report]],
+        done: str,
     ) -> Response:
         chosen = order.chosen(self._clock.now_ms())
         if tenant in self._working:
@@ -176,6 +179,10 @@ class DeadLetterApi:
             report = await act(tenant, chosen, effort)
         finally:
             self._working.discard(tenant)
+        if not report.is_dry_run:
+            # Who did what to whose letters: the line that an operator looks for afterwards.
+            counts = {"chosen": report.chosen, "done": report.done, "failed": report.failed}
+            _log.info(f"dead_letters.{done}", tenant=tenant, **counts)
         return _respond({"tenant": tenant, **report.as_document()})
 
     def _tenant_of(self, request: Request) -> str:
