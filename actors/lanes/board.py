@@ -71,7 +71,7 @@ class Board:
     @property
     def leftover(self) -> "Leftover":
         """What outlives this board."""
-        final = [one for one in self._decided if isinstance(one, Refuse | Drop)]
+        final: list[Decision] = [one for one in self._decided if isinstance(one, Refuse | Drop)]
         return Leftover(self._members, self._judged, final)
 
     # ── What happens ─────────────────────────────────────────────────────────────────────────
