@@ -72,8 +72,7 @@ class Theatre:
                 await asyncio.sleep(0.1)
 
     async def recover(self) -> None:
-        async with asyncio.timeout(CURRENT_SECONDS_MAX):
-            seconds = await self.servers.wait_healthy(CURRENT_SECONDS_MAX)
+        seconds = await self.servers.wait_healthy(CURRENT_SECONDS_MAX)
         self.scene.say(f"all are current after {seconds:.1f} s")
 
 
@@ -113,7 +112,7 @@ async def strike_leaders(scene: Scene) -> None:
     try:
         for number in range(scene.amount):
             await scene.pause(REST_SECONDS)
-            ways = sorted(STRIKES)
+            ways = tuple(STRIKES)
             how = ways[number % len(ways)]
             what, name = await _victim(theatre, number // len(ways))
             scene.say(f"{name}, {what}, is {how}")
