@@ -6,6 +6,7 @@ such env: nothing would ever be found there.
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
 
 from app.bus.acked_publisher import AckedPublisher
 from app.bus.admin import JetStreamAdmin
@@ -18,6 +19,9 @@ from app.dead_letters.desk import DeadLetterDesk
 from app.errors import CommandError
 from app.system import SystemClock
 
+PATIENCE_SECONDS: Final = 15.0
+"""Longer than a stream needs for a new leader (4 to 7 s, measured): a replay goes on after it."""
+
 
 @asynccontextmanager
 async def open_desk(settings: BusSettings, env: str) -> AsyncIterator[DeadLetterDesk]:
@@ -27,8 +31,8 @@ async def open_desk(settings: BusSettings, env: str) -> AsyncIterator[DeadLetter
         if await JetStreamAdmin(bus).stream_info(dead_stream(env)) is None:
             hint = "name the env with --env; its streams are made by the first 'start'"
             raise CommandError(f"the server has no dead letters of an env {env!r}", hint=hint)
-        publisher = await AckedPublisher.start(bus)
-        reader = await DirectReader.start(bus)
+        publisher = await AckedPublisher.start(bus, deadline_seconds=PATIENCE_SECONDS)
+        reader = await DirectReader.start(bus, deadline_seconds=PATIENCE_SECONDS)
         continuations = JetStreamContinuations(publisher, env=env, clock=clock)
         try:
             yield DeadLetterDesk(reader, continuations, clock, env=env, stream=dead_stream(env))

@@ -13,11 +13,14 @@ from actors.outcomes import RunError
 from actors.ports import Continuation, DeadLetter
 from actors.subjects import dead_letter_subject, dead_letters_before
 from actors.testing.continuations import MemoryContinuations
+from app.bus.admin import JetStreamAdmin
+from app.bus.continuations import JetStreamContinuations
 from app.bus.dead_letters import encode_letter, letter_document
 from app.bus.wire import build_headers
 from app.dead_letters.desk import DeadLetterDesk, Effort, Order
 from app.dead_letters.letters import DAMAGED, LetterFilter, LetterPage, Report
-from app.errors import NotFoundError
+from app.errors import BusError, NotFoundError
+from app.system import SystemClock
 from tests.support.bus_rig import BusRig, a_rig
 from tests.support.letters import a_desk, a_letter, letter_ids, park_all
 
@@ -266,6 +269,43 @@ async def test_bus_that_goes_away_stops_a_redrive_and_says_where(rig: BusRig) ->
         report = await desk.redrive("acme", ALL, FAST)
         assert (report.done, report.stopped) == (3, "WORK is away")
         assert (await desk.count("acme")).total == 7
+
+
+async def test_crash_before_the_letter_is_deleted_leaves_one_run(
+    rig: BusRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The continuation is stored first; redriving the letter that stayed is the same run."""
+
+    async def crash(_admin: JetStreamAdmin, _stream: str, _sequence: int) -> bool:
+        raise ConnectionResetError
+
+    continuations = JetStreamContinuations(rig.acked, env=rig.env, clock=SystemClock())
+    await park_all(rig, [a_letter(1)])
+    async with a_desk(rig, continuations) as desk:
+        with monkeypatch.context() as patch:
+            patch.setattr(JetStreamAdmin, "delete_message", crash)
+            with pytest.raises(ConnectionResetError):
+                await desk.redrive("acme", ["r1"], FAST)
+        assert len(await rig.stored(rig.work_stream)) == 1
+        assert (await desk.count("acme")).total == 1
+        assert (await desk.redrive("acme", ["r1"], FAST)).done == 1
+        assert (await desk.count("acme")).total == 0
+        [(_, _, document)] = await rig.stored(rig.work_stream)
+        assert document["run_id"] == run_id("e1", "flow1", "r1")
+
+
+async def test_event_whose_letters_cannot_be_deleted_is_unavailable(
+    rig: BusRig, desk: DeadLetterDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(_admin: JetStreamAdmin, _stream: str, _sequence: int) -> bool:
+        raise BusError("deleting is denied", server_code=10000)
+
+    await park_all(rig, map(a_letter, range(2)))
+    monkeypatch.setattr(JetStreamAdmin, "delete_message", refuse)
+    with pytest.raises(UnavailableError):
+        await desk.redrive_event("acme", "e1")
+    report = await desk.discard("acme", ALL, FAST)
+    assert (report.done, report.failed, set(report.failures)) == (0, 2, {"r0", "r1"})
 
 
 async def test_unknown_ids_are_told(rig: BusRig, desk: DeadLetterDesk) -> None:
