@@ -153,7 +153,8 @@ class JetStreamLaneDeliveries:
     def is_lost(self) -> bool:
         """Whether the server said that our pin is gone, and has given us no other since.
 
-        Known with our next request: within `RENEW_SECONDS`, and at once where we stood still.
+        Known with our next request once somebody else is pinned: within `RENEW_SECONDS`, and at
+        once where we stood still.
         """
         return self._pin is not None and self._pin.id is None and self._pin.term > 0
 

@@ -9,8 +9,8 @@ request in line that carries no pin then gets the message, with a new pin in its
 on only requests with that pin are served; those without one stay in line for the day it is free.
 A pin lasts `PIN_TTL_SECONDS` after its holder's last request arrived: neither a waiting request
 nor a delivery renews it. Its end is told to nobody: a request with a lost pin is refused (423) once
-there is something to deliver, or when it ends. The pin does not survive the server's
-restart, nor another leader.
+somebody else is pinned or there is something to deliver, and just ends on a lane that is quiet. The
+pin does not survive the server's restart, nor another leader.
 
 So the holder asks anew every few seconds, though it may want nothing: a pin that is lost while
 deliveries are in hand means that two workers decide about one lane.
