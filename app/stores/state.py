@@ -97,8 +97,8 @@ class KvStateStore:
     ) -> bool:
         """Write; with ``revision`` only if nobody wrote since (False tells that somebody did).
 
-        The write that ``write_id`` names is known for `STATE_WRITE_ID_SECONDS`, unless some 2,000
-        others of the key came after it: the same one again changes nothing and is True.
+        The write that ``write_id`` names is known for `STATE_WRITE_ID_SECONDS` at least, unless
+        some 2,000 others of the key came after it: the same one again changes nothing and is True.
         """
         data = b'{"value":' + _encode(value)
         server_ttl = None
@@ -165,7 +165,7 @@ class KvStateStore:
     def _was_made(self, write: _Write, entry: KvEntry) -> bool:
         if write.write_id is None:
             return False
-        return WriteIds.parse(entry.tag).knows(write.write_id, self._clock.now_ms())
+        return WriteIds.parse(entry.tag).knows(write.write_id)
 
     def _remember(self, name: str, entry: KvEntry) -> None:
         self._read[name] = KvEntry(None, entry.revision, entry.tag)

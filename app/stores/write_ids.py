@@ -9,9 +9,10 @@ every message that is stored no more (both measured on 2.15.1). What is stored w
 true as the value.
 
 The text is ``{second}:{marks}`` for each second that had writes, seconds since the epoch in base
-36, marks of eight characters: 48 bits of a hash. Older ones than `STATE_WRITE_ID_SECONDS` go, and
-the oldest of more than `WRITES_CHARS_MAX` characters: a value that is written 2,000 times knows no
-longer what came before.
+36, marks of eight characters: 48 bits of a hash. With each write those go that are older than
+`STATE_WRITE_ID_SECONDS`, but for the last few: after a long outage, everything that was under way
+comes again. The oldest of more than `WRITES_CHARS_MAX` characters go too: a value that is written
+2,000 times knows no longer what came before.
 """
 
 import base64
@@ -23,6 +24,8 @@ from typing import Final
 from actors.ports import STATE_WRITE_ID_SECONDS
 
 WRITES_CHARS_MAX: Final = 16 * 1024
+KEPT_MIN: Final = 16
+"""So many of a value's last writes are known however long ago they were."""
 
 _MARK_CHARS: Final = 8
 _MARK_BYTES: Final = 6
@@ -47,22 +50,31 @@ class WriteIds:
         """Write them as one line of printable characters; empty for none."""
         return " ".join(f"{_in_base_36(second)}:{marks}" for second, marks in self.seconds)
 
-    def knows(self, write_id: str, now_ms: int) -> bool:
-        """Tell whether this write is among them, and is not too long ago."""
-        mark, oldest = _mark(write_id), _oldest_second(now_ms)
-        return any(
-            second > oldest and mark in _split(marks) for second, marks in reversed(self.seconds)
-        )
+    def knows(self, write_id: str) -> bool:
+        """Tell whether this write is among them."""
+        mark = _mark(write_id)
+        return any(mark in _split(marks) for _, marks in reversed(self.seconds))
 
     def with_write(self, write_id: str, now_ms: int) -> "WriteIds":
         """Add a write, and let go what is too old or too much."""
-        now, oldest = now_ms // 1000, _oldest_second(now_ms)
-        kept = [(second, marks) for second, marks in self.seconds if second > oldest]
-        if kept and kept[-1][0] == now:
-            kept[-1] = (now, kept[-1][1] + _mark(write_id))
+        now = now_ms // 1000
+        seconds = list(self.seconds)
+        if seconds and seconds[-1][0] == now:
+            seconds[-1] = (now, seconds[-1][1] + _mark(write_id))
         else:
-            kept.append((now, _mark(write_id)))
-        return WriteIds(tuple(_cut(kept)))
+            seconds.append((now, _mark(write_id)))
+        return WriteIds(tuple(_cut(_recent(seconds, now - STATE_WRITE_ID_SECONDS))))
+
+
+def _recent(seconds: list[tuple[int, str]], oldest: int) -> list[tuple[int, str]]:
+    """Keep what is younger than ``oldest``, and the last `KEPT_MIN` writes or more."""
+    kept = 0
+    for place in range(len(seconds) - 1, -1, -1):
+        second, marks = seconds[place]
+        if second <= oldest and kept >= KEPT_MIN * _MARK_CHARS:
+            return seconds[place + 1 :]
+        kept += len(marks)
+    return seconds
 
 
 def _cut(seconds: list[tuple[int, str]]) -> list[tuple[int, str]]:
@@ -86,10 +98,6 @@ def _split(marks: str) -> list[str]:
 def _mark(write_id: str) -> str:
     digest = hashlib.blake2b(write_id.encode(), digest_size=_MARK_BYTES).digest()
     return base64.urlsafe_b64encode(digest).decode()
-
-
-def _oldest_second(now_ms: int) -> int:
-    return now_ms // 1000 - STATE_WRITE_ID_SECONDS
 
 
 def _in_base_36(number: int) -> str:

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.ports import STATE_WRITE_ID_SECONDS
-from app.stores.write_ids import WRITES_CHARS_MAX, WriteIds
+from app.stores.write_ids import KEPT_MIN, WRITES_CHARS_MAX, WriteIds
 
 NOW_MS = 1_800_000_000_500
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
@@ -21,30 +21,36 @@ def after(writes: list[tuple[str, int]]) -> WriteIds:
 def test_no_writes_are_an_empty_text() -> None:
     assert WriteIds().as_text() == ""
     assert WriteIds.parse("") == WriteIds()
-    assert not WriteIds().knows("", NOW_MS)
+    assert not WriteIds().knows("")
 
 
 @given(st.lists(st.tuples(NAMES, st.integers(0, 20_000)), max_size=30))
 def test_every_write_of_the_last_minutes_is_known(written: list[tuple[str, int]]) -> None:
     writes = [(name, NOW_MS + later) for name, later in sorted(written, key=lambda one: one[1])]
     marks = after(writes)
-    assert all(marks.knows(name, NOW_MS + 30_000) for name, _ in writes)
-    assert not marks.knows("a name of more than thirty characters", NOW_MS + 30_000)
+    assert all(marks.knows(name) for name, _ in writes)
+    assert not marks.knows("a name of more than thirty characters")
     assert WriteIds.parse(marks.as_text()) == marks
 
 
 def test_mark_at_the_seam_of_two_is_no_mark() -> None:
     marks = after([(f"w{number}", NOW_MS) for number in range(500)])
-    assert not any(marks.knows(f"other{number}", NOW_MS) for number in range(2000))
+    assert not any(marks.knows(f"other{number}") for number in range(2000))
 
 
-def test_old_writes_are_forgotten_and_dropped() -> None:
-    later = NOW_MS + STATE_WRITE_ID_SECONDS * 1000
-    marks = after([("w1", NOW_MS), ("w2", NOW_MS + 5000)])
-    assert marks.knows("w1", later - 1000)
-    assert not marks.knows("w1", later)
-    assert marks.knows("w2", later)
-    assert len(marks.with_write("w3", later).as_text()) == len(marks.as_text())
+def test_old_writes_go_with_a_later_one_but_for_the_last_few() -> None:
+    marks = after([(f"w{number}", NOW_MS + number * 1000) for number in range(40)])
+    later = NOW_MS + (40 + STATE_WRITE_ID_SECONDS) * 1000
+    assert all(marks.knows(f"w{number}") for number in range(40)), "nobody has written since"
+    marks = marks.with_write("late", later)
+    known = [number for number in range(40) if marks.knows(f"w{number}")]
+    assert known == list(range(40 - KEPT_MIN + 1, 40))
+    assert marks.knows("late")
+
+
+def test_writes_of_the_last_minutes_stay_however_many_came_before() -> None:
+    writes = [(f"w{number}", NOW_MS + number * 1000) for number in range(STATE_WRITE_ID_SECONDS)]
+    assert all(after(writes).knows(name) for name, _ in writes)
 
 
 def test_many_writes_of_one_second_or_of_many_keep_the_newest_within_the_bound() -> None:
@@ -53,11 +59,10 @@ def test_many_writes_of_one_second_or_of_many_keep_the_newest_within_the_bound()
         marks = WriteIds()
         for name, then_ms in writes:
             marks = marks.with_write(name, then_ms)
-        now_ms = writes[-1][1]
         assert len(marks.as_text()) <= WRITES_CHARS_MAX
-        assert marks.knows("w2599", now_ms)
-        assert all(marks.knows(f"w{number}", now_ms) for number in range(1000, 2600))
-        assert not marks.knows("w0", now_ms)
+        assert marks.knows("w2599")
+        assert all(marks.knows(f"w{number}") for number in range(1000, 2600))
+        assert not marks.knows("w0")
 
 
 def test_text_that_is_none_of_ours_holds_no_marks() -> None:
