@@ -5,8 +5,9 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 BUNDLE ?= examples/orders
 WORKERS ?= 2
+SEEDS ?= 10000
 
-.PHONY: setup fmt check test test-unit test-faults run bench docs clean
+.PHONY: setup fmt check test test-unit test-simulation test-faults run bench docs clean
 
 setup: $(STAMP)
 
@@ -35,6 +36,9 @@ test-unit: setup
 test-faults: setup
 	$(BIN)/python -m tests.faults.run $(if $(FAULTS),--only $(FAULTS)) $(if $(KILLS),--kills $(KILLS)) \
 	  $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(JSON),--json)
+
+test-simulation: setup
+	$(BIN)/python -m tests.simulation.run --seeds $(SEEDS) --workers $(WORKERS)
 
 run: setup
 	$(BIN)/greentic-events start $(BUNDLE)

@@ -57,17 +57,13 @@ class Consumer:
         """Of what was stored when every connection was made anew last."""
         return self._cluster.stream.restart_sequence
 
-    def note(
-        self, kind: Kind, process: Process, delivery: MemoryDelivery, value: object
-    ) -> None:
+    def note(self, kind: Kind, process: Process, delivery: MemoryDelivery, value: object) -> None:
         """Put into the history what became of a delivery."""
         run = "" if delivery.continuation is None else delivery.continuation.run_id
         what = f"#{delivery.sequence} {delivery.event.id}"
         self._cluster.history.note(kind, run, process.name, what, value)
 
-    def ask(
-        self, line: Line, take: Take, messages_max: int
-    ) -> None:
+    def ask(self, line: Line, take: Take, messages_max: int) -> None:
         """Take note of a pull; a worker has one at a time."""
         self.hang_up(line.process)
         expires = self._loop.time() + PULL_SECONDS

@@ -4,6 +4,7 @@ In: a seed's chance. Out: for each life of a worker the calls at which it dies, 
 answered; for the bus the times at which it is away.
 """
 
+from collections import Counter
 from dataclasses import dataclass, field
 from enum import Enum
 from random import Random
@@ -44,11 +45,11 @@ _FREEZING: Final = (CallFault.FREEZE, CallFault.FREEZE_SOON)
 class Toll:
     """How often each thing went wrong."""
 
-    counts: dict[str, int] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
 
-    def add(self, what: str, times: int = 1) -> None:
-        """Count some."""
-        self.counts[what] = self.counts.get(what, 0) + times
+    def add(self, what: str) -> None:
+        """Count one."""
+        self.counts[what] += 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,14 +165,11 @@ class LifeFaults:
         if self._calls == self._freezes_at:
             return self._random.choice(_FREEZING)
         chance, rates = self._random.random(), self._weather.rates
-        if not on_bus:
-            return CallFault.NONE
-        if self._weather.is_down(now):
+        if on_bus and self._weather.is_down(now):
             return CallFault.LOSE_REQUEST
-        if chance < rates.loses_answer:
-            return CallFault.LOSE_ANSWER
-        if chance < rates.loses_answer + rates.loses_request:
-            return CallFault.LOSE_REQUEST
+        if on_bus and chance < rates.loses_answer + rates.loses_request:
+            is_answer = chance < rates.loses_answer
+            return CallFault.LOSE_ANSWER if is_answer else CallFault.LOSE_REQUEST
         return CallFault.NONE
 
     def _draw(self, chance: float) -> int | None:

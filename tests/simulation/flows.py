@@ -12,6 +12,7 @@ from typing import Any, Final
 from actors.flows.compiled import CompiledFlow
 from actors.flows.compiler import compile_flow
 from actors.nodes.resources import FlowResources
+from tests.simulation.loop import chance_of
 from tests.simulation.world import Mood
 
 NODES_MAX: Final = 12
@@ -74,19 +75,21 @@ def draw_flows(random: Random) -> list[Document]:
 
 def revised(documents: list[Document], random: Random) -> list[Document]:
     """Give the flows' next version: the same but for what they say to the outside."""
-    return [{**one, "version": "2", "variables": {"salt": random.randint(1, 9)}} for one in documents]
+    return [
+        {**one, "version": "2", "variables": {"salt": random.randint(1, 9)}} for one in documents
+    ]
 
 
 def compile_all(documents: list[Document]) -> Mapping[str, CompiledFlow]:
     """Compile a tenant's flows."""
-    names = [str(one["name"]) for one in documents]
+    names = {str(one["name"]) for one in documents}
     flows = [compile_flow(one, _RESOURCES, known_flows=names) for one in documents]
     return {flow.name: flow for flow in flows}
 
 
 def draw_mood(seed: int, key: str, *, trouble: float = 0.35) -> Mood:
     """Say how somebody outside answers the calls of one key, always alike."""
-    random = Random(f"{seed}:{key}")
+    random = chance_of(seed, key)
     seconds = random.choice((0.01, 0.05, 0.3, 2.0))
     if random.random() >= trouble:
         return Mood(seconds=seconds)
@@ -125,7 +128,13 @@ def _draw_top(random: Random, name: str, event_type: str, calls: tuple[str, ...]
 def _draw_sub(random: Random, name: str) -> Document:
     draft = _Draft(name, random)
     _draw_nodes(draft, random.randint(1, 4))
-    return {"name": name, "version": "1", "variables": {"salt": 0}, "nodes": draft.nodes, "triggers": []}
+    return {
+        "name": name,
+        "version": "1",
+        "variables": {"salt": 0},
+        "nodes": draft.nodes,
+        "triggers": [],
+    }
 
 
 def _draw_retry(random: Random) -> Document:
@@ -208,7 +217,10 @@ def _http(draft: _Draft) -> None:
 
 def _emit(draft: _Draft) -> None:
     payload = {**draft.seen(), "n": "{{payload.n}}"}
-    config = {"event_type": EMITTED if draft.name != "listener" else "order.done", "payload": payload}
+    config = {
+        "event_type": EMITTED if draft.name != "listener" else "order.done",
+        "payload": payload,
+    }
     draft.add({"type": "event", "config": config})
 
 

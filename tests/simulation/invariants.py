@@ -9,7 +9,6 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-
 from actors.ids import run_id
 from actors.nodes.schema import RetryPolicy
 from actors.outcomes import RunResult
@@ -17,7 +16,7 @@ from actors.ports import Continuation, StateScope
 from tests.simulation.network import at_once
 from tests.simulation.simulation import Played, flows_taking
 from tests.simulation.workers import SKEW_MS_MAX
-from tests.simulation.world import TENANT, Fact
+from tests.simulation.world import TENANT, Fact, Kind
 
 _SECONDS: Final = re.compile(r"\b17000\d{5}\b")
 """A time of the simulation, as `now` has it."""
@@ -245,7 +244,7 @@ def _results(played: Played) -> dict[str, RunResult]:
     return {one.result.run_id: one.result for one in played.cluster.results.stored}
 
 
-def _by_run(played: Played, kind: str) -> dict[str, list[Fact]]:
+def _by_run(played: Played, kind: Kind) -> dict[str, list[Fact]]:
     found: dict[str, list[Fact]] = defaultdict(list)
     for fact in played.cluster.history.of(kind):
         found[fact.run].append(fact)
@@ -309,4 +308,3 @@ CHECKS: Final[tuple[Callable[[Played], Iterator[str]], ...]] = (
     waits_are_kept,
     retries_keep_their_policy,
 )
-

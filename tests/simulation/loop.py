@@ -25,6 +25,11 @@ TASKS_KEPT = 1000
 """Tasks of a process that are remembered; past it those that have ended are forgotten."""
 
 
+def chance_of(*parts: object) -> Random:
+    """Give the chance that these parts of a seed have, and no others."""
+    return Random(":".join(map(str, parts)))  # noqa: S311 - it decides faults, and hides nothing
+
+
 class Process:
     """Something that runs: a worker, or the world itself."""
 
@@ -74,7 +79,8 @@ def _close(work: Any) -> None:
     if not inspect.iscoroutine(work):
         return
     if inspect.getcoroutinestate(work) == inspect.CORO_CREATED:
-        for argument in list(work.cr_frame.f_locals.values()):
+        frame = work.cr_frame
+        for argument in [] if frame is None else list(frame.f_locals.values()):
             _close(argument)
     with contextlib.suppress(RuntimeError, ValueError):  # it wants to wait once more
         work.close()
@@ -229,7 +235,7 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
     def create_future(self) -> "asyncio.Future[Any]":
         return SimulatedFuture(loop=self)
 
-    def create_task(  # type: ignore[override]
+    def create_task(
         self, work: Any, *, name: Any = None, context: Context | None = None
     ) -> "asyncio.Task[Any]":
         context = copy_context() if context is None else context

@@ -28,8 +28,8 @@ from actors.ports import (
 )
 from actors.testing.deliveries import MemoryDelivery
 from actors.testing.state import MemoryStateStore
-from tests.simulation.faults import ACK_WAIT_SECONDS
 from tests.simulation.consumer import PULL_SECONDS, Consumer
+from tests.simulation.faults import ACK_WAIT_SECONDS
 from tests.simulation.network import Line, at_once
 from tests.simulation.world import Cluster, Sender
 
@@ -89,6 +89,23 @@ class Ports:
 
     def _sender(self) -> Sender:
         return Sender(self._by, self._line.loop.next_number())
+
+
+class ForgetfulPorts(Ports):
+    """A journal that is written and not read, but for sleeps: a run must wake up at last.
+
+    A world with it shows what the checks are worth: it does not hold.
+    """
+
+    async def read(self, tenant: str, run_id: str) -> Sequence[JournalEntry]:
+        entries = await super().read(tenant, run_id)
+        return [entry for entry in entries if entry.value.get("kind") == "sleep"]
+
+    async def write(
+        self, tenant: str, run_id: str, entry: JournalEntry, *, ttl_seconds: int
+    ) -> bool:
+        await super().write(tenant, run_id, entry, ttl_seconds=ttl_seconds)
+        return True
 
 
 class LineStateStore:

@@ -20,7 +20,7 @@ from actors.tenants.deployment import Deployment
 from actors.tenants.routing import RoutingTable
 from tests.simulation.faults import NO_FAULTS, FaultRates, Weather
 from tests.simulation.flows import EVENT_TYPES, compile_all, draw_flows, draw_mood, revised
-from tests.simulation.loop import SimulatedLoop
+from tests.simulation.loop import SimulatedLoop, chance_of
 from tests.simulation.network import at_once
 from tests.simulation.witness import watched
 from tests.simulation.workers import Fleet
@@ -75,7 +75,7 @@ class Played:
 
 def plan_of(seed: int, *, rates: FaultRates | None = None, has_journal: bool = True) -> Plan:
     """Draw everything from a seed."""
-    random = Random(f"plan:{seed}")
+    random = chance_of("plan", seed)
     group = seed // SEEDS_PER_FLOWS
     documents, flows = _flows_of(group)
     return Plan(
@@ -93,21 +93,21 @@ def plan_of(seed: int, *, rates: FaultRates | None = None, has_journal: bool = T
 
 def play(plan: Plan) -> Played:
     """Run a simulation to its end."""
-    random = Random(f"play:{plan.seed}")
-    loop = SimulatedLoop(random)
+    random = chance_of("play", plan.seed)
+    loop = SimulatedLoop(random)  # type: ignore[abstract]  # what it lacks nobody asks for
     weather = Weather(plan.rates, random, until=plan.trouble_seconds)
     return loop.run(_Course(plan, loop, weather).play())
 
 
 @lru_cache(maxsize=4)
 def _flows_of(group: int) -> tuple[Documents, Mapping[str, CompiledFlow]]:
-    documents = draw_flows(Random(f"flows:{group}"))
+    documents = draw_flows(chance_of("flows", group))
     return documents, watched(compile_all(documents))
 
 
 @lru_cache(maxsize=4)
 def _next_flows_of(group: int) -> Mapping[str, CompiledFlow]:
-    return watched(compile_all(revised(_flows_of(group)[0], Random(f"next:{group}"))))
+    return watched(compile_all(revised(_flows_of(group)[0], chance_of("next", group))))
 
 
 def _draw_events(random: Random) -> tuple[tuple[float, Event], ...]:

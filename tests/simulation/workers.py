@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from actors.kernel.ports import KernelPorts
 from actors.nodes.step import World
-from actors.ports import Journal, NoJournal
 from actors.runs.conclude import RunSinks
 from actors.tenants.deployment import Deployment
 from actors.tenants.host import TenantHost
@@ -22,7 +21,13 @@ from tests.simulation.consumer import Consumer
 from tests.simulation.faults import DOWN_SECONDS, FREEZE_SECONDS, CallFault, Weather
 from tests.simulation.loop import Process, SimulatedLoop
 from tests.simulation.network import Line
-from tests.simulation.ports import LineDeliveries, LineStateStore, Ports, SilentAnswers
+from tests.simulation.ports import (
+    ForgetfulPorts,
+    LineDeliveries,
+    LineStateStore,
+    Ports,
+    SilentAnswers,
+)
 from tests.simulation.witness import WitnessObserver
 from tests.simulation.world import TENANT, Cluster, LoopClock
 
@@ -50,7 +55,7 @@ class Shelf:
     def __init__(self) -> None:
         self.kept: list[Deployment] = []
 
-    async def find(self, tenant: str, flow: str, version: str) -> Deployment | None:  # noqa: ARG002
+    async def find(self, tenant: str, flow: str, version: str) -> Deployment | None:
         for deployment in self.kept:
             if flow in deployment.flows and deployment.version_of(flow) == version:
                 return deployment
@@ -77,10 +82,9 @@ class Worker:
         line = Line(cluster.loop, process, fleet.weather, self._strike)
         skew_ms = self._random.randint(-SKEW_MS_MAX, SKEW_MS_MAX) if fleet.is_skewed else 0
         clock = LoopClock(cluster.loop, skew_ms=skew_ms)
-        ports = Ports(cluster, line)
+        ports = Ports(cluster, line) if fleet.has_journal else ForgetfulPorts(cluster, line)
         observer = WitnessObserver(cluster.history, process.name)
         self.observers.append(observer)
-        journal: Journal = ports if fleet.has_journal else NoJournal()
         world = World(
             env="test",
             publisher=ports,
@@ -93,7 +97,7 @@ class Worker:
             ids=FleetIds(process.name),
             scripts=InlineScripts(),
             actions=ports,
-            journal=journal,
+            journal=ports,
         )
         tree = TreePorts(
             world=world,

@@ -115,15 +115,12 @@ class History:
     loop: SimulatedLoop
     facts: list[Fact] = field(default_factory=list)
 
-    def note(
-        self, kind: Kind, run: str, by: "str | Sender", what: str, value: Any = None
-    ) -> Fact:
+    def note(self, kind: Kind, run: str, by: "str | Sender", what: str, value: Any = None) -> Fact:
         """Add what happens now."""
         time_ms = EPOCH_MS_DEFAULT + round(self.loop.time() * 1000)
-        number, sent = self.loop.next_number(), 0
-        if isinstance(by, Sender):
-            by, sent = by.name, by.sent
-        fact = Fact(number, time_ms, kind, run, by, what, value, sent or number)
+        number = self.loop.next_number()
+        sender = by if isinstance(by, Sender) else Sender(by, number)
+        fact = Fact(number, time_ms, kind, run, sender.name, what, value, sender.sent)
         self.facts.append(fact)
         return fact
 
