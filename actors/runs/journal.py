@@ -72,6 +72,7 @@ class RunJournal:
         self.head = head
         self.is_begun = False
         """Whether anything stands in it; then `head` is what the run began with."""
+        self.is_loaded = False
         self.cancel_reason: str | None = None
         self._seat = seat
         self._delivered = delivered
@@ -94,6 +95,7 @@ class RunJournal:
                 self._last = step
             if known is None or known["until_ms"] < entry.value["until_ms"]:
                 self._entries[step] = entry.value
+        self.is_loaded = True
         self._unread = set(self._entries)
         for document in self._entries.values():
             if "head" in document:

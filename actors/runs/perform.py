@@ -46,6 +46,7 @@ async def take_step(run: Run, node: CompiledNode, context: StepContext) -> StepO
         if await _apply_again(run, context, recalled):
             return recalled.outcome
         context.race += 1
+    _check_is_first(run, journal)
     outcome = await _perform(run, node, context)
     if not journal.has(context.race):
         await journal.record(outcome, context.race)
@@ -64,6 +65,15 @@ def check_may_begin(run: Run) -> None:
         raise OverdueError
     if clock.monotonic() - run.request.share.delivery.kept_alive_at > KEEP_ALIVE_AGE_SECONDS_MAX:
         raise StaleError("the delivery was not kept alive; another worker may have it")
+
+
+def _check_is_first(run: Run, journal: RunJournal) -> None:
+    """Refuse (StaleError) a run's first effect if others may have begun the run meanwhile.
+
+    The server may have been killed since it handed the delivery over, and hand it over as new.
+    """
+    if not journal.is_loaded and not journal.is_begun and run.request.may_be_repeated:
+        raise StaleError("the bus was away; another worker may have begun the run")
 
 
 async def _perform(run: Run, node: CompiledNode, context: StepContext) -> StepOutcome:

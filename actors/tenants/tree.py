@@ -25,7 +25,7 @@ from actors.kernel.supervisor import Supervisor
 from actors.nodes.step import World
 from actors.observations import DeploymentApplied
 from actors.outcomes import Settlement
-from actors.ports import Deliveries, StateStore, Ticks
+from actors.ports import Deliveries, Redriver, StateStore, Ticks
 from actors.ports.timers import TimerPauses
 from actors.runs.begin import RunSeat
 from actors.runs.conclude import RunSinks
@@ -33,7 +33,7 @@ from actors.runs.executor import FlowExecutorActor
 from actors.runs.in_hand import RunsInHand
 from actors.runs.request import RunRequest
 from actors.tenants.deployment import Deployment
-from actors.tenants.ingress import Accept, IngressActor, IngressDoor, IngressPorts
+from actors.tenants.ingress import Accept, IngressActor, IngressDoor, IngressPorts, NoRedriver
 from actors.tenants.past import NoPastDeployments, PastDeployments
 from actors.tenants.router import DeliveryRouter, Executor, RouterPorts, Routes, RoutesInForce
 from actors.tenants.routing import RoutingTable
@@ -72,6 +72,8 @@ class TreePorts:
     """What workers agree in on whose turn it is; its values expire."""
     open_deliveries: Callable[[str], Deliveries]
     """Gives a fresh pull of a tenant's deliveries, for each start of its router."""
+    redriver: Redriver = field(default_factory=NoRedriver)
+    """Starts anew what lies in the dead letters of an event that is delivered again."""
     past: PastDeployments = field(default_factory=NoPastDeployments)
 
 
@@ -186,7 +188,9 @@ class TenantTree:
 
     def _ingress(self) -> ChildSpec[Accept]:
         world = self._ports.world
-        ports = IngressPorts(world.publisher, world.observer, world.clock)
+        ports = IngressPorts(
+            world.publisher, world.observer, world.clock, self._ports.redriver
+        )
         return ChildSpec(
             "ingress",
             lambda _: IngressActor(self._tenant, ports),

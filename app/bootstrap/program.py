@@ -196,6 +196,7 @@ class Program:
             pauses=KvTimerPauses(KvBucket(side.bus, timers_bucket(options.env))),
             leases=KvStateStore(KvBucket(side.bus, leases_bucket(options.env)), side.clock),
             open_deliveries=side.open_deliveries,
+            redriver=side.desk,
             past=self._kept,
         )
         chance = random.Random()  # noqa: S311 - spreads restarts, hides nothing
