@@ -9,6 +9,7 @@ from actors.tenants.deployment import Deployment
 from actors.testing.observer import RecordingObserver
 from app.bootstrap.bus_side import BusSide, NodePorts
 from app.bundle.reading import read_bundle
+from app.bus.backlog import BacklogLimits
 from app.bus.connection import Bus, BusSettings
 from app.control.control import Control, TenantSubscriptions
 from app.outbound import EgressPolicy
@@ -31,10 +32,20 @@ def settings(where: str) -> BusSettings:
     return BusSettings(document["url"], document["user"], document["password"])
 
 
-async def prepare(bus: Bus, env: str, events: int) -> tuple[BusSide, Deployment]:
-    """Deploy the bundle and store the events, before anybody consumes."""
-    bundle = read_bundle(BUNDLES / "orders")
-    flows = bundle.tenants[TENANT].flows
+async def prepare(
+    bus: Bus, env: str, events: int, *, chosen: str = "orders"
+) -> tuple[BusSide, Deployment]:
+    """Deploy flows and store the events, before anybody consumes.
+
+    ``chosen`` is a bundle, or ``bundle:flow`` for one of its flows.
+    """
+    name, _, only = chosen.partition(":")
+    bundle = read_bundle(BUNDLES / name)
+    flows = {
+        flow: compiled
+        for flow, compiled in bundle.tenants[TENANT].flows.items()
+        if only in ("", flow)
+    }
     plan = Deployment(TENANT, bundle.revision, flows)
     activated = await Control(bus, env).apply([TenantSubscriptions(TENANT, plan.patterns())])
     side = await BusSide.open(
@@ -43,6 +54,7 @@ async def prepare(bus: Bus, env: str, events: int) -> tuple[BusSide, Deployment]
         observer=RecordingObserver(),
         nodes=NodePorts(NoProviderActions(), NoScriptPool(), NoSecrets()),
         egress=EgressPolicy(),
+        backlog=BacklogLimits(),
     )
     for first in range(0, events, 1000):
         acks = [

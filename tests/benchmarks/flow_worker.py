@@ -11,10 +11,12 @@ import uvloop
 
 from actors.kernel.ports import KernelPorts
 from actors.observations import RunFinished
+from actors.ports import NoJournal
 from actors.tenants.host import TenantHost
 from actors.tenants.tree import Roles, TreePorts
+from app.bus.admin import JetStreamAdmin
 from app.bus.connection import Bus
-from app.control.names import events_stream, leases_bucket, timers_bucket
+from app.control.names import events_stream, journal_stream, leases_bucket, timers_bucket
 from app.stores.kv import KvBucket
 from app.stores.pauses import KvTimerPauses
 from app.stores.state import KvStateStore
@@ -41,7 +43,10 @@ class Counter:
 async def main(where: str, env: str, events: int) -> float:
     counter = Counter(events)
     bus = await Bus.connect(settings(where), counter)
-    side, deployment = await prepare(bus, env, events)
+    chosen = os.environ.get("BENCH_FLOWS", "orders")
+    side, deployment = await prepare(bus, env, events, chosen=chosen)
+    if os.environ.get("BENCH_JOURNAL") == "off":
+        object.__setattr__(side.world, "journal", NoJournal())
     object.__setattr__(side.world, "observer", counter)
     ports = TreePorts(
         world=side.world,
@@ -66,6 +71,8 @@ async def main(where: str, env: str, events: int) -> float:
         profile.disable()
         profile.dump_stats(os.environ["BENCH_PROFILE"])
     await host.drain()
+    entries = await JetStreamAdmin(bus).stream_info(journal_stream(env, 0))
+    print(0 if entries is None else entries.messages)
     await side.close(5.0)
     return elapsed
 
