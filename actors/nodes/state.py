@@ -23,7 +23,6 @@ from actors.nodes.step import StepContext
 from actors.outcomes import Advance
 from actors.ports import STATE_TTL_SECONDS_MAX
 
-
 _NO_VALUE: Final = Advance(binds=False)
 
 

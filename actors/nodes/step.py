@@ -77,9 +77,9 @@ class NoStepJournal:
 
     async def intend(
         self,
-        outcome: Advance,  # noqa: ARG002
-        writes: "Sequence[StateWrite]",  # noqa: ARG002
-        race: int,  # noqa: ARG002
+        outcome: Advance,
+        writes: "Sequence[StateWrite]",
+        race: int,
     ) -> None:
         """Need not keep it."""
 
