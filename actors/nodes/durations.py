@@ -7,6 +7,7 @@ import re
 from typing import Any, Final
 
 _DURATION = re.compile(r"([0-9]{1,9}) ?(ms|s|m|h|d)", re.ASCII)
+_DIGITS_MAX: Final = 20
 _UNIT_MS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
@@ -15,7 +16,7 @@ def read_duration_ms(value: Any) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
     if isinstance(value, str):
-        if value.isdecimal() and value.isascii():
+        if value.isdecimal() and value.isascii() and len(value) <= _DIGITS_MAX:
             return int(value)
         found = _DURATION.fullmatch(value)
         if found is not None:

@@ -6,7 +6,7 @@ moments that cannot be read.
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 from pydantic import BaseModel, Field
@@ -26,6 +26,9 @@ WAIT_MS_MAX: Final = 366 * 86_400_000
 
 _SECONDS_MAX: Final = 100_000_000_000
 """Numbers below are seconds since the epoch, larger ones milliseconds: the year 5138."""
+
+_DIGITS_MAX: Final = 20
+"""Python itself refuses to read numbers of thousands of digits."""
 
 _BAD_WAIT: Final = "wait.bad_time"
 _DONE: Final = Advance(binds=False)
@@ -90,7 +93,8 @@ def _duration(value: Any) -> int:
 
 
 def _moment(value: Any) -> int:
-    number = int(value) if isinstance(value, str) and value.isdecimal() else value
+    is_digits = isinstance(value, str) and value.isdecimal() and len(value) <= _DIGITS_MAX
+    number = int(value) if is_digits else value
     if isinstance(number, int) and not isinstance(number, bool):
         return number * 1000 if number < _SECONDS_MAX else number
     try:
@@ -103,7 +107,7 @@ def _moment(value: Any) -> int:
             " seconds or milliseconds since the epoch",
             reason=_BAD_WAIT,
         )
-    return round(moment.astimezone(UTC).timestamp() * 1000)
+    return round(moment.timestamp() * 1000)
 
 
 WAIT = NodeSpec(

@@ -11,6 +11,7 @@ import json
 import zlib
 from collections import OrderedDict
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final
 
 import structlog
@@ -29,6 +30,8 @@ SHARED: Final = "-"
 """In place of a tenant; no token."""
 
 KEPT_BYTES_MAX: Final = 32 * 1024 * 1024
+"""Of a version's texts, before they are compressed."""
+
 REMEMBERED_MAX: Final = 256
 
 
@@ -48,8 +51,6 @@ class KeptDeployments:
             if place in self._kept or not deployment.has_effects(name):
                 continue
             content = _encode(deployment, name)
-            if len(content) > KEPT_BYTES_MAX:
-                raise StoreError(f"flow {name!r} with all it uses is larger than may be kept")
             await self._blobs.put(place[0], Blob(place[1], content, "application/zlib"))
             self._kept.add(place)
 
@@ -58,17 +59,17 @@ class KeptDeployments:
         for owner in (SHARED, tenant):
             found = await self._read(owner, tenant, version)
             if found is not None and flow in found.flows:
-                return found
+                return replace(found, tenant=tenant)
         return None
 
     async def _read(self, owner: str, tenant: str, version: str) -> Deployment | None:
         key = (owner, version)
         known = self._found.get(key)
         if known is None:
-            data = await self._blobs.get(owner, version)
-            if data is None:
-                return None
             try:
+                data = await self._blobs.get(owner, version)
+                if data is None:
+                    return None
                 known = await asyncio.to_thread(self._decode, tenant, version, data)
             except StoreError as error:
                 _log.error("version.unreadable", version=version, reason=str(error))
@@ -102,4 +103,7 @@ def _place(deployment: Deployment, name: str) -> tuple[str, str]:
 
 def _encode(deployment: Deployment, name: str) -> bytes:
     document = flows_document(deployment.closure_of(name))
-    return zlib.compress(json.dumps(document, separators=(",", ":")).encode())
+    text = json.dumps(document, separators=(",", ":")).encode()
+    if len(text) > KEPT_BYTES_MAX:
+        raise StoreError(f"flow {name!r} with all it uses is larger than may be kept")
+    return zlib.compress(text)

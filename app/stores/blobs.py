@@ -2,7 +2,7 @@
 
 In: bytes under a tenant and a name. Out: nothing but the assurance that they are stored. A name
 says its content's hash, so what is there already is not written again. Only `app.control` makes the
-bucket. UnavailableError when nobody answers.
+bucket. UnavailableError when nobody answers, StoreError for what was damaged there.
 """
 
 import asyncio
@@ -11,10 +11,11 @@ from typing import Final, Protocol
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.api import ObjectMeta
-from nats.js.errors import NotFoundError
+from nats.js.errors import BadObjectMetaError, DigestMismatchError, NotFoundError
 from nats.js.object_store import ObjectStore
 
 from actors.errors import UnavailableError
+from app.errors import StoreError
 from app.providers.provider import Blob
 
 STORE_SECONDS_MAX: Final = 30.0
@@ -48,13 +49,15 @@ class ObjectBlobs:
             raise UnavailableError(f"the object store: {type(error).__name__}") from error
 
     async def get(self, tenant: str, name: str) -> bytes | None:
-        """Read a blob; None where there is none, or no more."""
+        """Read a blob; None where there is none, or no more. StoreError: it is damaged."""
         try:
             async with asyncio.timeout(STORE_SECONDS_MAX):
                 store = await self._streams.jetstream().object_store(self._bucket)
                 return (await store.get(f"{tenant}/{name}")).data or b""
         except NotFoundError:
             return None
+        except (BadObjectMetaError, DigestMismatchError) as error:
+            raise StoreError(f"the object {name} is damaged: {type(error).__name__}") from error
         except (NatsError, TimeoutError) as error:
             raise UnavailableError(f"the object store: {type(error).__name__}") from error
 
