@@ -2,13 +2,19 @@
 
 import base64
 import json
+from email.utils import formatdate
 from typing import Any
 
 import pytest
 
 from actors.errors import PermanentError, TransientError
+from actors.outcomes import Completed, Continued
 from actors.ports import HttpRequest, HttpResponse
+from actors.runs.in_hand import RunsInHand
+from actors.runs.request import SharedDelivery, request_of
+from actors.runs.way import Way
 from actors.testing.http import MemoryHttp
+from tests.support.builders import Yard, a_flow, a_node, an_event, by_name
 from tests.support.steps import Stage, a_plan, a_step, build_node, take, value_of
 
 URL = "https://api.test/orders"
@@ -146,6 +152,96 @@ async def test_body_of_the_answer(body: bytes, content_type: str | None, expecte
 async def test_any_status_is_an_answer() -> None:
     value = await value_of(a_plan("http", {"url": URL}), a_step(answering(status=503)))
     assert (value["status"], value["ok"]) == (503, False)
+
+
+# ── Answers that say "not now" ───────────────────────────────────────────────────────────────
+
+RETRY = {"max_retries": 2}
+NOT_NOW = [408, 425, 429, 500, 502, 503, 504]
+
+
+async def told_to_come_again(status: int, headers: dict[str, str]) -> TransientError:
+    """Take a step that may be tried again; give what it failed by."""
+    stage = Stage(http=MemoryHttp(lambda _: HttpResponse(status, headers, b"later")))
+    step = a_step(stage)
+    step.retries_left = 1
+    with pytest.raises(TransientError) as caught:
+        await take(a_plan("http", {"url": URL, "retry": RETRY}), step)
+    return caught.value
+
+
+@pytest.mark.parametrize("status", NOT_NOW)
+async def test_not_now_fails_for_now_while_there_are_retries(status: int) -> None:
+    error = await told_to_come_again(status, {})
+    assert (error.reason, error.retry_after_seconds) == ("http.status", None)
+    assert str(status) in str(error)
+
+
+@pytest.mark.parametrize("status", NOT_NOW)
+async def test_the_last_answer_is_the_value(status: int) -> None:
+    plan = a_plan("http", {"url": URL, "retry": RETRY})
+    assert plan.retry is not None
+    assert plan.retry.max_retries == 2
+    value = await value_of(plan, a_step(answering(b'"later"', status=status)))
+    assert (value["status"], value["ok"], value["body"]) == (status, False, "later")
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 410, 422, 501, 505])
+async def test_what_will_be_said_again_is_an_answer(status: int) -> None:
+    step = a_step(answering(status=status))
+    step.retries_left = 2
+    value = await value_of(a_plan("http", {"url": URL, "retry": RETRY}), step)
+    assert value["status"] == status
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("120", 120.0),
+        (" 7 ", 7.0),
+        ("0", 0.0),
+        ("999999999", 86_400.0),
+        ("soon", None),
+        ("-5", None),
+        ("1.5", None),
+        ("", None),
+    ],
+)
+async def test_the_service_may_say_when(header: str, seconds: float | None) -> None:
+    error = await told_to_come_again(503, {"retry-after": header})
+    assert error.retry_after_seconds == seconds
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(90, 90), (-90, 0), (30 * 86_400, 86_400)])
+async def test_the_service_may_say_when_by_a_date(seconds: int, expected: int) -> None:
+    at_seconds = Stage().clock.now_ms() // 1000 + seconds
+    error = await told_to_come_again(429, {"retry-after": formatdate(at_seconds, usegmt=True)})
+    assert error.retry_after_seconds == pytest.approx(expected, abs=1)
+
+
+async def test_a_run_tries_again_and_takes_the_last_answer() -> None:
+    """As its walker sees it: pauses as the service says, then the answer, whatever it is."""
+    statuses = iter([503, 429, 500])
+    service = MemoryHttp(lambda _: HttpResponse(next(statuses), {"retry-after": "40"}, b""))
+    yard = Yard(Stage(http=service))
+    plan = a_plan("http", {"url": URL, "retry": RETRY})
+    flow = a_flow(a_node("call", plan.behaviour, retry=plan.retry, is_journalled=True))
+    way = Way(yard.seat(flow), by_name(flow), yard.leases, RunsInHand())
+    request = yard.request(flow)
+    for attempt in (2, 3):
+        _, outcome = await way.resume(request)
+        assert outcome == Continued(yard.clock.now_ms() + 40_000, attempt)
+        await yard.clock.advance(40)
+        (waiting,) = list(yard.stage.continuations.scheduled.values())[-1:]
+        delivery = yard.delivered(an_event(f"evt-{attempt}"))
+        woken = request_of(waiting, flow, SharedDelivery(delivery, 1))
+        assert woken is not None
+        request = woken
+    run, outcome = await way.resume(request)
+    assert isinstance(outcome, Completed)
+    assert outcome.output["status"] == 500
+    keys = {header(call, "idempotency-key") for _, call in service.calls}
+    assert keys == {f"{run.request.run_id}:call:1"}
 
 
 async def test_too_deep_answer_fails() -> None:
