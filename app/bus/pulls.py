@@ -272,13 +272,16 @@ class PullHub:
             self._bus.doubt.heard()
 
     def _on_election(self, message: Received) -> None:
-        """Ask a consumer again that has another leader: it knows nothing of our requests."""
+        """Ask a consumer again that has another leader: it knows nothing of our requests or pin."""
         stream, _, durable = message.subject[len(_ELECTED) + 1 :].partition(".")
         pull = self._pulls.get((stream, durable))
-        if pull is not None:
-            pull.forget_requests()
-            pull.paused_until = float("-inf")
-            pull.on_change()
+        if pull is None:
+            return
+        if pull.pin is not None:
+            pull.pin.lose()
+        pull.forget_requests()
+        pull.paused_until = float("-inf")
+        pull.on_change()
 
     def _on_refusal(self, pull: Pull, status: str, description: str) -> None:
         """No such consumer, its leader moved, too many requests: ask again after a pause."""

@@ -67,6 +67,16 @@ async def test_question_without_anybody_to_answer_is_unavailable(
             await bus.request(fresh_env, b"", timeout_seconds=0.05)
 
 
+async def test_any_of_several_servers_will_do(nats_server: Endpoint) -> None:
+    login = f"{nats_server.user}:{nats_server.password}@"
+    there = nats_server.url.replace("nats://", f"nats://{login}")
+    for url in (f"nats://127.0.0.1:9, {there}", f"{there},nats://127.0.0.1:9"):
+        bus = await Bus.connect(BusSettings(url), RecordingObserver(), deadline_seconds=10)
+        assert bus.is_connected
+        assert bus.lone_server is not None
+        await bus.drain_and_close(2)
+
+
 async def test_unreachable_server_is_unavailable_at_the_deadline() -> None:
     settings = BusSettings("nats://127.0.0.1:9", name="nobody")
     observer = RecordingObserver()
