@@ -138,7 +138,7 @@ class NatsSection(Section):
                 raise ValueError("must look like nats://host:4222 (or tls://, ws://, wss://)")
         if len({parts.scheme in _WEBSOCKETS for parts in servers}) > 1:
             raise ValueError("mixes websockets with other servers")
-        return value
+        return ",".join(part.strip() for part in value.split(","))
 
     @field_validator("sync")
     @classmethod

@@ -250,7 +250,7 @@ def test_servers_of_a_cluster_have_one_login(tmp_path: Path) -> None:
     assert nats.password is not None
     assert nats.password.get_secret_value() == "hunter2"
     plain = load(tmp_path, environ={"GREENTIC_NATS_URL": "nats://a:1, nats://b:2"}).nats
-    assert plain.url == "nats://a:1, nats://b:2"
+    assert plain.url == "nats://a:1,nats://b:2"
     assert plain.replicas is None, "streams stay as they are"
 
 
