@@ -17,6 +17,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
+from nats.errors import Error as NatsError
+
 from tests.faults.observed import plain_client
 from tests.faults.processes import Cluster, Layout, Outside
 from tests.faults.scenario import LANE_KINDS, LANES, SLEEPERS, Kind
@@ -252,9 +254,10 @@ async def _heals_alone(scene: Scene) -> bool:
     until = time.monotonic() + SETTLE_SECONDS
     async with plain_client(scene.cluster.endpoint) as client:
         while time.monotonic() < until:
-            answer = await client.request("$JS.API.INFO", timeout=2)
-            if b'"error"' not in answer.data:
-                return True
+            with contextlib.suppress(NatsError, TimeoutError):
+                answer = await client.request("$JS.API.INFO", timeout=2)
+                if b'"error"' not in answer.data:
+                    return True
             await asyncio.sleep(0.5)
     scene.say("JetStream stays off though there is room again: the server is started anew")
     return False

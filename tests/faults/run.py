@@ -109,6 +109,9 @@ async def _run_on(cluster: Cluster, outside: Outside, row: Row, job: Job) -> Non
     try:
         await fault.inject(scene)
         await asyncio.sleep(max(0.0, plan.seconds - (time.monotonic() - began)))
+    except BaseException:
+        loading.cancel()
+        raise
     finally:
         stop.set()
     await loading
