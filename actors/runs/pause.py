@@ -64,8 +64,7 @@ def continuation_of(run: Run, pause: Pause) -> Continuation:
         parent_run_id=request.parent_run_id,
         hops=request.hops,
         trigger=None if run.chosen is None else run.chosen.number,
-        # Another round is another message: what enters a lane may have been a continuation before.
-        round=request.round + (pause.why in ("turn", "lane")),
+        round=request.round + (pause.why == "turn"),
         leg=request.leg + (pause.why in ("sleep", "retry", "version")),
         retries=retries,
         spent_ms=run.spent_ms(),

@@ -4,7 +4,7 @@ In: compiled flows. Out: an immutable value that routers, schedulers and executo
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -24,6 +24,16 @@ class Deployment:
     """Trigger key to the stream sequence at which it came into force; older events are not its."""
     has_timers: bool = True
     """False where the timer provider is off: then no timer fires."""
+    leftover_lanes: Collection[str] = ()
+    """Lanes that no flow has any more, and on which something may lie."""
+
+    def lanes(self) -> dict[str, bool]:
+        """Give the private lanes of the flows, and whether one worker at a time must see all."""
+        found: dict[str, bool] = {}
+        for flow in self.flows.values():
+            if flow.lane is not None and flow.control is not None:
+                found[flow.lane] = found.get(flow.lane, False) or flow.control.is_exclusive
+        return found
 
     def version_of(self, name: str) -> str:
         """Name a flow's version: the same for two deployments if it runs the same in both.

@@ -11,9 +11,10 @@ from contextlib import contextmanager
 from actors.kernel.ports import KernelPorts
 from actors.kernel.specs import SupervisorSpec
 from actors.kernel.supervisor import Supervisor
+from actors.tenants.children import TreePorts
 from actors.tenants.deployment import Deployment
 from actors.tenants.ingress import IngressDoor
-from actors.tenants.tree import Roles, TenantTree, TreePorts, tenant_spec
+from actors.tenants.tree import Roles, TenantTree, tenant_spec
 
 
 class TenantHost:

@@ -27,7 +27,7 @@ from actors.ports import (
     PublishAck,
     Redriver,
 )
-from actors.tenants.router import RoutesInForce
+from actors.tenants.routes import RoutesInForce
 
 ACCEPT_SECONDS_MAX: Final = 15.0
 """How long a caller waits for the acknowledgement before it is told to come back."""

@@ -7,12 +7,10 @@ is acked and counted; a continuation of a flow that is gone goes to the dead let
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Never
 
 from actors.errors import ActorStoppedError, UnavailableError
-from actors.flows.compiled import CompiledFlow
 from actors.ids import run_id
 from actors.kernel.actor import Actor
 from actors.kernel.ref import ActorRef
@@ -28,7 +26,8 @@ from actors.ports import (
     Observer,
 )
 from actors.runs.request import RunRequest, SharedDelivery, request_of
-from actors.tenants.routing import RoutingTable
+from actors.tenants.executors import Executors
+from actors.tenants.routes import RoutesInForce
 
 PULL_MAX: Final = 128
 """Deliveries fetched at once."""
@@ -40,50 +39,6 @@ PULL_RETRY_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Routes:
-    """A routing table with the executors of its flows, replaced as a whole on every deployment."""
-
-    table: RoutingTable
-    executors: Mapping[str, ActorRef[RunRequest]]
-
-
-class RoutesInForce:
-    """Holds the routes that count now. Swapping is one assignment, so no event sees a mixture."""
-
-    __slots__ = ("_is_settled", "current")
-
-    def __init__(self, routes: Routes) -> None:
-        self.current = routes
-        self._is_settled = asyncio.Event()
-        self._is_settled.set()
-
-    def hold(self) -> None:
-        """Let no router dispatch: the routes are about to change."""
-        self._is_settled.clear()
-
-    def release(self) -> None:
-        """Let routers go on, by the routes that are current now."""
-        self._is_settled.set()
-
-    async def wait_settled(self) -> None:
-        """Wait while the routes are held."""
-        await self._is_settled.wait()
-
-
-@dataclass(frozen=True, slots=True)
-class Executor:
-    """Who runs one version of a flow."""
-
-    ref: ActorRef[RunRequest]
-    flow: CompiledFlow
-
-
-async def revive_none(flow: str, version: str) -> Executor | None:  # noqa: ARG001
-    """Revive no flow of the past."""
-    return None
-
-
-@dataclass(frozen=True, slots=True)
 class RouterPorts:
     """What a router needs of the world."""
 
@@ -91,16 +46,21 @@ class RouterPorts:
     dead_letters: DeadLetters
     observer: Observer
     clock: Clock
-    revive: Callable[[str, str], Awaitable[Executor | None]] = revive_none
-    """Gives the executor of a flow's earlier version."""
 
 
 class DeliveryRouter(Actor[Never]):
     """Pulls and dispatches for one tenant; it gets no messages."""
 
-    def __init__(self, tenant: str, routes: RoutesInForce, ports: RouterPorts) -> None:
+    def __init__(
+        self,
+        tenant: str,
+        routes: RoutesInForce,
+        ports: RouterPorts,
+        executors: Executors | None = None,
+    ) -> None:
         self._tenant = tenant
         self._routes = routes
+        self._executors = executors or Executors(routes)
         self._ports = ports
         self._in_flight: dict[int, Delivery] = {}
         self._pulled: deque[Delivery] = deque()
@@ -165,7 +125,7 @@ class DeliveryRouter(Actor[Never]):
     async def _dispatch(self, delivery: Delivery) -> None:
         routes, continuation = self._routes.current, delivery.continuation
         if continuation is not None:
-            await self._dispatch_continuation(routes, delivery, continuation)
+            await self._dispatch_continuation(delivery, continuation)
             return
         wanted = [
             (match.flow, triggers)
@@ -190,11 +150,9 @@ class DeliveryRouter(Actor[Never]):
             # By the routes that chose the triggers: a newer version may not have their targets.
             await self._tell(routes.executors[flow.name], request)
 
-    async def _dispatch_continuation(
-        self, routes: Routes, delivery: Delivery, waiting: Continuation
-    ) -> None:
+    async def _dispatch_continuation(self, delivery: Delivery, waiting: Continuation) -> None:
         try:
-            executor = await self._executor_of(routes, waiting)
+            executor = await self._executors.find(waiting)
         except UnavailableError:
             self._settle_alone(delivery, Settlement.NAK)
             return
@@ -208,21 +166,6 @@ class DeliveryRouter(Actor[Never]):
             await self._park(delivery, waiting, RunError("unknown_trigger", None, message))
             return
         await self._tell(executor.ref, request)
-
-    async def _executor_of(self, routes: Routes, waiting: Continuation) -> "Executor | RunError":
-        """Find who runs the flow in the version that the run began with."""
-        flow = routes.table.deployment.flows.get(waiting.flow)
-        if flow is not None and waiting.version in (None, routes.table.versions[flow.name]):
-            return Executor(routes.executors[flow.name], flow)
-        if waiting.version is None:
-            return RunError("unknown_flow", None, f"there is no flow {waiting.flow!r} any more")
-        past = await self._ports.revive(waiting.flow, waiting.version)
-        if past is None:
-            message = (
-                f"the version of {waiting.flow!r} that the run began with is not kept any more"
-            )
-            return RunError("version_gone", None, message)
-        return past
 
     async def _tell(self, executor: ActorRef[RunRequest], request: RunRequest) -> None:
         try:

@@ -52,7 +52,7 @@ class MemoryWork:
             raise UnavailableError("the bus is away")
         now_ms = self._clock.now_ms()
         is_later = continuation.due_ms > now_ms
-        if self._is_known(tenant, continuation) and (self.knows_schedules or not is_later):
+        if self._is_known(tenant, continuation, lane) and (self.knows_schedules or not is_later):
             return
         if is_later:
             self._waiting.pop((tenant, continuation.run_id), None)
@@ -70,12 +70,14 @@ class MemoryWork:
 
     def forget_ids(self) -> None:
         """Know no message again but those that still wait, as a server that was restarted."""
-        stored = {message_id_of(place[0], one) for place, (one, _) in self._waiting.items()}
+        stored = {
+            message_id_of(place[0], one, lane) for place, (one, lane) in self._waiting.items()
+        }
         self._known = {name: until for name, until in self._known.items() if name in stored}
 
-    def _is_known(self, tenant: str, continuation: Continuation) -> bool:
+    def _is_known(self, tenant: str, continuation: Continuation, lane: str | None) -> bool:
         """Tell whether it was stored within the hour; from now on it was."""
-        now_ms, name = self._clock.now_ms(), message_id_of(tenant, continuation)
+        now_ms, name = self._clock.now_ms(), message_id_of(tenant, continuation, lane)
         is_known = self._known.get(name, now_ms) > now_ms
         self._known[name] = now_ms + REMEMBER_MS
         return is_known
@@ -85,7 +87,7 @@ class MemoryWork:
         stream.add(continuation.event, continuation=continuation)
 
 
-def message_id_of(tenant: str, continuation: Continuation) -> str:
+def message_id_of(tenant: str, continuation: Continuation, lane: str | None) -> str:
     """Name a continuation for the duplicate window."""
     place = f"{continuation.attempt}.{continuation.round}.{continuation.leg}"
-    return f"{tenant}:{continuation.run_id}:{place}"
+    return f"{tenant}:{continuation.run_id}:{place}@{lane}"

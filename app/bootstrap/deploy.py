@@ -65,14 +65,20 @@ class Deployer:
         """
         self.providers.replace(bundle, self.context)
         plans = [_plan(bundle, tenant) for tenant in bundle.tenants]
+        wanted = [TenantSubscriptions(p.tenant, p.patterns(), p.lanes()) for p in plans]
+        control = self._control(bundle)
         with self.host.holding():
-            activated = await self._control(bundle).apply(
-                [TenantSubscriptions(plan.tenant, plan.patterns()) for plan in plans]
-            )
+            activated = await control.apply(wanted)
+            leftover = await control.leftover_lanes(wanted)
             for plan in plans:
                 await self.kept.keep(plan)
             await self.host.reconcile(
-                replace(plan, activated=activated[plan.tenant]) for plan in plans
+                replace(
+                    plan,
+                    activated=activated[plan.tenant],
+                    leftover_lanes=leftover.get(plan.tenant, ()),
+                )
+                for plan in plans
             )
 
     def _control(self, bundle: Bundle) -> Control:

@@ -16,8 +16,9 @@ from typing import Any, Final
 import structlog
 
 from actors.kernel.ports import KernelPorts
+from actors.tenants.children import TreePorts
 from actors.tenants.host import TenantHost
-from actors.tenants.tree import Roles, TreePorts
+from actors.tenants.tree import Roles
 from app.bootstrap.bus_side import BusSide, NodePorts
 from app.bootstrap.credentials import Credentials
 from app.bootstrap.deploy import Deployer
@@ -196,6 +197,7 @@ class Program:
             pauses=KvTimerPauses(KvBucket(side.bus, timers_bucket(options.env))),
             leases=KvStateStore(KvBucket(side.bus, leases_bucket(options.env)), side.clock),
             open_deliveries=side.open_deliveries,
+            open_lane=side.open_lane,
             redriver=side.desk,
             past=self._kept,
         )

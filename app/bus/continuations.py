@@ -64,13 +64,16 @@ class JetStreamContinuations:
         """
         run_id = check_run_id(continuation.run_id, "run_id")
         target = self._target(tenant, run_id, lane)
-        pairs = [(MESSAGE_ID, message_id(tenant, continuation)), JSON_CONTENT]
-        subject = target
+        pairs = [JSON_CONTENT]
         if continuation.due_ms > self._clock.now_ms():
+            # No message id: one that was replaced since would be known, and the run be lost.
             subject = work_schedule_subject(self._env, tenant, run_id)
             pairs.append((SCHEDULE, f"@at {format_due(continuation.due_ms)}"))
             pairs.append((SCHEDULE_TARGET, target))
             pairs.append((TTL, "never"))
+        else:
+            subject = target
+            pairs.append((MESSAGE_ID, message_id(tenant, continuation, lane)))
         future = await self._publisher.publish_when_room(
             subject, encode_continuation(continuation), build_headers(pairs)
         )
@@ -84,10 +87,14 @@ class JetStreamContinuations:
         return work_lane_subject(self._env, tenant, lane)
 
 
-def message_id(tenant: str, continuation: Continuation) -> str:
-    """Name a continuation: what has this name already is stored no second time."""
+def message_id(tenant: str, continuation: Continuation, lane: str | None = None) -> str:
+    """Name what is due at once: what has this name already is stored no second time.
+
+    On a lane it has another name: it may have come to its flow by another way before.
+    """
     place = f"{continuation.attempt}.{continuation.round}.{continuation.leg}"
-    return f"{tenant}:{continuation.run_id}:{place}"
+    where = "" if lane is None else f"@{lane}"
+    return f"{tenant}:{continuation.run_id}:{place}{where}"
 
 
 def format_due(due_ms: int) -> str:

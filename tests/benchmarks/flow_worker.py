@@ -12,8 +12,9 @@ import uvloop
 from actors.kernel.ports import KernelPorts
 from actors.observations import RunFinished
 from actors.ports import NoJournal
+from actors.tenants.children import TreePorts
 from actors.tenants.host import TenantHost
-from actors.tenants.tree import Roles, TreePorts
+from actors.tenants.tree import Roles
 from app.bus.admin import JetStreamAdmin
 from app.bus.connection import Bus
 from app.control.names import events_stream, journal_stream, leases_bucket, timers_bucket

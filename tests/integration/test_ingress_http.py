@@ -20,7 +20,7 @@ from actors.subjects import tenant_events
 from actors.tenants.deployment import Deployment
 from actors.tenants.ingress import IngressActor, IngressDoor
 from actors.tenants.ingress import IngressPorts as ActorPorts
-from actors.tenants.router import Routes, RoutesInForce
+from actors.tenants.routes import Routes, RoutesInForce
 from actors.tenants.routing import RoutingTable
 from actors.testing.http import MemoryHttp
 from app.bus.acked_publisher import AckedPublisher

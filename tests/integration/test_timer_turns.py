@@ -17,8 +17,9 @@ from actors.nodes.step import StepContext, World
 from actors.outcomes import Advance, StepOutcome
 from actors.ports import Envelope
 from actors.runs.conclude import RunSinks
+from actors.tenants.children import TreePorts
 from actors.tenants.host import TenantHost
-from actors.tenants.tree import Roles, TreePorts
+from actors.tenants.tree import Roles
 from actors.testing.answers import MemoryAnswers
 from actors.testing.http import MemoryHttp
 from actors.testing.observer import RecordingObserver

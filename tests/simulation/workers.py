@@ -10,9 +10,10 @@ from typing import Any, Final
 from actors.kernel.ports import KernelPorts
 from actors.nodes.step import World
 from actors.runs.conclude import RunSinks
+from actors.tenants.children import TreePorts
 from actors.tenants.deployment import Deployment
 from actors.tenants.host import TenantHost
-from actors.tenants.tree import Roles, TreePorts
+from actors.tenants.tree import Roles
 from actors.testing.ids import CountingIds
 from actors.testing.pauses import MemoryTimerPauses
 from actors.testing.scripts import InlineScripts
@@ -35,7 +36,6 @@ SKEW_MS_MAX: Final = 200
 """How far a worker's wall clock may be off."""
 
 SOON_SECONDS: Final = (0.0, 0.02)
-_QUICK: Final = 0.3
 
 
 class FleetIds(CountingIds):
@@ -147,10 +147,9 @@ class Worker:
         fleet.weather.deaths_left -= 1
         self._note("dies")
         loop.kill(process)
-        hang_up = 0.0 if self._random.random() < 1 - _QUICK else self._random.uniform(0.0, 3.0)
+        hang_up = self._random.choice((0.0, 0.0, 0.0, 3.0))
         loop.call_later_in(loop.world, hang_up, fleet.consumer.hang_up, process)
-        is_quick = self._random.random() < _QUICK
-        seconds = 0.0 if is_quick else self._random.uniform(*DOWN_SECONDS)
+        seconds = self._random.uniform(0.0, self._random.choice(DOWN_SECONDS))
         loop.call_later_in(loop.world, seconds, self.begin_life)
 
     def freeze(self) -> None:
@@ -160,7 +159,7 @@ class Worker:
             return
         process.is_frozen = True
         self._note("freezes")
-        seconds = self._random.uniform(*FREEZE_SECONDS)
+        seconds = self._random.uniform(0.0, self._random.choice(FREEZE_SECONDS))
         loop.call_later_in(loop.world, seconds, self._thaw, process)
 
     def _thaw(self, process: Process) -> None:

@@ -11,9 +11,11 @@ from actors.flows.compiled import CompiledFlow
 from actors.kernel.ports import KernelPorts
 from actors.kernel.unit import ChildSnapshot
 from actors.ports import StateStore
+from actors.tenants.children import TreePorts
 from actors.tenants.deployment import Deployment
 from actors.tenants.host import TenantHost
-from actors.tenants.tree import Roles, TreePorts
+from actors.tenants.past import NoPastDeployments, PastDeployments
+from actors.tenants.tree import Roles
 from actors.testing.deliveries import MemoryDeliveries, MemoryEventStream
 from tests.support.builders import Yard, a_flow, a_node, an_event, by_name, gives
 
@@ -25,7 +27,11 @@ class Estate:
     """A host with a stream per tenant."""
 
     def __init__(
-        self, yard: Yard, roles: Roles = ALL_ROLES, leases: StateStore | None = None
+        self,
+        yard: Yard,
+        roles: Roles = ALL_ROLES,
+        leases: StateStore | None = None,
+        past: PastDeployments | None = None,
     ) -> None:
         self.yard = yard
         self.streams: dict[str, MemoryEventStream] = {}
@@ -37,6 +43,7 @@ class Estate:
             pauses=yard.pauses,
             leases=leases or yard.leases,
             open_deliveries=self.open_deliveries,
+            past=past or NoPastDeployments(),
         )
         kernel = KernelPorts(yard.clock, lambda: 0.0, yard.observer.observe)
         self.host = TenantHost(roles, ports, kernel)

@@ -24,7 +24,7 @@ from actors.ports import DeadLetter, Envelope, NormalizedEvent, PublishAck
 from actors.tenants import ingress
 from actors.tenants.deployment import Deployment
 from actors.tenants.ingress import IngressActor, IngressDoor, IngressPorts
-from actors.tenants.router import Routes, RoutesInForce
+from actors.tenants.routes import Routes, RoutesInForce
 from actors.tenants.routing import RoutingTable
 from actors.testing.continuations import MemoryContinuations
 from actors.testing.dead_letters import MemoryRedriver

@@ -24,9 +24,8 @@ from actors.tenants.router import (
     PULL_RETRY_SECONDS,
     DeliveryRouter,
     RouterPorts,
-    Routes,
-    RoutesInForce,
 )
+from actors.tenants.routes import Routes, RoutesInForce
 from actors.tenants.routing import RoutingTable
 from actors.testing.deliveries import MemoryDelivery
 from tests.support.builders import (

@@ -12,12 +12,8 @@ from actors.kernel.observations import ChildQuarantined
 from actors.observations import DeploymentApplied
 from actors.outcomes import Settlement
 from actors.ports import NormalizedEvent
-from actors.tenants.tree import (
-    DRAIN_SECONDS,
-    FLOW_BUDGET,
-    QUARANTINE_SECONDS,
-    Roles,
-)
+from actors.tenants.children import DRAIN_SECONDS, FLOW_BUDGET
+from actors.tenants.tree import QUARANTINE_SECONDS, Roles
 from tests.support.builders import (
     Gate,
     Yard,

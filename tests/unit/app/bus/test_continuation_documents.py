@@ -201,7 +201,8 @@ async def test_due_continuation_goes_where_it_is_worked_on(lane: str | None, tar
     subject, headers = await sent_as(PLAIN, lane)
     assert subject == target
     assert b"Nats-Schedule" not in headers
-    assert b"Nats-Msg-Id: acme:r1:1.0.0\r\n" in headers
+    name = "acme:r1:1.0.0" if lane is None else f"acme:r1:1.0.0@{lane}"
+    assert f"Nats-Msg-Id: {name}\r\n".encode() in headers
 
 
 @pytest.mark.parametrize(
