@@ -14,9 +14,12 @@ ACK_WAIT_SECONDS: Final = 30.0
 CALLS_TO_FAULT: Final = 25
 """A worker's fault comes at one of its first calls, so that every place of a run is hit."""
 
-FREEZE_SECONDS: Final = (0.1, 90.0)
-DOWN_SECONDS: Final = (0.0, 60.0)
-"""How long a dead worker stays away."""
+FREEZE_SECONDS: Final = (0.1, 12.0, 20.0, 40.0, 90.0)
+"""Shorter and longer than what a delivery is surely ours, and than its ack wait."""
+
+DOWN_SECONDS: Final = (0.0, 0.0, 10.0, 60.0, 120.0)
+"""How long a dead worker stays away, at most. Longer than `STATE_WRITE_ID_SECONDS` in all, and the
+twin of the state would know a write no more that is repeated."""
 
 OUTAGE_SECONDS: Final = (0.5, 40.0)
 SILENT_SECONDS_MAX: Final = 6.0
@@ -163,6 +166,7 @@ class LifeFaults:
         if self._calls == self._dies_at:
             return self._random.choice(_DEADLY)
         if self._calls == self._freezes_at:
+            self._freezes_at = self._draw(self._weather.rates.freezes)
             return self._random.choice(_FREEZING)
         chance, rates = self._random.random(), self._weather.rates
         if on_bus and self._weather.is_down(now):
@@ -175,4 +179,4 @@ class LifeFaults:
     def _draw(self, chance: float) -> int | None:
         if self._random.random() >= chance:
             return None
-        return self._random.randint(1, CALLS_TO_FAULT)
+        return self._calls + self._random.randint(1, CALLS_TO_FAULT)

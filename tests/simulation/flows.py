@@ -120,9 +120,12 @@ def _draw_top(random: Random, name: str, event_type: str, calls: tuple[str, ...]
         "triggers": [trigger],
         "config": {},
     }
+    config: Document = {}
     if random.random() < 0.5:
-        document["config"] = {"retry_policy": _draw_retry(random)}
-    return document
+        config["retry_policy"] = _draw_retry(random)
+    if random.random() < 0.15:
+        config["timeout"] = random.choice((3000, 20_000))
+    return {**document, "config": config}
 
 
 def _draw_sub(random: Random, name: str) -> Document:
@@ -210,7 +213,11 @@ def _http(draft: _Draft) -> None:
     }
     if draft.random.random() < 0.4:
         config["retry"] = _draw_retry(draft.random)
+    if draft.random.random() < 0.3:
+        config["query"] = {"none": "{{state.nobody}}"}  # so that it waits before it calls
     node = draft.add({"type": "http", "config": config})
+    if draft.random.random() < 0.15:
+        draft.nodes[-1]["timeout"] = draft.random.choice((100, 1000))
     _guard(draft)
     draft.values.append(node)
 

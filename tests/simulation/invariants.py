@@ -21,6 +21,8 @@ from tests.simulation.world import TENANT, Fact, Kind
 _SECONDS: Final = re.compile(r"\b17000\d{5}\b")
 """A time of the simulation, as `now` has it."""
 
+_FLOW_TIMEOUT: Final = "the flow's timeout"
+
 FINAL: Final = frozenset({"completed", "failed", "rejected", "cancelled"})
 
 
@@ -60,17 +62,19 @@ def outcomes_agree(played: Played) -> Iterator[str]:
 
     A cancellation and the run's own end may race: then the first one counts. A run that ended
     before anything of it stood in its journal begins afresh when it is delivered again: it may be
-    of another version then, or another time of day, and come to another end.
+    of another version then, or another time of day, and come to another end. So does a run that
+    ended since its flow's timeout was over, if it is delivered once more.
     """
     begun = {run: facts[0].number for run, facts in _by_run(played, "journal").items()}
+    overdue = _overdue(played)
     for run, facts in _by_run(played, "result").items():
-        if begun.get(run, facts[-1].number) > facts[0].number:
+        if begun.get(run, facts[-1].number) > facts[0].number or run in overdue:
             continue
         ends = {_end_of(fact.value) for fact in facts}
         if len(ends) > 1 and run not in played.cancelled:
             yield f"run {run} was concluded as {' and as '.join(sorted(ends))}"
     for run, facts in _by_run(played, "record").items():
-        if begun.get(run, facts[-1].number) > facts[0].number:
+        if begun.get(run, facts[-1].number) > facts[0].number or run in overdue:
             continue
         paths = {(_end_of(fact.value.result), "·".join(fact.value.path)) for fact in facts}
         if len(paths) > 1 and run not in played.cancelled:
@@ -81,12 +85,13 @@ def outcomes_agree(played: Played) -> Iterator[str]:
 
 
 def letters_are_of_failed_runs(played: Played) -> Iterator[str]:
-    """A run has a dead letter if, and only if, it failed."""
+    """A run has a dead letter if, and only if, it failed (laxer as `outcomes_agree` is)."""
     failed = {run for run, result in _results(played).items() if result.status == "failed"}
     letters = {letter.letter_id for letter in played.cluster.letters.parked}
-    for run in sorted(failed - letters - played.cancelled):
+    excused = played.cancelled | _overdue(played)
+    for run in sorted(failed - letters - excused):
         yield f"run {run} failed and has no dead letter"
-    for run in sorted(letters - failed - played.cancelled):
+    for run in sorted(letters - failed - excused):
         yield f"run {run} has a dead letter and did not fail"
 
 
@@ -146,9 +151,10 @@ def counters_count(played: Played) -> Iterator[str]:
     """A counter in the state is as high as the times its step was taken, over all runs.
 
     A step counts once its intent stands in the journal. A write whose acknowledgement was lost is
-    known again by its id; one that was never intended was never made. Only a run that was cancelled
-    may have intended a last write and not made it.
+    known again by its id; one that was never intended was never made. Only a run that was cancelled,
+    or whose time was over, may have intended a last write and not made it.
     """
+    excused = played.cancelled | _overdue(played)
     intended: Counter[str] = Counter()
     given_up: Counter[str] = Counter()
     last = {run: facts[-1] for run, facts in _by_run(played, "journal").items()}
@@ -156,7 +162,7 @@ def counters_count(played: Played) -> Iterator[str]:
         for write in fact.value.get("writes", ()):
             if write["key"] != "shared":
                 intended[write["key"]] += 1
-                is_last = last[run] is fact and run in played.cancelled
+                is_last = last[run] is fact and run in excused
                 given_up[write["key"]] += is_last
     for key, times in intended.items():
         value = at_once(played.cluster.state.get(StateScope(TENANT), key)).value or 0
@@ -277,6 +283,16 @@ def _kept_outcomes(played: Played) -> dict[tuple[str, str], Fact]:
 def _end_of(result: RunResult) -> str:
     error = None if result.error is None else (result.error.code, result.error.node)
     return f"{result.status} {result.output} {error} {result.flow_version} {result.started_ms}"
+
+
+def _overdue(played: Played) -> frozenset[str]:
+    """Name the runs that once ended since their flow's timeout was over."""
+    facts = [*played.cluster.history.of("result"), *played.cluster.history.of("letter")]
+    return frozenset(
+        fact.run
+        for fact in facts
+        if fact.value.error is not None and fact.value.error.message.startswith(_FLOW_TIMEOUT)
+    )
 
 
 def _wrote_after(played: Played, cancel: Fact) -> bool:

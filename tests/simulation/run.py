@@ -22,7 +22,10 @@ SEEDS_DEFAULT: Final = 10_000
 SHARE: Final = 25 * SEEDS_PER_FLOWS
 """Seeds that a process takes at once."""
 
-_SHOWN_MAX: Final = 20
+TOLD_MAX: Final = 30
+"""Seeds that did not hold and are told of; all are counted."""
+
+_SHOWN_MAX: Final = 6
 _VALUE_CHARS: Final = 300
 
 
@@ -69,12 +72,14 @@ def play_in_processes(first: int, seeds: int, workers: int) -> Tally:
     """Play seeds in several processes."""
     starts = range(first, first + seeds, SHARE)
     sizes = [min(SHARE, first + seeds - start) for start in starts]
-    total = Tally()
+    total, told = Tally(), 0
     with ProcessPoolExecutor(workers) as pool:
         for tally in pool.map(play_seeds, starts, sizes):
             total.join(tally)
             for seed, breaches in tally.breaches:
-                _tell(seed, breaches)
+                told += 1
+                if told <= TOLD_MAX:
+                    _tell(seed, breaches)
     return total
 
 

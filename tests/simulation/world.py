@@ -224,7 +224,7 @@ class SimulatedStream(MemoryEventStream):
         self._pending.extend(mixed)
 
     def restart(self, forgotten_seconds: float) -> None:
-        """Know no more how often anything was delivered, nor of events acked a moment ago."""
+        """Know nothing of what was delivered or acked a moment ago."""
         since = self.clock.monotonic() - forgotten_seconds
         for acked_at, stored in self._acked:
             if acked_at >= since and stored.continuation is None:
@@ -232,11 +232,12 @@ class SimulatedStream(MemoryEventStream):
                 self._give_back(stored.sequence)
         self._acked.clear()
         self.restart_sequence = self._last_sequence
-        self._times.clear()
-        for delivery in self.handed_out:
-            if delivery.sequence in self._stored:
+        for delivery in tuple(self.handed_out):
+            is_last = delivery.num_delivered == self._times.get(delivery.sequence)
+            if is_last and delivery.sequence in self._stored and delivery.kept_alive_at >= since:
+                self.handed_out.remove(delivery)
+                self._times.pop(delivery.sequence)
                 self._give_back(delivery.sequence)
-        self.handed_out.clear()
 
     @property
     def last_sequence(self) -> int:
