@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from actors.errors import NodeError, PermanentError, TransientError
+from actors.nodes.retry_after import retry_after_seconds
 from actors.observations import CallEnded
 from actors.ports import Clock, HttpRequest, HttpResponse, Observer
 from app.outbound.backend import GuardedBackend, RefusedAddressError
@@ -27,7 +28,6 @@ from app.outbound.redirects import next_request
 from app.outbound.resolver import CALLING_TENANT, Resolver, SystemResolver
 from app.outbound.targets import REFUSED, Target, read_target
 from app.outbound.wire import CONNECTIONS_MAX, NOT_CONNECTED, TIMED_OUT, NoAnswerError, Wire
-from actors.nodes.retry_after import retry_after_seconds
 
 PAUSES_SECONDS: Final = (0.1, 0.4)
 """Before the second and the third try, the last one."""

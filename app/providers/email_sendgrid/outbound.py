@@ -14,13 +14,13 @@ from typing import Any, Final
 import msgspec
 
 from actors.errors import NodeError, PermanentError, TransientError
+from actors.nodes.retry_after import delay_seconds
 from actors.ports import HttpCaller, HttpRequest, HttpResponse
 from app.providers.email.address import Address
 from app.providers.email.arguments import MailArguments
 from app.providers.email.sender import MAYBE_SENT
 from app.providers.email_sendgrid.mail import build_mail
 from app.providers.provider import ActionCall
-from actors.nodes.retry_after import delay_seconds
 
 SEND_PATH: Final = "/v3/mail/send"
 SCOPES_PATH: Final = "/v3/scopes"

@@ -14,8 +14,8 @@ from typing import Any, Final
 import msgspec
 
 from actors.errors import NodeError, PermanentError, TransientError
-from actors.ports import HttpResponse
 from actors.nodes.retry_after import delay_seconds
+from actors.ports import HttpResponse
 
 TRANSIENT: Final = "transient"
 PERMANENT: Final = "permanent"
