@@ -1,7 +1,7 @@
 """Flows as they are kept, so that a later program can run an earlier version (DESIGN 2).
 
 In: compiled flows. Out: a JSON document of every text they are made of; and the flows again.
-Refuses (ValueError) a document that does not give what was kept: the digest tells.
+Refuses a document that does not give what was kept: the digest tells.
 """
 
 from collections.abc import Iterable, Mapping
@@ -37,9 +37,13 @@ def flows_document(flows: Iterable[CompiledFlow]) -> dict[str, Any]:
     return {"format": FORMAT, "flows": [_document_of(flow) for flow in flows]}
 
 
-def restore_flows(document: Mapping[str, Any], actions: ActionForms) -> dict[str, CompiledFlow]:
-    """Compile kept flows; ``actions`` are those of all providers that this program has."""
-    if document.get("format") != FORMAT:
+def restore_flows(document: Any, actions: ActionForms) -> dict[str, CompiledFlow]:
+    """Compile kept flows; ``actions`` are those of all providers that this program has.
+
+    ValueError, KeyError, TypeError, DefinitionError or GrammarError: they are not what was kept,
+    or this program cannot run them.
+    """
+    if not isinstance(document, Mapping) or document.get("format") != FORMAT:
         raise ValueError("the kept flows have an unknown format")
     libraries: dict[_Library, FunctionLibrary | None] = {}
     return {

@@ -23,6 +23,7 @@ from actors.tenants.deployment import Deployment
 from app.errors import StoreError
 from app.providers.provider import Blob, ProviderSpec
 from app.stores.blobs import ObjectBlobs
+from grammar import GrammarError
 
 _log = structlog.get_logger("app.versions")
 
@@ -33,6 +34,8 @@ KEPT_BYTES_MAX: Final = 32 * 1024 * 1024
 """Of a version's texts, before they are compressed."""
 
 REMEMBERED_MAX: Final = 256
+
+_UNREADABLE: Final = (zlib.error, ValueError, KeyError, TypeError, ActorsError, GrammarError)
 
 
 class KeptDeployments:
@@ -85,7 +88,7 @@ class KeptDeployments:
             inflater = zlib.decompressobj()
             text = inflater.decompress(data, KEPT_BYTES_MAX)
             flows = restore_flows(json.loads(text), self._actions)
-        except (zlib.error, ValueError, KeyError, TypeError, ActorsError) as error:
+        except _UNREADABLE as error:
             raise StoreError(f"the kept version {version} cannot be read: {error}") from error
         return Deployment(tenant, version, flows)
 
