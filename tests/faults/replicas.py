@@ -117,7 +117,7 @@ async def strike_leaders(scene: Scene) -> None:
             what, name = await _victim(theatre, number // len(ways))
             scene.say(f"{name}, {what}, is {how}")
             await _strike(theatre, how, name)
-            scene.done[f"{what} {how}"] += 1
+            scene.done[f"servers {how}"] += 1
     finally:
         probing.cancel()
         await asyncio.wait([probing])

@@ -26,6 +26,6 @@ async def test_promises_hold_while_a_leader_is_killed(tmp_path: Path) -> None:
         pytest.skip(row.skipped)
     print(render_text([row], SEED))
     assert row.findings == []
-    assert row.injected == {"leader of EVENTS killed": 1}
+    assert row.injected == {"servers killed": 1}
     assert row.figures.events > 20
     assert row.figures.effects > 20
