@@ -287,6 +287,7 @@ class PullHub:
         """No such consumer, its leader moved, too many requests: ask again after a pause."""
         if status == _NO_RESPONDERS:
             self._bus.doubt.unheard()
+            description = "nobody leads it"
         pull.forget_requests()
         pull.paused_until = self._clock.monotonic() + PAUSE_SECONDS
         consumer = pull.consumer

@@ -76,27 +76,30 @@ class Doubt:
         self._now = now
         self._leave = leave
         self._patience_seconds = DOUBT_SECONDS
-        self._since = 0.0
+        self._since: float | None = None
         self.is_raised = False
+        """Whether anything was unheard since the last answer; else nobody need say `heard`."""
 
     def heard(self) -> None:
         """Take note that a stream or a consumer has answered."""
         self.is_raised = False
+        self._since = None
         self._patience_seconds = DOUBT_SECONDS
 
     def unheard(self) -> None:
         """Take note that nobody was there for a question, or that no answer came in its time."""
         now = self._now()
-        if not self.is_raised:
-            self.is_raised, self._since = True, now
+        self.is_raised = True
+        if self._since is None:
+            self._since = now
         elif now - self._since >= self._patience_seconds:
-            self.is_raised = False
+            self._since = None
             self._patience_seconds = min(2 * self._patience_seconds, DOUBT_SECONDS_MAX)
             self._leave()
 
     def drop(self) -> None:
-        """Begin anew: this is another connection."""
-        self.is_raised = False
+        """Begin anew: this is another connection, that must show by an answer that it is better."""
+        self._since = None
 
 
 def bound_silence(connection: socket.socket | None) -> None:

@@ -91,6 +91,16 @@ def test_another_connection_is_given_its_own_time() -> None:
     assert clock.departures == 0
 
 
+def test_departure_that_helped_leaves_no_patience_behind() -> None:
+    clock = Clock()
+    for departures in range(1, 4):
+        clock.be_silent(DOUBT_SECONDS + 0.5)
+        assert clock.departures == departures
+        clock.doubt.drop()
+        assert clock.doubt.is_raised, "who hears the next answer must say so"
+        clock.doubt.heard()
+
+
 def test_departures_that_do_not_help_become_rare() -> None:
     clock = Clock()
     clock.be_silent(600)
