@@ -9,13 +9,14 @@ import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from actors.errors import ActorsError
 from actors.ports import Clock, Journal
 from actors.runs.journal import JournalSeat, write_cancel
 from actors.subjects import cancel_subject, check_token, work_schedule_subject
 from app.bus.acked_publisher import AckedPublisher
+from app.bus.codec import decode_json
 from app.bus.connection import Bus, Subscription
 from app.bus.headers import JSON_CONTENT
 from app.bus.leader import read_last
@@ -109,7 +110,7 @@ async def listen_for_cancels(bus: Bus, env: str, cancel: Cancel) -> Subscription
 
 def _read(data: bytes) -> tuple[str, str] | None:
     try:
-        document: Any = json.loads(data)
+        document = decode_json(data, "wish")
         return str(document["run_id"]), str(document.get("reason", ""))
     except (ValueError, KeyError, TypeError, AttributeError, ActorsError):
         return None
