@@ -36,6 +36,10 @@ from tests.simulation.world import Cluster, Sender
 LATE_SECONDS: Final = 1.0
 """A process that notices a message so much later than it came in was frozen meanwhile."""
 
+KNOWS_WHEN = True
+"""A worker knows when a message came in, though it was frozen then. Without it, the promise does
+not hold: see `test_scenarios`."""
+
 
 class Ports:
     """Publisher, continuations, journal, results, records, letters, actions and HTTP in one."""
@@ -235,6 +239,8 @@ class LineDeliveries:
         self._wake_up()
 
     def _take(self, handed: list[MemoryDelivery], arrived_at: float) -> None:
+        if not KNOWS_WHEN:
+            arrived_at = self._line.loop.time()
         for inner in handed:
             self._buffered.append(LineDelivery(inner, self._line, self._consumer, arrived_at))
         self._wake_up()

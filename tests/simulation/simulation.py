@@ -24,7 +24,7 @@ from tests.simulation.loop import SimulatedLoop, chance_of
 from tests.simulation.network import at_once
 from tests.simulation.witness import watched
 from tests.simulation.workers import Fleet
-from tests.simulation.world import TENANT, Cluster, Mood, Sender
+from tests.simulation.world import TENANT, Cluster, Fact, Mood, Sender
 
 SEEDS_PER_FLOWS: Final = 8
 """Compiling is dear: so many seeds have the same flows, and other luck."""
@@ -54,6 +54,10 @@ class Plan:
     trouble_seconds: float = TROUBLE_SECONDS
     has_journal: bool = True
     look_seconds: float = LOOK_SECONDS
+    strike: Callable[[Fact, Fleet], None] = lambda _fact, _fleet: None
+    """Hears of every fact as it happens, and may have workers die or freeze of it."""
+    knows_schedules: bool = False
+    """See `MemoryWork.knows_schedules`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +145,8 @@ class _Course:
         self._cluster = Cluster(loop, plan.mood_of)
         deployment = Deployment(TENANT, "r1", plan.flows, has_timers=False)
         self._fleet = Fleet(self._cluster, weather, deployment, has_journal=plan.has_journal)
+        self._cluster.work.knows_schedules = plan.knows_schedules
+        self._cluster.history.on_fact = self._strike
         self._cancelled: set[str] = set()
         self._troubles: list[str] = []
 
@@ -181,6 +187,9 @@ class _Course:
         if cluster.stream.unsettled or cluster.work.waiting:
             return True
         return any(one.is_dead or (one.process and one.process.is_frozen) for one in workers)
+
+    def _strike(self, fact: Fact) -> None:
+        self._plan.strike(fact, self._fleet)
 
     # ── What happens from outside ────────────────────────────────────────────────────────────
 

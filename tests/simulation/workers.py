@@ -139,7 +139,7 @@ class Worker:
         """Whether the process is away."""
         return self.process is None or self.process.is_dead
 
-    def die(self) -> None:
+    def die(self, seconds: float | None = None) -> None:
         """End this life in the middle of whatever it does; another one begins later."""
         process, fleet, loop = self.process, self._fleet, self._fleet.cluster.loop
         if process is None or process.is_dead:
@@ -149,17 +149,19 @@ class Worker:
         loop.kill(process)
         hang_up = self._random.choice((0.0, 0.0, 0.0, 3.0))
         loop.call_later_in(loop.world, hang_up, fleet.consumer.hang_up, process)
-        seconds = self._random.uniform(0.0, self._random.choice(DOWN_SECONDS))
+        if seconds is None:
+            seconds = self._random.uniform(0.0, self._random.choice(DOWN_SECONDS))
         loop.call_later_in(loop.world, seconds, self.begin_life)
 
-    def freeze(self) -> None:
+    def freeze(self, seconds: float | None = None) -> None:
         """Stop for a while, and go on as if nothing had been."""
         process, loop = self.process, self._fleet.cluster.loop
         if process is None or process.is_dead or process.is_frozen:
             return
         process.is_frozen = True
         self._note("freezes")
-        seconds = self._random.uniform(0.0, self._random.choice(FREEZE_SECONDS))
+        if seconds is None:
+            seconds = self._random.uniform(0.0, self._random.choice(FREEZE_SECONDS))
         loop.call_later_in(loop.world, seconds, self._thaw, process)
 
     def _thaw(self, process: Process) -> None:
@@ -209,6 +211,10 @@ class Fleet:
             worker = Worker(f"w{number + 1}", self)
             self.workers.append(worker)
             worker.begin_life()
+
+    def worker_of(self, life: str) -> Worker:
+        """Give the worker whose life this was."""
+        return next(one for one in self.workers if life.startswith(f"{one.name}."))
 
     def deploy(self, deployment: Deployment) -> None:
         """Have another deployment come into force, on one worker after the other."""

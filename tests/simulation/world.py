@@ -114,6 +114,8 @@ class History:
 
     loop: SimulatedLoop
     facts: list[Fact] = field(default_factory=list)
+    on_fact: Callable[[Fact], None] = lambda _: None
+    """Hears of each as it happens."""
 
     def note(self, kind: Kind, run: str, by: "str | Sender", what: str, value: Any = None) -> Fact:
         """Add what happens now."""
@@ -122,6 +124,7 @@ class History:
         sender = by if isinstance(by, Sender) else Sender(by, number)
         fact = Fact(number, time_ms, kind, run, sender.name, what, value, sender.sent)
         self.facts.append(fact)
+        self.on_fact(fact)
         return fact
 
     def of(self, kind: Kind) -> list[Fact]:
