@@ -24,6 +24,7 @@ from nats.aio.subscription import Subscription as NativeSubscription
 
 from actors.errors import UnavailableError
 from actors.ports import Observer
+from app.bus.asking import Question, as_unavailable, ask
 from app.bus.client import QuickClient
 from app.bus.observations import BusConnected, BusDisconnected, BusTroubled
 from app.bus.servers import (
@@ -197,7 +198,7 @@ class Bus:
         """Hear a subject, also after reconnects. The callback is quick and must not raise."""
         subscription = Subscription(subject, callback)
         self._subscriptions.append(subscription)
-        with _as_unavailable():
+        with as_unavailable():
             await subscription.attach(self._client)
         return subscription
 
@@ -215,19 +216,25 @@ class Bus:
         timeout_seconds: float,
         headers: dict[str, str] | None = None,
     ) -> Received:
-        """Ask and wait for one answer; UnavailableError when nobody is there or none came."""
-        with _as_unavailable():
-            answer: Received = await self._client.request(
-                subject, data, timeout=timeout_seconds, headers=headers
-            )
-        return answer
+        """Ask and wait for one answer; UnavailableError when nobody is there or none came.
+
+        In a cluster nobody may be there for a moment: then it is asked again within the time.
+        """
+        question = Question(subject, data, timeout_seconds, headers)
+        return await ask(self._client, question, self._is_worth_asking_again)
+
+    def _is_worth_asking_again(self) -> bool:
+        if self.lone_server is not None:
+            return False
+        self.doubt.unheard()
+        return True
 
     async def flush(self, timeout_seconds: float) -> None:
         """Wait until the server has read all that was sent before; UnavailableError otherwise."""
         try:
             async with asyncio.timeout(timeout_seconds):
                 await self._outbox_empty.wait()
-                with _as_unavailable():
+                with as_unavailable():
                     await self._client.flush()
         except TimeoutError:
             raise UnavailableError("NATS did not take what was sent in time") from None
@@ -381,12 +388,3 @@ class Bus:
         task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-@contextlib.contextmanager
-def _as_unavailable() -> Any:
-    try:
-        yield
-    except (nats.errors.Error, OSError, TimeoutError) as error:
-        text = str(error) or type(error).__name__
-        raise UnavailableError(f"NATS does not answer: {text}") from error
