@@ -1,4 +1,5 @@
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -142,3 +143,22 @@ def test_flow_of_a_bundle_sees_its_scripts(capsys: pytest.CaptureFixture[str]) -
     order = '{"id": "o-1", "items": [{"price": 2.5, "quantity": 4}], "total": 10}'
     assert run(["flow", "run", str(bundle), "--event", order, "--json"]) == 0
     assert shown(capsys)["answer"]["body"]["sum"] == 10.0
+
+
+def test_a_run_does_not_sleep(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "sleeper.ygtc"
+    path.write_text("""
+name: sleeper
+version: "1"
+triggers: [{type: event, event_type: a.b, target: before}]
+nodes:
+  - {id: before, type: log, config: {message: before}, next: nap}
+  - {id: nap, type: wait, config: {for: 30d}, next: say}
+  - {id: say, type: template, config: {template: "up after {{payload.n}}"}}
+""")
+    began = time.monotonic()
+    assert run(["flow", "run", str(path), "--event", '{"n": 1}', "--json"]) == 0
+    document = shown(capsys)
+    assert (document["path"], document["output"]) == (["before", "nap", "say"], "up after 1")
+    assert len(document["logged"]) == 1
+    assert time.monotonic() - began < 20

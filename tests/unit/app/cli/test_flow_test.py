@@ -259,3 +259,46 @@ def test_providers_and_secrets_are_the_test_s_own(
     assert verdict["problems"] == []
     assert [item["where"] for item in verdict["differences"]] == places
     assert verdict["run"]["http"][0]["headers"]["authorization"] == "Bearer k1"
+
+
+SLEEPER = """
+name: orders
+version: "1"
+triggers: [{type: event, event_type: order.created, target: note}]
+nodes:
+  - {id: note, type: log, config: {message: before}, next: nap}
+  - {id: nap, type: wait, config: {for: "{{payload.pause}}"}, next: call, on_error: give_up}
+  - id: call
+    type: http
+    config: {url: "https://tax.example/x", retry: {max_retries: 2, initial_ms: 86400000}}
+    next: say
+    on_error: give_up
+  - {id: say, type: template, config: {template: "{{http_response.status}}"}, next: done}
+  - {id: give_up, type: template, config: {template: "{{error.code}}"}}
+"""
+
+
+def slept(pause: str, *lines: str) -> str:
+    event = f"    event: {{payload: {{pause: {pause}}}}}\n"
+    return f"  - name: {pause} {len(lines)}\n{event}" + "".join(lines)
+
+
+def test_waits_and_retries_take_no_time(flow: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flow.write_text(SLEEPER)
+    answers = (
+        '    http: [{url: "*", error: http.connect, times: 1}, {url: "*", answer: {status: 503}, '
+        'times: 1}, {url: "*", answer: {status: 204}}]\n'
+    )
+    failing = '    http: [{url: "*", error: http.timeout, times: 3}]\n'
+    last = '    http: [{url: "*", answer: {status: 503}, times: 3}]\n'
+    path = "    expect:\n      path: [note, nap, call, say]\n"
+    code, found = verdicts(
+        flow,
+        capsys,
+        slept("30d", answers, path, '      output: "204"\n      logs: [{message: before}]\n'),
+        slept("1h", last, path, '      output: "503"\n', ""),
+        slept("1s", failing, "    expect: {path: [note, nap, call, give_up]}\n"),
+        slept("soon", "    expect: {path: [note, nap, give_up], output: wait.bad_time}\n"),
+    )
+    assert [item["differences"] for item in found] == [[], [], [], []]
+    assert code == 0
