@@ -26,7 +26,7 @@ from actors.lanes.memory import LaneMemory, needs_marks
 from actors.lanes.paces import Paces
 from actors.lanes.ports import LanePorts
 from actors.lanes.tenure import Tenure
-from actors.lanes.ticket import Stage
+from actors.lanes.ticket import OPEN_STAGES, Stage
 from actors.observations import LaneHeld
 from actors.outcomes import Continued, Settlement
 from actors.ports import Continuation, Delivery, LaneName
@@ -72,6 +72,8 @@ class LaneActor(Actor[Never]):
         self._has_room = asyncio.Event()
         self._is_empty = asyncio.Event()
         self._is_leaving = self._is_gone = False
+        self._is_disturbed = False
+        """Something that was here comes again, or came late: what is later must wait for it."""
 
     async def on_start(self) -> None:
         """Start pulling, deciding, and keeping alive what is held."""
@@ -147,6 +149,8 @@ class LaneActor(Actor[Never]):
             self._end_stale()
             self._end_heard()
             await self._take_arrived()
+            if self._is_disturbed:
+                self._line_up_again()
             is_lost = await self._tenure.look(is_pulling=self._room > 0)
             if self._is_leaving or is_lost:
                 self._give_back_idle()
@@ -246,6 +250,9 @@ class LaneActor(Actor[Never]):
         if hand is None:
             return False
         hand.join(delivery, waiting)
+        if hand.sequence < hand.ticket.sequence:
+            hand.ticket.sequence = hand.sequence
+            self._is_disturbed = True
         if hand.ticket.stage is Stage.ASLEEP and not hand.is_out and hand.is_due:
             hand.wake_ms = 0
         return True
@@ -303,6 +310,7 @@ class LaneActor(Actor[Never]):
             settlement = Settlement.LEAVE
         for delivery in hand.deliveries:
             self._gate.expect(delivery.sequence)
+        self._is_disturbed = True
         hand.settle(settlement)
         self._leave(hand)
 
@@ -332,16 +340,21 @@ class LaneActor(Actor[Never]):
         await self._rebuild()
 
     async def _rebuild(self) -> None:
+        """Judge all runs anew: their flow has changed, or what was known of their keys."""
+        for hand in self._hands:
+            failure = await self._arrivals.judge_again(hand)
+            if failure is not None and not hand.is_out and hand.ticket.stage in OPEN_STAGES:
+                self._board.fail(hand.ticket, failure)
+        await self._memory.recall_paces([hand.ticket for hand in self._hands], self._paces)
+        self._line_up_again()
+
+    def _line_up_again(self) -> None:
+        """Send everything that has not begun back before the gate."""
+        self._is_disturbed = False
         board = Board(self._gate, self._paces, self._board.leftover)
-        failed = {hand: await self._arrivals.judge_again(hand) for hand in self._hands}
-        hands = [hand for hand in self._hands.in_order() if hand in failed]
-        await self._memory.recall_paces([hand.ticket for hand in hands], self._paces)
-        for hand in hands:
-            failure, stage = failed[hand], hand.ticket.stage
-            if hand.is_out or stage in (Stage.ASLEEP, Stage.CLOSING):
+        for hand in self._hands.in_order():
+            if hand.is_out or hand.ticket.stage not in OPEN_STAGES:
                 board.restore(hand.ticket)
-            elif failure is not None:
-                board.fail(hand.ticket, failure)
             else:
                 board.offer(hand.ticket)
         self._board = board

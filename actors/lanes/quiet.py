@@ -12,7 +12,6 @@ from actors.lanes.ticket import Stage, Ticket
 @dataclass(slots=True)
 class _Waiting:
     ticket: Ticket
-    first_ms: int
     due_ms: int
 
 
@@ -34,8 +33,9 @@ class QuietBook:
         if last is not None and last.ticket.sequence > ticket.sequence:
             return ticket
         ticket.stage = Stage.QUIET
-        first_ms = ticket.arrived_ms if last is None else last.first_ms
-        self._waiting[key] = _Waiting(ticket, first_ms, _due_ms(ticket, first_ms))
+        first = ticket if last is None else last.ticket
+        ticket.waits_since_ms = _since_ms(first)
+        self._waiting[key] = _Waiting(ticket, _due_ms(ticket))
         return None if last is None else last.ticket
 
     def take_due(self, now_ms: int) -> list[Ticket]:
@@ -47,7 +47,7 @@ class QuietBook:
     def hurry(self) -> None:
         """Let the one that has waited longest go on: the lane is full."""
         if self._waiting:
-            min(self._waiting.values(), key=lambda one: one.first_ms).due_ms = 0
+            min(self._waiting.values(), key=lambda one: _since_ms(one.ticket)).due_ms = 0
 
     def remove(self, ticket: Ticket) -> None:
         """Forget it."""
@@ -56,9 +56,15 @@ class QuietBook:
             del self._waiting[key]
 
 
-def _due_ms(ticket: Ticket, first_ms: int) -> int:
+def _due_ms(ticket: Ticket) -> int:
     rule = ticket.plan.debounce
     if rule is None:
         return 0
     due_ms = ticket.arrived_ms + rule.period_ms
-    return due_ms if rule.max_wait_ms is None else min(due_ms, first_ms + rule.max_wait_ms)
+    if rule.max_wait_ms is None:
+        return due_ms
+    return min(due_ms, _since_ms(ticket) + rule.max_wait_ms)
+
+
+def _since_ms(ticket: Ticket) -> int:
+    return ticket.arrived_ms if ticket.waits_since_ms is None else ticket.waits_since_ms

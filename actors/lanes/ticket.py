@@ -38,8 +38,8 @@ class Stage(Enum):
     """Refused: its outcome is being stored."""
 
 
-IDLE_STAGES: Final = frozenset(Stage) - {Stage.WORKING, Stage.CLOSING}
-"""In these no executor has the run."""
+OPEN_STAGES: Final = frozenset(Stage) - {Stage.WORKING, Stage.ASLEEP, Stage.CLOSING}
+"""In these a run has not begun, or waits for its turn to go on."""
 
 
 @dataclass(slots=True, eq=False)
@@ -68,6 +68,8 @@ class Ticket:
     is_planned: bool = False
     """A throttle has given it a time."""
     not_before_ms: int = 0
+    waits_since_ms: int | None = None
+    """When the first event came whose place it has taken (debounce)."""
     stage: Stage = Stage.NEW
     cancelled: str | None = None
     """Why it is to end, though it is under way."""

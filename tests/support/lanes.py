@@ -77,6 +77,7 @@ class LaneYard:
         self.begun: list[tuple[int, str]] = []
         self.began_with: dict[str, RunRequest] = {}
         self.outcomes: dict[str, list[Final]] = {}
+        self.completed: list[RunRequest] = []
         self.running: list[str] = []
         self.most_running = 0
         self.on_begin: Callable[[str], None] = lambda _: None
@@ -267,6 +268,7 @@ class Worker:
         """Store and settle, as a concluder does."""
         if not self.pull.is_dead and not isinstance(outcome, Continued | Interrupted):
             self.yard.outcomes.setdefault(request.run_id, []).append(outcome)
+            self.yard.completed.append(request)
         request.share.settle_one(settlement_of(outcome))
         assert request.on_ended is not None
         request.on_ended(outcome)
