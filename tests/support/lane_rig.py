@@ -139,11 +139,9 @@ class LaneRig:
 
     async def ensure(self, bus: Bus) -> None:
         admin, env = JetStreamAdmin(bus), self.env
-        await admin.ensure_stream(
-            streams.work_spec(env, 0, (f"greentic.work.{env}.>",), self.limits)
-        )
-        for shared in streams.shared_specs(env, self.limits):
-            await admin.ensure_stream(shared)
+        work = streams.work_spec(env, 0, (f"greentic.work.{env}.>",), self.limits)
+        for one in (work, *streams.shared_specs(env, self.limits)):
+            await admin.ensure_stream(replace(one, replicas=self.limits.replicas))
         lane = names.TenantLane(self.name.tenant, self.name.lane)
         spec = streams.lane_consumer(env, lane, 0, self.limits, is_exclusive=self.name.is_exclusive)
         if spec.pinned is not None:
