@@ -21,7 +21,7 @@ from tests.faults.scenario import TENANT, Kind, payload_of
 
 AT_ONCE_MAX: Final = 300
 """Senders that wait for their 2xx; past it the rate is not kept."""
-PATIENCE_SECONDS: Final = 180.0
+PATIENCE_SECONDS: Final = 90.0
 """How long one event is tried."""
 PAUSE_SECONDS: Final = (0.05, 0.5)
 REPEATED_STATUSES: Final = frozenset({429, 500, 502, 503, 504})

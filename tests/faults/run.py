@@ -102,7 +102,7 @@ async def _run_on(cluster: Cluster, outside: Outside, row: Row, job: Job) -> Non
     before = await leaks.take_stock(cluster.members, outside.ports)
     load.sleep_seconds_max = fault.sleep_seconds_max
 
-    scene = Scene(cluster, outside, chance, job.folder, job.amount, job.say)
+    scene = Scene(cluster, outside, ledger, chance, job.folder, job.amount, job.say)
     stop = asyncio.Event()
     loading = asyncio.create_task(load.run(plan.rate, stop, count=fault.events_max))
     began = time.monotonic()
