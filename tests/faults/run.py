@@ -196,6 +196,10 @@ def _chosen(only: str | None) -> list[Fault]:
 async def _run(arguments: argparse.Namespace, seed: int, folder: Path) -> list[Row]:
     plan = Plan(seed, rate=arguments.rate, seconds=arguments.seconds, workers=arguments.workers)
     plan = replace(plan, bundle=arguments.bundle)
+    this = asyncio.current_task()
+    assert this is not None
+    # Whoever ends the suite ends every process under test, too.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)
     rows = []
     for fault in _chosen(arguments.only):
         place = folder / fault.name
@@ -223,7 +227,6 @@ def main() -> int:
     folder = arguments.keep or Path(tempfile.mkdtemp(prefix="greentic-faults-"))
     folder.mkdir(parents=True, exist_ok=True)
     say(f"seed {seed}, everything is kept in {folder} while it runs")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends every process under test too
     rows = asyncio.run(_run(arguments, seed, folder))
     print(render_json(rows, seed) if arguments.json else render_text(rows, seed))
     if has_findings(rows):
