@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from actors.errors import PermanentError, UnavailableError
 from actors.flows.control import ControlPlan
-from actors.lanes.hand import Hand
+from actors.lanes.hand import Hand, has_begun
 from actors.lanes.keys import keys_of
 from actors.lanes.ports import LaneFlow, LanePorts
 from actors.lanes.ticket import NO_KEYS, Ticket
@@ -73,7 +73,7 @@ class Arrivals:
         return self._set_keys(hand, found)
 
     def _ticket(self, delivery: Delivery, waiting: Continuation, found: LaneFlow) -> Ticket:
-        has_begun = waiting.leg > 0 or waiting.attempt > 1
+        is_begun = has_begun(waiting)
         return Ticket(
             run_id=waiting.run_id,
             event_id=waiting.event.id,
@@ -84,8 +84,8 @@ class Arrivals:
             trigger=waiting.trigger,
             event_bytes=_event_bytes(waiting, found.control),
             members=tuple(event.id for event in waiting.events),
-            is_judged=has_begun or waiting.round > 0 or bool(waiting.events),
-            has_begun=has_begun,
+            is_judged=is_begun or waiting.round > 0 or bool(waiting.events),
+            has_begun=is_begun,
             is_repeated=delivery.num_delivered > 1,
             is_planned=waiting.round > 0,
         )

@@ -19,8 +19,9 @@ from actors.lanes.hands import Hands
 from actors.lanes.ports import LanePorts
 from actors.lanes.ticket import Begin, CancelWork, Decision, Drop, Form, PutOff, Refuse
 from actors.observations import LaneBatched, LanePutOff, LaneRefused
-from actors.outcomes import Failed, RunError, RunOutcome, Settlement
+from actors.outcomes import Cancelled, Failed, RunError, RunOutcome, Settlement
 from actors.ports import Continuation
+from actors.runs.journal import JournalSeat, write_cancel
 from actors.runs.request import RunRequest, SharedDelivery, request_of
 
 AWAY_MS: Final = 1_000
@@ -88,11 +89,25 @@ class Errands:
         hand = self._hands.find(ticket.run_id)
         if hand is None or hand.is_out:
             return
-        if await self._hand_over(hand, decision.verdict):
+        is_kept = await self._is_kept(decision)
+        if is_kept and await self._hand_over(hand, decision.verdict):
             observation = LaneRefused(self._place.tenant, ticket.flow, decision.rule)
             self._ports.observer.observe(observation)
         else:
             self._refused_late.append((self._ports.clock.now_ms() + AWAY_MS, decision))
+
+    async def _is_kept(self, decision: Refuse) -> bool:
+        """Keep that a sleeping run is cancelled: its continuation may wake elsewhere."""
+        ticket, verdict = decision.ticket, decision.verdict
+        if not ticket.has_begun or not isinstance(verdict, Cancelled):
+            return True
+        ports = self._ports
+        seat = JournalSeat(ports.journal, ports.clock, self._place.tenant, ticket.run_id)
+        try:
+            await write_cancel(seat, verdict.reason)
+        except UnavailableError:
+            return False
+        return True
 
     async def _hand_over(self, hand: Hand, verdict: RunOutcome | None) -> bool:
         """Hand a run to its executor; False: it is away."""

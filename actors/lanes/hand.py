@@ -23,6 +23,11 @@ def place_of(waiting: Continuation) -> Place:
     return waiting.leg, waiting.attempt, waiting.round
 
 
+def has_begun(waiting: Continuation) -> bool:
+    """Tell whether the run has begun before: it only goes on."""
+    return waiting.leg > 0 or waiting.attempt > 1
+
+
 @dataclass(slots=True, eq=False)
 class Hand:
     """What this worker has of one run."""
@@ -50,11 +55,16 @@ class Hand:
         """When the bus last heard of every one of them."""
         return min(delivery.kept_alive_at for delivery in self.deliveries)
 
-    def join(self, delivery: Delivery, waiting: Continuation) -> None:
-        """Take a further delivery of the run, or the same one again."""
+    def join(self, delivery: Delivery, waiting: Continuation) -> bool:
+        """Take a further delivery of the run, or the same one again; True: it is the first now."""
         others = [one for one in self.deliveries if one.sequence != delivery.sequence]
         self.deliveries = sorted([*others, delivery], key=lambda one: one.sequence)
         self.come_to(waiting)
+        if has_begun(waiting):
+            self.ticket.has_begun = self.ticket.is_judged = True
+        is_first = self.sequence < self.ticket.sequence
+        self.ticket.sequence = min(self.sequence, self.ticket.sequence)
+        return is_first
 
     def come_to(self, waiting: Continuation) -> None:
         """Go on from here, if it is further than what is known."""

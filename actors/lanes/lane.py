@@ -249,9 +249,7 @@ class LaneActor(Actor[Never]):
         hand = self._hands.find(waiting.run_id)
         if hand is None:
             return False
-        hand.join(delivery, waiting)
-        if hand.sequence < hand.ticket.sequence:
-            hand.ticket.sequence = hand.sequence
+        if hand.join(delivery, waiting):
             self._is_disturbed = True
         if hand.ticket.stage is Stage.ASLEEP and not hand.is_out and hand.is_due:
             hand.wake_ms = 0

@@ -15,6 +15,7 @@ from actors.ports import (
     Continuation,
     Continuations,
     DeadLetters,
+    Journal,
     LaneDeliveries,
     Observer,
     StateStore,
@@ -61,6 +62,7 @@ class LanePorts:
     deliveries: LaneDeliveries
     flows: LaneFlows
     continuations: Continuations
+    journal: Journal
     dead_letters: DeadLetters
     runs: RunCanceller
     leases: StateStore

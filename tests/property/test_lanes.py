@@ -6,12 +6,11 @@ order is kept, no limit is passed, and nothing is left on the lane.
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from actors.flows.control import (
@@ -67,7 +66,7 @@ class Drama:
 
     async def play(self) -> LaneYard:
         """Tell it to its end, and give the yard as it is then."""
-        random = Random(self.seed)
+        random = Random(self.seed)  # noqa: S311 - a story, not a secret
         yard = LaneYard(self.plan)
         self.keys: dict[str, int] = {}
         self.first: dict[str, int] = {}
@@ -159,15 +158,19 @@ async def _crash() -> None:
 
 
 def check_outcomes(drama: Drama, yard: LaneYard) -> None:
-    """One outcome for each event, as a run of its own or within a batch."""
+    """One outcome for each event, as a run of its own or within a batch.
+
+    One that is repeated after its end comes to the same end, by its journal.
+    """
     if drama.plan.batch is None:
         given = {name: yard.outcomes.get(run_id(name, "orders"), []) for name in drama.keys}
-        assert {name: len(found) for name, found in given.items() if len(found) != 1} == {}
+        assert {
+            name: found for name, found in given.items() if len(set(map(repr, found))) != 1
+        } == {}
         return
-    counts = Counter[str]()
-    for request in yard.completed:
-        counts.update(event.id for event in request.events)
-    assert counts == Counter(drama.keys)
+    batches = {request.run_id: request for request in yard.completed}
+    counts = Counter(event.id for request in batches.values() for event in request.events)
+    assert counts == Counter(list(drama.keys))
 
 
 def check_pace(rule: RateRule, drama: Drama) -> None:
@@ -188,7 +191,11 @@ def run(plan: ControlPlan, seed: int, faults: int) -> tuple[Drama, LaneYard]:
 
 @pytest.mark.parametrize("name", PLANS)
 @settings(
-    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None
+    max_examples=6,
+    deadline=None,
+    database=None,
+    phases=[Phase.generate],  # a seed is the smallest story already
+    suppress_health_check=[HealthCheck.too_slow],
 )
 @given(seed=st.integers(0, 2**32), faults=st.integers(0, 7))
 def test_rules_hold_and_nothing_is_lost(name: str, seed: int, faults: int) -> None:
@@ -204,10 +211,13 @@ def test_rules_hold_and_nothing_is_lost(name: str, seed: int, faults: int) -> No
             check_pace(rule, drama)
 
 
+def hide(_: MemoryLane) -> list[int]:
+    return []
+
+
 def test_a_lane_without_gate_would_not_hold() -> None:
     """The stories can fail: with nothing known to be missing, orders break."""
     broken: list[str] = []
-    hide: Callable[[MemoryLane], list[int]] = lambda _: []
     outstanding = MemoryLane.outstanding
     MemoryLane.outstanding = property(hide)  # type: ignore[method-assign, assignment]
     try:

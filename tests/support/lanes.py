@@ -7,9 +7,10 @@ is repeated goes on where it was.
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from actors.errors import UnavailableError
 from actors.flows.compiled import CompiledFlow
 from actors.flows.control import ControlPlan
 from actors.ids import run_id
@@ -33,10 +34,12 @@ from actors.outcomes import (
 )
 from actors.ports import Continuation, LaneName
 from actors.runs.in_hand import RunsInHand
+from actors.runs.pause import OURS_SECONDS
 from actors.runs.request import RunRequest
 from actors.testing.clock import VirtualClock
 from actors.testing.dead_letters import MemoryDeadLetters
 from actors.testing.deliveries import MemoryEventStream
+from actors.testing.journal import MemoryJournal
 from actors.testing.lanes import MemoryLane, MemoryLaneDeliveries
 from actors.testing.observer import RecordingObserver
 from actors.testing.state import MemoryStateStore
@@ -66,6 +69,7 @@ class LaneYard:
         self.work = MemoryWork(self.clock, lambda _tenant, _lane: self.stream)
         self.leases = MemoryStateStore(self.clock)
         self.letters = MemoryDeadLetters()
+        self.cancels = MemoryJournal()
         self.observer = RecordingObserver()
         self.revision = "r1"
         self.flows = {}
@@ -175,6 +179,7 @@ class Worker:
                 deliveries=self.pull,
                 flows=self,
                 continuations=yard.work,
+                journal=yard.cancels,
                 dead_letters=yard.letters,
                 runs=self.in_hand,
                 leases=yard.leases,
@@ -243,6 +248,8 @@ class Worker:
     async def _walk(self, request: RunRequest) -> RunOutcome:
         yard = self.yard
         script = yard.scripts.get(request.event.id, yard.default)
+        if entries := await yard.cancels.read("demo", request.run_id):
+            return Cancelled(entries[0].value["reason"])
         slept, due_ms = yard.journal.get(request.run_id, (0, 0))
         if due_ms > yard.clock.now_ms():
             return await self._sleep(request, slept, due_ms)
@@ -254,15 +261,19 @@ class Worker:
             return await self._sleep(request, slept + 1, due_ms)
         return script.end
 
-    async def _sleep(self, request: RunRequest, leg: int, due_ms: int) -> Continued:
-        flow = next(
-            name for name in self.yard.flows if run_id(request.event.id, name) == request.run_id
-        )
-        waiting = Continuation(
-            request.run_id, flow, request.event, trigger=1, leg=leg, due_ms=due_ms
-        )
-        await self.yard.work.schedule("demo", waiting, lane=self.yard.lane)
-        return Continued(due_ms, 1, waiting)
+    async def _sleep(self, request: RunRequest, leg: int, due_ms: int) -> RunOutcome:
+        """Put the run off while its delivery is surely ours, as a run does."""
+        yard, here = self.yard, request.share.delivery
+        assert here.continuation is not None
+        waiting = replace(here.continuation, leg=leg, due_ms=due_ms)
+        while yard.clock.monotonic() - here.kept_alive_at <= OURS_SECONDS:
+            try:
+                await yard.work.schedule("demo", waiting, lane=yard.lane)
+            except UnavailableError:
+                await yard.clock.sleep(0.5)
+            else:
+                return Continued(due_ms, 1, waiting)
+        return Interrupted("it could not be put off", is_lost=True)
 
     def conclude(self, request: RunRequest, outcome: RunOutcome) -> None:
         """Store and settle, as a concluder does."""
