@@ -5,6 +5,7 @@ letters as stored, each with the time at which the server stored it; calls and m
 times are of the machine's own clock, in nanoseconds: neither server nor recorder is lied to.
 """
 
+import asyncio
 import json
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -16,8 +17,9 @@ from typing import Any, Final
 import nats
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig
-from nats.js.errors import NotFoundError
+from nats.js.errors import NotFoundError, ServiceUnavailableError
 
 from app.bus.server_folder import Endpoint
 from tests.faults.scenario import ENV, TENANT
@@ -29,6 +31,7 @@ DEAD: Final = f"DEAD-{ENV}"
 STATE: Final = f"KV_state-{ENV}"
 BATCH: Final = 500
 FETCH_SECONDS: Final = 15.0
+NOBODY_SECONDS: Final = 0.1
 
 
 @dataclass(frozen=True)
@@ -116,9 +119,19 @@ async def read_stream(client: Client, stream: str) -> Sequence[Stored]:
     pull = await jetstream.pull_subscribe(">", stream=stream, config=unacked)
     found: list[Stored] = []
     while len(found) < left:
-        messages = await pull.fetch(min(BATCH, left - len(found)), timeout=FETCH_SECONDS)
+        messages = await _fetch(pull, min(BATCH, left - len(found)))
         found += [_stored(message) for message in messages]
     return found
+
+
+async def _fetch(pull: JetStreamContext.PullSubscription, count: int) -> Sequence[Msg]:
+    """Fetch; in a cluster a new consumer has nobody who leads it for a moment."""
+    async with asyncio.timeout(FETCH_SECONDS):
+        while True:
+            try:
+                return await pull.fetch(count, timeout=FETCH_SECONDS)
+            except ServiceUnavailableError:
+                await asyncio.sleep(NOBODY_SECONDS)
 
 
 def _stored(message: Msg) -> Stored:
