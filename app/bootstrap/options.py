@@ -14,7 +14,8 @@ from app.bootstrap.egress import build_policy
 from app.bus.backlog import BacklogLimits
 from app.bus.connection import BusSettings
 from app.outbound import EgressPolicy
-from app.settings.sections import NatsSection, SecretsSection, Settings
+from app.settings.secrets import SecretsSection
+from app.settings.sections import NatsSection, Settings
 
 DATA_FOLDER: Final = ".greentic"
 """Inside the bundle, unless told otherwise."""

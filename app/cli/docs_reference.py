@@ -28,11 +28,11 @@ from app.observability.labels import FLOWS_MAX, TENANTS_MAX
 from app.observability.rules import RULES, Rule, rule_by_name
 from app.providers.catalog import BUILT_IN
 from app.settings.limits import LimitsSection
+from app.settings.secrets import SecretsSection
 from app.settings.section import Section
 from app.settings.sections import (
     LoggingSection,
     NatsSection,
-    SecretsSection,
     ServerSection,
     Settings,
     WorkerSection,

@@ -15,7 +15,7 @@ from app.cli.connecting import DATA_DIR_DEFAULT, bus_settings, chosen_env, conne
 from app.control import names
 from app.control.credentials import ensure_credential_buckets
 from app.settings.loading import load_settings
-from app.settings.sections import SecretsSection
+from app.settings.secrets import SecretsSection
 from app.stores.api_keys import KvApiKeys
 from app.stores.key_source import KeySource
 from app.stores.kv import KvBucket

@@ -19,7 +19,7 @@ from pydantic import (
 from actors.errors import InvalidSubjectError
 from actors.subjects import check_token
 from app.settings.limits import LimitsSection
-from app.settings.sealing_key import parse_key
+from app.settings.secrets import SecretsSection
 from app.settings.section import Section
 from app.settings.security import SecuritySection
 
@@ -183,23 +183,6 @@ class WorkerSection(Section):
 
     script_memory_mib: int = Field(default=512, ge=128, le=65_536)
     """MiB of memory for each."""
-
-
-class SecretsSection(Section):
-    """``[secrets]``: the key that seals stored secrets."""
-
-    key: SecretStr | None = None
-    """32 bytes in base64. Without one, a file of the data folder has it, except in env `prod`."""
-
-    key_file: str | None = None
-    """A mounted file that holds the key instead."""
-
-    @field_validator("key")
-    @classmethod
-    def _check_key(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None:
-            parse_key(value.get_secret_value())
-        return value
 
 
 class Settings(Section):

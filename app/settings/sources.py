@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import SecretStr
 
 from actors.diagnostics import did_you_mean
+from app.settings.key_files import read_key_files
 from app.settings.sections import PORT_MAX, Settings
 
 FILE_BYTES_MAX: Final = 1024 * 1024
@@ -120,7 +121,11 @@ class Sources:
     def _take_key(self) -> None:
         secrets = self.values.get("secrets", {})
         if isinstance(secrets.get("key_file"), str) and "key" not in secrets:
-            secrets["key"] = self._read_secret("secrets.key_file", secrets["key_file"])
+            try:
+                secrets["key"] = read_key_files(Path(secrets["key_file"]))
+            except (OSError, ValueError) as error:
+                self.problems.append(f"secrets.key_file: {getattr(error, 'strerror', error)}")
+                secrets["key"] = None
         if isinstance(secrets.get("key"), str):
             secrets["key"] = SecretStr(secrets["key"])
 

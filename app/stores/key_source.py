@@ -15,7 +15,7 @@ from typing import Final
 
 from app.errors import SettingsError
 from app.settings.sealing_key import ADVICE, KEY_BYTES, KEY_TEXT_CHARS_MAX, format_key
-from app.settings.sections import SecretsSection
+from app.settings.secrets import SecretsSection
 from app.stores.sealing import SealingKey
 
 KEY_FILE: Final = "secret.key"

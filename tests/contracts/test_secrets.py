@@ -18,7 +18,7 @@ from app.bus.server_folder import Endpoint
 from app.control import names, streams
 from app.errors import NotFoundError, SettingsError
 from app.settings.sealing_key import format_key
-from app.settings.sections import SecretsSection
+from app.settings.secrets import SecretsSection
 from app.stores import secrets as secrets_store
 from app.stores.key_source import KeySource
 from app.stores.kv import KvBucket

@@ -12,7 +12,7 @@ from app.bundle.reading import read_bundle
 from app.bus.connection import Bus
 from app.errors import BundleError, BusError, SettingsError
 from app.settings.sealing_key import format_key
-from app.settings.sections import SecretsSection
+from app.settings.secrets import SecretsSection
 from app.stores.key_source import KeySource
 from app.stores.secrets import BUNDLE_SCOPE
 from app.system import SystemClock

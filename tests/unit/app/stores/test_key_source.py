@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from app.errors import SettingsError
 from app.settings.sealing_key import format_key
-from app.settings.sections import SecretsSection
+from app.settings.secrets import SecretsSection
 from app.stores.key_source import KEY_FILE, KeySource
 
 KEY = bytes(range(32))
