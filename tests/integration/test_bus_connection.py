@@ -3,12 +3,15 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
 
 import nats
 import pytest
 
 from actors.errors import UnavailableError
 from actors.testing.observer import RecordingObserver
+from app.bus import servers
 from app.bus.connection import Bus, BusSettings
 from app.bus.observations import BusConnected, BusDisconnected, BusTroubled
 from app.bus.server_folder import Endpoint
@@ -75,6 +78,50 @@ async def test_any_of_several_servers_will_do(nats_server: Endpoint) -> None:
         assert bus.is_connected
         assert bus.lone_server is not None
         await bus.drain_and_close(2)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every second sign that JetStream is silent lead to the wish to leave."""
+    monkeypatch.setattr(servers, "DOUBT_SECONDS", 0.0)
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_server_is_left_for_another_and_subscriptions_go_along(
+    nats_server: Endpoint, tmp_path: Path, fresh_env: str
+) -> None:
+    other = KillableServer(tmp_path)
+    other.folder.write_endpoint(replace(nats_server, pid=0))  # the same login, on a free port
+    url = f"{nats_server.url},{(await other.start()).url}"
+    settings = BusSettings(url, nats_server.user, nats_server.password)
+    observer, heard = RecordingObserver(), asyncio.Event()
+    bus = await Bus.connect(settings, observer, deadline_seconds=10)
+    try:
+        await bus.subscribe(fresh_env, lambda _: heard.set())
+        before = bus.client.connected_url
+        bus.doubt.unheard()
+        bus.doubt.unheard()
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while len(observer.of(BusConnected)) < 2:
+                await asyncio.sleep(0.01)
+        assert bus.client.connected_url != before
+        assert any("trying another" in one.reason for one in observer.of(BusTroubled))
+        bus.send(fresh_env, b"")
+        await wait_for(heard)
+    finally:
+        await bus.drain_and_close(2)
+        await other.kill()
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_only_server_is_never_left(nats_server: Endpoint) -> None:
+    observer = RecordingObserver()
+    async with a_bus(nats_server, observer) as bus:
+        for _ in range(3):
+            bus.doubt.unheard()
+        await bus.flush(10)
+        assert bus.is_connected
+        assert not observer.of(BusDisconnected)
 
 
 async def test_unreachable_server_is_unavailable_at_the_deadline() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import os
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
@@ -30,7 +31,16 @@ from app.errors import BusError
 from app.stores.kv import KvBucket
 from tests.support.bus import connected
 from tests.support.bus_rig import TENANT, a_rig
-from tests.support.cluster import ROUTES, NatsCluster, a_nats_cluster, cut_off
+from tests.support.cluster import (
+    PREFIX,
+    ROUTES,
+    NatsCluster,
+    a_nats_cluster,
+    cut_off,
+    ip,
+    sweep,
+    why_not,
+)
 
 pytestmark = pytest.mark.xdist_group("nats-cluster")
 LIMITS = StreamLimits(replicas=3)
@@ -257,3 +267,16 @@ async def test_server_without_a_quorum_is_left_for_another(
     finally:
         await bus.drain_and_close(2)
     await cluster.wait_healthy(60)
+
+
+@pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+def test_what_killed_tests_left_behind_is_swept_and_others_are_spared() -> None:
+    gone, ours = f"{PREFIX}-4194305-1-n1", f"{PREFIX}-{os.getpid()}-999-n1"
+    try:
+        for namespace in (gone, ours):
+            ip("netns", "add", namespace)
+        sweep()
+        assert gone not in ip("netns", "list")
+        assert ours in ip("netns", "list")
+    finally:
+        ip("netns", "delete", ours)
