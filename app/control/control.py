@@ -23,12 +23,14 @@ from app.control.activations import Activations
 from app.control.lanes import LaneConsumers, Lanes
 from app.control.lease import Lease, hold_lease
 from app.control.limits import StreamLimits
-from app.errors import BusError
+from app.errors import BusError, ConflictError
 from app.stores.kv import KvBucket
 
 LEASE_KEY: Final = "control"
 TENANTS_AT_ONCE_MAX: Final = 16
 WAIT_POLL_SECONDS: Final = 0.2
+ATTEMPTS_MAX: Final = 4
+AGAIN_SECONDS: Final = 1.0
 WORK_SHARDS_MAX: Final = 256
 WORK_SHARDS_KEY: Final = "WORK-SHARDS"
 """In the bucket of deployments; upper case, so no tenant's key."""
@@ -60,6 +62,7 @@ class Control:
         self._env = check_token(env, "env")
         self._limits = limits or StreamLimits()
         self._work_shards = work_shards
+        self._bus = bus
         self._admin = JetStreamAdmin(bus)
         self._leases = KvBucket(bus, names.leases_bucket(env))
         self._deployments = KvBucket(bus, names.deployments_bucket(env))
@@ -72,9 +75,23 @@ class Control:
         """Make everything so and give, for each tenant and trigger, its activation sequence.
 
         ``subscriptions`` is the whole deployment: a tenant that was there before and is not now
-        loses its consumers. ConflictError if the lease was lost half-way: apply again.
+        loses its consumers. ConflictError if the lease was lost half-way, again and again.
         """
         _check(subscriptions)
+        for _ in range(ATTEMPTS_MAX - 1):
+            try:
+                return await self._apply(subscriptions)
+            except ConflictError:
+                pass  # all of it may be done twice
+            except UnavailableError:
+                if self._bus.lone_server is not None:
+                    raise  # nobody is being elected who would be there soon
+            await asyncio.sleep(AGAIN_SECONDS)
+        return await self._apply(subscriptions)
+
+    async def _apply(
+        self, subscriptions: Sequence[TenantSubscriptions]
+    ) -> Mapping[str, Mapping[str, int]]:
         for spec in streams.bucket_specs(self._env):
             await self._ensure_stream(spec)
         async with hold_lease(self._leases, LEASE_KEY, _holder()) as lease:

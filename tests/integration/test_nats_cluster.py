@@ -237,6 +237,27 @@ async def test_killed_leaders_cost_an_election_and_nothing_else(
     await cluster.wait_healthy()
 
 
+async def test_deployment_is_applied_through_the_death_of_leaders(
+    cluster: NatsCluster, bus: Bus, fresh_env: str
+) -> None:
+    control = Control(bus, fresh_env, limits=LIMITS)
+    first = await control.apply([acme(a="order.created")])
+    await cluster.wait_healthy()
+    tenants = [TenantSubscriptions(f"t{number}", {"a": ">"}) for number in range(6)]
+    victim = await cluster.leader_of(names.bucket_stream(names.leases_bucket(fresh_env)))
+    assert victim is not None
+    applying = asyncio.ensure_future(control.apply([acme(a="order.created"), *tenants]))
+    await asyncio.sleep(0.1)
+    cluster.kill(victim)
+    try:
+        applied = await applying
+    finally:
+        cluster.spawn(victim)
+    assert applied[TENANT] == first[TENANT]
+    assert set(applied) == {TENANT, *(item.tenant for item in tenants)}
+    await cluster.wait_healthy(60)
+
+
 async def test_server_without_a_quorum_is_left_for_another(
     cluster: NatsCluster, fresh_env: str
 ) -> None:
