@@ -26,6 +26,7 @@ DOWN_SECONDS: Final = (1.0, 8.0)
 CUT_SECONDS: Final = (6.0, 20.0)
 REST_SECONDS: Final = (1.0, 4.0)
 CURRENT_SECONDS_MAX: Final = 90.0
+"""One that was isolated may wait for its leader's next snapshot: up to a minute (measured)."""
 PROBE_SECONDS: Final = 0.05
 FLOWS: Final = (EVENTS, "flows")
 
@@ -71,8 +72,16 @@ class Theatre:
                     return name
                 await asyncio.sleep(0.1)
 
-    async def recover(self) -> None:
-        seconds = await self.servers.wait_healthy(CURRENT_SECONDS_MAX)
+    async def recover(self, name: str) -> None:
+        """Wait until all are current; one that does not catch up is started anew."""
+        try:
+            seconds = await self.servers.wait_healthy(CURRENT_SECONDS_MAX)
+        except TimeoutError:
+            self.scene.say(f"{name} does not catch up: it is started anew")
+            self.scene.done["restarts needed"] += 1
+            self.servers.kill(name)
+            self.servers.spawn(name)
+            seconds = CURRENT_SECONDS_MAX + await self.servers.wait_healthy(CURRENT_SECONDS_MAX)
         self.scene.say(f"all are current after {seconds:.1f} s")
 
 
@@ -140,7 +149,7 @@ async def _strike(theatre: Theatre, how: str, name: str) -> None:
 
 async def _strike_and_recover(theatre: Theatre, how: str, name: str) -> None:
     await STRIKES[how](theatre, name)
-    await theatre.recover()
+    await theatre.recover(name)
 
 
 async def _victim(theatre: Theatre, turn: int) -> tuple[str, str]:
