@@ -91,8 +91,3 @@ class ControlPlan:
     def keeps_key(self) -> bool:
         """Whether a run's key is its own until its final outcome, sleep included."""
         return self.ordered is not None or self.singleton is not None
-
-    @property
-    def needs_order(self) -> bool:
-        """Whether it matters what another worker of an exclusive lane has not settled yet."""
-        return self.keeps_key or self.concurrency is not None

@@ -183,9 +183,9 @@ class Board:
             return True
         if plan.batch is not None and ticket.is_repeated and not ticket.members:
             return gate.is_clear  # it may be part of a batch that is missing here
-        if plan.needs_order or plan.debounce is not None:
-            return gate.is_open_for(ticket.sequence)
-        return not gate.is_shut
+        if plan.batch is not None and not ticket.members:
+            return not gate.is_shut  # to be gathered is not to begin
+        return gate.is_open_for(ticket.sequence)
 
     # ── Rules ────────────────────────────────────────────────────────────────────────────────
 

@@ -43,9 +43,11 @@ class Gate:
         """Take note that it is here."""
         self._missing.discard(sequence)
 
-    def keep_only(self, outstanding: Iterable[int]) -> None:
-        """Forget what is gone: another worker has settled it."""
+    def keep_only(self, outstanding: Iterable[int]) -> bool:
+        """Forget what is gone, and tell whether anything is: another worker has settled it."""
+        before = len(self._missing)
         self._missing.intersection_update(outstanding)
+        return len(self._missing) < before
 
     def is_open_for(self, sequence: int) -> bool:
         """Tell whether nothing earlier is missing."""

@@ -145,13 +145,13 @@ class LaneActor(Actor[Never]):
     async def _work(self) -> None:
         while True:
             await self._wait()
+            is_lost = await self._tenure.look(is_pulling=self._room > 0)
             await self._follow()
             self._end_stale()
             self._end_heard()
             await self._take_arrived()
             if self._is_disturbed:
                 self._line_up_again()
-            is_lost = await self._tenure.look(is_pulling=self._room > 0)
             if self._is_leaving or is_lost:
                 self._give_back_idle()
             elif not self._tenure.is_held_up:
@@ -330,8 +330,9 @@ class LaneActor(Actor[Never]):
     async def _follow(self) -> None:
         """Begin anew with what is held, once the lane or its flows have changed."""
         revision = self._ports.flows.revision
-        if await self._tenure.follow():
-            self._paces = Paces()
+        if await self._tenure.follow() or self._tenure.has_news:
+            self._tenure.has_news = False
+            self._paces = Paces()  # whoever had the lane may have moved them on
         elif revision == self._revision:
             return
         self._revision = revision

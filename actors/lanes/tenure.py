@@ -37,6 +37,8 @@ class Tenure:
         self._ours = ours
         self._clock = clock
         self._observer = observer
+        self.has_news = False
+        """Another worker has settled something of this lane: it may have let runs begin."""
         self._term: int | None = None
         self._look_ms = 0
         self._pulled_at = clock.monotonic()
@@ -94,7 +96,7 @@ class Tenure:
             outstanding = set(await self._deliveries.outstanding())
         except UnavailableError:
             return False
-        self.gate.keep_only(outstanding)
+        self.has_news = self.gate.keep_only(outstanding) or self.has_news
         return is_silent and self._is_lost(outstanding - self._ours())
 
     def _is_lost(self, strange: set[int]) -> bool:
