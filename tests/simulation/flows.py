@@ -17,6 +17,9 @@ from tests.simulation.world import Mood
 
 NODES_MAX: Final = 12
 EVENT_TYPES: Final = ("order.created", "order.paid")
+FILTER: Final = "payload.n % 4 != 3"
+"""Of some flows' last trigger; what it does not take may be taken by the one before it."""
+
 EMITTED: Final = "order.emitted"
 """What flows emit; a flow may listen to it, so chains grow."""
 
@@ -109,15 +112,18 @@ def draw_mood(seed: int, key: str, *, trouble: float = 0.35) -> Mood:
 def _draw_top(random: Random, name: str, event_type: str, calls: tuple[str, ...]) -> Document:
     draft = _Draft(name, random, calls=calls)
     _draw_nodes(draft, random.randint(2, NODES_MAX))
-    trigger = {"type": "event", "event_type": event_type, "target": f"{name}_n0"}
+    triggers = [{"type": "event", "event_type": event_type, "target": f"{name}_n0"}]
     if random.random() < 0.2:
-        trigger["filter"] = "payload.n % 4 != 3"
+        triggers[0]["filter"] = FILTER
+    if random.random() < 0.2:
+        second = {"type": "event", "event_type": event_type, "target": f"{name}_n1"}
+        triggers.insert(0, {**second, "filter": "payload.n % 2 == 0"})
     document = {
         "name": name,
         "version": "1",
         "variables": {"salt": 0},
         "nodes": draft.nodes,
-        "triggers": [trigger],
+        "triggers": triggers,
         "config": {},
     }
     config: Document = {}

@@ -12,7 +12,7 @@ from typing import Any, Final
 from actors.ids import run_id
 from actors.nodes.schema import RetryPolicy
 from actors.outcomes import RunResult
-from actors.ports import Continuation, StateScope
+from actors.ports import Continuation, RunRecord, StateScope
 from tests.simulation.network import at_once
 from tests.simulation.simulation import Played, flows_taking
 from tests.simulation.workers import SKEW_MS_MAX
@@ -65,19 +65,14 @@ def outcomes_agree(played: Played) -> Iterator[str]:
     of another version then, or another time of day, and come to another end. So does a run that
     ended since its flow's timeout was over, if it is delivered once more.
     """
-    begun = {run: facts[0].number for run, facts in _by_run(played, "journal").items()}
-    overdue = _overdue(played)
+    excused = played.cancelled | _overdue(played) | _ended_before_they_began(played)
     for run, facts in _by_run(played, "result").items():
-        if begun.get(run, facts[-1].number) > facts[0].number or run in overdue:
-            continue
         ends = {_end_of(fact.value) for fact in facts}
-        if len(ends) > 1 and run not in played.cancelled:
+        if len(ends) > 1 and run not in excused:
             yield f"run {run} was concluded as {' and as '.join(sorted(ends))}"
     for run, facts in _by_run(played, "record").items():
-        if begun.get(run, facts[-1].number) > facts[0].number or run in overdue:
-            continue
-        paths = {(_end_of(fact.value.result), "·".join(fact.value.path)) for fact in facts}
-        if len(paths) > 1 and run not in played.cancelled:
+        paths = {_way_of(fact.value) for fact in facts}
+        if len(paths) > 1 and run not in excused:
             yield f"run {run} has records of several ways: {sorted(paths)}"
     for run in _results(played):
         if run not in _by_run(played, "record"):
@@ -98,7 +93,8 @@ def letters_are_of_failed_runs(played: Played) -> Iterator[str]:
 def cancelled_runs_end_so(played: Played) -> Iterator[str]:
     """A run whose cancellation was kept before it ended ends as cancelled.
 
-    Laxer by what is in hand: a run that concludes in the same moments may win.
+    Laxer by what is in hand: a run that concludes in the same moments may win. And by what had not
+    begun: who is handed an event for the first time asks no journal.
     """
     ends = {run: facts[0] for run, facts in _by_run(played, "result").items()}
     for fact in played.cluster.history.of("cancel"):
@@ -285,19 +281,32 @@ def _end_of(result: RunResult) -> str:
     return f"{result.status} {result.output} {error} {result.flow_version} {result.started_ms}"
 
 
+def _way_of(record: RunRecord) -> str:
+    return f"{_end_of(record.result)} by {record.trigger}: {'·'.join(record.path)}"
+
+
 def _overdue(played: Played) -> frozenset[str]:
     """Name the runs that once ended since their flow's timeout was over."""
-    facts = [*played.cluster.history.of("result"), *played.cluster.history.of("letter")]
+    history = played.cluster.history
+    errors = [(fact.run, fact.value.error) for fact in history.of("result")]
+    errors += [(fact.run, fact.value.error) for fact in history.of("letter")]
+    errors += [(fact.run, fact.value.result.error) for fact in history.of("record")]
     return frozenset(
-        fact.run
-        for fact in facts
-        if fact.value.error is not None and fact.value.error.message.startswith(_FLOW_TIMEOUT)
+        run for run, error in errors if error and error.message.startswith(_FLOW_TIMEOUT)
     )
+
+
+def _ended_before_they_began(played: Played) -> frozenset[str]:
+    """Name the runs that came to an end once before anything of them stood in their journal."""
+    begun = {run: facts[0].number for run, facts in _by_run(played, "journal").items()}
+    ends = [*played.cluster.history.of("result"), *played.cluster.history.of("record")]
+    return frozenset(one.run for one in ends if begun.get(one.run, one.number) >= one.number)
 
 
 def _wrote_after(played: Played, cancel: Fact) -> bool:
     facts = _by_run(played, "journal").get(cancel.run, ())
-    return any(fact.time_ms - cancel.time_ms > 60_000 for fact in facts)
+    is_later = any(fact.time_ms - cancel.time_ms > 60_000 for fact in facts)
+    return is_later and any(fact.number < cancel.number for fact in facts)
 
 
 def _policies(played: Played) -> dict[str, RetryPolicy | None]:
