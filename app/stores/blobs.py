@@ -11,7 +11,12 @@ from typing import Final, Protocol
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.api import ObjectMeta
-from nats.js.errors import BadObjectMetaError, DigestMismatchError, NotFoundError
+from nats.js.errors import (
+    BadObjectMetaError,
+    BucketNotFoundError,
+    DigestMismatchError,
+    NotFoundError,
+)
 from nats.js.object_store import ObjectStore
 
 from actors.errors import UnavailableError
@@ -54,6 +59,8 @@ class ObjectBlobs:
             async with asyncio.timeout(STORE_SECONDS_MAX):
                 store = await self._streams.jetstream().object_store(self._bucket)
                 return (await store.get(f"{tenant}/{name}")).data or b""
+        except BucketNotFoundError as error:
+            raise UnavailableError(f"there is no bucket {self._bucket} yet") from error
         except NotFoundError:
             return None
         except (BadObjectMetaError, DigestMismatchError) as error:

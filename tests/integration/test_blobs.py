@@ -49,3 +49,5 @@ async def test_without_a_bucket_nothing_is_said_to_be_stored(
         blobs = ObjectBlobs(bus.client, blobs_bucket(fresh_env))
         with pytest.raises(UnavailableError):
             await blobs.put("demo", a_blob(b"x"))
+        with pytest.raises(UnavailableError):
+            await blobs.get("demo", a_blob(b"x").name)
