@@ -109,6 +109,7 @@ class Children:
                 deliveries=self._ports.open_lane(lane),
                 flows=ExecutorsOfLanes(self._routes, self._executors),
                 continuations=world.continuations,
+                journal=world.journal,
                 dead_letters=sinks.dead_letters,
                 runs=self._in_hand,
                 leases=leases,

@@ -26,6 +26,11 @@ values are bounded: tenants and flows beyond `labels` count as ``other``.
     greentic_http_circuits_open                      hosts of tenants left alone since they failed
     greentic_timers_fired_total{tenant, duplicate}   ticks stored, or stored by another worker
     greentic_timer_late_seconds                      how late ticks were (histogram)
+    greentic_lane_refused_total{tenant, flow, rule}  runs that flow control refused or cancelled
+    greentic_lane_put_off_total{tenant, flow}        runs that a throttle sent back to their lane
+    greentic_lane_batched_events_total{tenant, flow}  events that became part of a batch
+    greentic_lane_runs{tenant, lane, state}          runs a worker holds: waiting, working, asleep
+    greentic_lane_room{tenant, lane}                 deliveries it could hold besides
     greentic_deployment_flows{tenant}                flows in force
     greentic_actor_crashes_total{code}               crashes of actors
     greentic_actor_restarts_total                    restarts of actors
@@ -40,6 +45,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 
 from app.observability.children import CachedCounter
 from app.observability.labels import FLOWS_MAX, TENANTS_MAX, BoundedLabels
+from app.observability.lanes import LaneMeter
 from app.observability.requests import RequestMeter
 
 CODES_MAX: Final = 100
@@ -106,6 +112,7 @@ class Metrics:
         self._add_script_metrics()
         self._add_call_metrics()
         self._add_pressure_metrics()
+        self.lanes = LaneMeter(self.registry)
         self.timer_late_seconds = self._histogram(
             "greentic_timer_late_seconds", "How late timer ticks were stored.", LATE_SECONDS_BUCKETS
         )

@@ -112,6 +112,26 @@ def _fired(metrics: Metrics, seen: core.TimerFired) -> None:
     metrics.timer_late_seconds.observe(max(0, seen.late_ms) / _MS)
 
 
+def _lane_refused(metrics: Metrics, seen: core.LaneRefused) -> None:
+    tenant, flow = metrics.tenants.bound(seen.tenant), metrics.flows.bound(seen.flow)
+    metrics.lanes.refused.labels(tenant, flow, seen.rule).inc()
+
+
+def _lane_put_off(metrics: Metrics, seen: core.LanePutOff) -> None:
+    tenant, flow = metrics.tenants.bound(seen.tenant), metrics.flows.bound(seen.flow)
+    metrics.lanes.put_off.labels(tenant, flow).inc()
+
+
+def _lane_batched(metrics: Metrics, seen: core.LaneBatched) -> None:
+    tenant, flow = metrics.tenants.bound(seen.tenant), metrics.flows.bound(seen.flow)
+    metrics.lanes.batched_events.labels(tenant, flow).inc(seen.events)
+
+
+def _lane_held(metrics: Metrics, seen: core.LaneHeld) -> None:
+    tenant, lane = metrics.tenants.bound(seen.tenant), metrics.flows.bound(seen.lane)
+    metrics.lanes.hold(tenant, lane, seen)
+
+
 def _applied(metrics: Metrics, seen: core.DeploymentApplied) -> None:
     metrics.flows_in_force.labels(metrics.tenants.bound(seen.tenant)).set(seen.flows)
 
@@ -190,6 +210,13 @@ RULES: Final[Mapping[type, Rule]] = {
     core.TimerFired: Rule(
         "timer.fired", "debug", _fired, ("tenant", "flow", "event_type", "scheduled_ms", "late_ms")
     ),
+    core.LaneRefused: Rule("lane.refused", "debug", _lane_refused, ("tenant", "flow", "rule")),
+    core.LanePutOff: Rule("lane.put_off", "debug", _lane_put_off, ("tenant", "flow", "wait_ms")),
+    core.LaneBatched: Rule("lane.batched", "debug", _lane_batched, ("tenant", "flow", "events")),
+    core.LaneHeld: Rule(
+        "lane.held", "debug", _lane_held, ("tenant", "lane", "waiting", "working", "asleep", "room")
+    ),
+    core.LaneTaken: _occurrence("lane.taken", "info", ("tenant", "lane", "missing")),
     core.DeploymentApplied: Rule(
         "deployment.applied", "info", _applied, ("tenant", "revision", "flows")
     ),
