@@ -15,6 +15,7 @@ import typer
 
 from actors.ports import SECRET_BYTES_MAX
 from app.cli.output import print_json, say, warn
+from app.cli.secret_rekey import secret_rekey
 from app.cli.vault import find_whereabouts, open_secrets
 from app.errors import CommandError
 from app.stores.secrets import check_name, check_owner, check_value
@@ -43,6 +44,7 @@ def secret_app() -> typer.Typer:
     app.command("set")(secret_set)
     app.command("list")(secret_list)
     app.command("remove")(secret_remove)
+    app.command("rekey")(secret_rekey)
     return app
 
 

@@ -60,6 +60,14 @@ async def open_secrets(where: Whereabouts) -> AsyncIterator[KvSecrets]:
 
 
 @asynccontextmanager
+async def open_secret_records(where: Whereabouts) -> AsyncIterator[KvBucket]:
+    """Give the bucket of the sealed secrets itself."""
+    async with connected(where.bus) as bus:
+        await ensure_credential_buckets(bus, where.env)
+        yield KvBucket(bus, names.secrets_bucket(where.env))
+
+
+@asynccontextmanager
 async def open_api_keys(where: Whereabouts) -> AsyncIterator[KvApiKeys]:
     """Give the store of API keys."""
     async with connected(where.bus) as bus:

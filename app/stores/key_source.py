@@ -1,9 +1,10 @@
-"""Where the sealing key comes from: the settings, or in development a file of the data folder.
+"""Where the sealing keys come from: the settings, or in development a file of the data folder.
 
-In: the checked `[secrets]` section, the env, the data folder. Out: a `SealingKey`. Refuses
+In: the checked `[secrets]` section, the env, the data folder. Out: a `Keyring`. Refuses
 (SettingsError) to make a key up in `prod`, and a key file that others may read.
 
-The key is looked for when it is first needed: a bundle without secrets needs none.
+The keys are looked for when they are needed: a bundle without secrets needs none, and development's
+file is read anew each time, so that a key added to it is taken up.
 """
 
 import os
@@ -14,9 +15,9 @@ from pathlib import Path
 from typing import Final
 
 from app.errors import SettingsError
-from app.settings.sealing_key import ADVICE, KEY_BYTES, KEY_TEXT_CHARS_MAX, format_key
+from app.settings.sealing_key import ADVICE, KEY_BYTES, KEYS_TEXT_CHARS_MAX, format_key
 from app.settings.secrets import SecretsSection
-from app.stores.sealing import SealingKey
+from app.stores.sealing import Keyring
 
 KEY_FILE: Final = "secret.key"
 PROD: Final = "prod"
@@ -28,7 +29,7 @@ _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 @dataclass(frozen=True, slots=True)
 class KeySource:
-    """Gives the sealing key of one env."""
+    """Gives the sealing keys of one env."""
 
     section: SecretsSection
     env: str
@@ -39,30 +40,30 @@ class KeySource:
         """The file that development keeps its key in."""
         return self.data_dir / KEY_FILE
 
-    def for_sealing(self) -> SealingKey:
-        """Give the key, making one in development where there is none."""
+    def for_sealing(self) -> Keyring:
+        """Give the keys, making one in development where there is none."""
         return self._given() or self._stored() or self._make()
 
-    def for_opening(self) -> SealingKey:
-        """Give the key. Making one now would open nothing, so its absence is an error."""
-        key = self._given() or self._stored()
-        if key is None:
+    def for_opening(self) -> Keyring:
+        """Give the keys. Making one now would open nothing, so their absence is an error."""
+        keys = self._given() or self._stored()
+        if keys is None:
             raise self._refusal(
                 "does not exist; set GREENTIC_SECRET_KEY to the key that the secrets were stored"
                 " with"
             )
-        return key
+        return keys
 
-    def _given(self) -> SealingKey | None:
+    def _given(self) -> Keyring | None:
         given = self.section.key
         if given is not None:
-            return SealingKey.parse(given.get_secret_value())
+            return Keyring.parse(given.get_secret_value())
         if self.env == PROD:
             problem = f"env {PROD!r} needs GREENTIC_SECRET_KEY (or GREENTIC_SECRET_KEY_FILE)"
             raise SettingsError([f"secrets.key: {problem}; {ADVICE}"])
         return None
 
-    def _stored(self) -> SealingKey | None:
+    def _stored(self) -> Keyring | None:
         try:
             descriptor = os.open(self.path, _READ)
         except FileNotFoundError:
@@ -75,13 +76,13 @@ class KeySource:
                 raise self._refusal("is no regular file")
             if status.st_mode & _OTHERS:
                 raise self._refusal(f"may be read by others: chmod 600 {self.path}")
-            text = file.read(KEY_TEXT_CHARS_MAX + 1)
+            text = file.read(KEYS_TEXT_CHARS_MAX + 1)
         try:
-            return SealingKey.parse(text.decode("ascii"))
+            return Keyring.parse(text.decode("ascii"))
         except ValueError as error:
             raise self._refusal(str(error)) from None
 
-    def _make(self) -> SealingKey:
+    def _make(self) -> Keyring:
         """Make the key file whole or not at all, and never over another: the loser reads it."""
         fresh = self.data_dir / f".{KEY_FILE}.{os.getpid()}.{secrets.token_hex(4)}"
         try:

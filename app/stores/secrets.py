@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from actors.errors import PermanentError
+from actors.errors import InvalidSubjectError, PermanentError
 from actors.ports import SECRET_BYTES_MAX
 from actors.subjects import check_token
 from app.errors import NotFoundError, SealError, SettingsError, StoreError
@@ -111,6 +111,16 @@ def bucket_key(tenant: str, name: str) -> str:
     """Build the bucket's key; different tenants and names never give the same one."""
     token = base64.urlsafe_b64encode(check_name(name).encode()).decode().rstrip("=")
     return f"{check_owner(tenant)}.x{token}"
+
+
+def owner_and_name(key: str) -> tuple[str, str] | None:
+    """Undo `bucket_key`; None for what it never gives."""
+    owner, _, token = key.partition(".")
+    try:
+        name = _name_of(token)
+        return (owner, name) if bucket_key(owner, name) == key else None
+    except (ValueError, InvalidSubjectError, PermanentError):
+        return None
 
 
 def check_owner(tenant: str) -> str:

@@ -23,7 +23,7 @@ def source(folder: Path, *, env: str = "dev", key: bytes | None = None) -> KeySo
 
 def test_key_of_the_settings_wins_and_no_file_appears(tmp_path: Path) -> None:
     keys = source(tmp_path, env="prod", key=KEY)
-    assert keys.for_sealing().raw == keys.for_opening().raw == KEY
+    assert keys.for_sealing().current.raw == keys.for_opening().current.raw == KEY
     assert not (tmp_path / "data").exists()
 
 
@@ -54,7 +54,7 @@ def test_prod_wants_a_key_of_the_operators_own(tmp_path: Path, has_file: bool) -
 def test_many_makers_at_once_get_one_key(tmp_path: Path) -> None:
     with ThreadPoolExecutor(16) as threads:
         made = [threads.submit(source(tmp_path).for_sealing) for _ in range(64)]
-        assert len({future.result().raw for future in made}) == 1
+        assert len({future.result().current.raw for future in made}) == 1
     assert [item.name for item in (tmp_path / "data").iterdir()] == [KEY_FILE]
 
 
@@ -86,7 +86,7 @@ def test_spoilt_file_is_refused_and_kept(tmp_path: Path, content: bytes) -> None
     source(tmp_path).for_sealing()
     path = tmp_path / "data" / KEY_FILE
     path.write_bytes(content)
-    with pytest.raises(SettingsError, match=r"32 bytes|ascii") as caught:
+    with pytest.raises(SettingsError, match=r"32 bytes|ascii|more than 8 keys") as caught:
         source(tmp_path).for_sealing()
     assert "hunter2" not in str(caught.value)
     assert path.read_bytes() == content
