@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 
@@ -13,6 +14,7 @@ from app.bus.admin import JetStreamAdmin
 from app.bus.admin_specs import ConsumerSpec, StreamSpec
 from app.bus.connection import Bus
 from app.bus.server_folder import Endpoint
+from app.bus.servers import Doubt
 from app.control import streams
 from app.errors import BusError, ConflictError, StoreError
 from app.stores import kv as kv_module
@@ -215,6 +217,45 @@ async def test_server_without_a_leader_is_unavailable(spec: StreamSpec) -> None:
     admin = JetStreamAdmin(ScriptedBus(refusal(10008, 503)))  # type: ignore[arg-type]
     with pytest.raises(UnavailableError):
         await admin.stream_info(spec.name)
+
+
+class ElectingBus(ScriptedBus):
+    """One of a cluster that has no leader yet."""
+
+    lone_server = None  # type: ignore[assignment]
+
+    def __init__(self, *answers: object) -> None:
+        super().__init__(*answers)
+        self.doubt = Doubt(time.monotonic, lambda: None)
+
+
+@pytest.mark.parametrize(
+    ("code", "err_code"),
+    [
+        pytest.param(503, 10008, id="temporarily-unavailable"),
+        pytest.param(500, 10009, id="no-leader-here"),
+        pytest.param(500, 10118, id="stream-offline"),
+    ],
+)
+async def test_cluster_that_elects_is_asked_again_until_it_can_answer(
+    spec: StreamSpec, monkeypatch: pytest.MonkeyPatch, code: int, err_code: int
+) -> None:
+    monkeypatch.setattr(admin_module, "CLUSTER_PAUSE_SECONDS", 0.01)
+    state = {"messages": 0, "bytes": 0, "first_seq": 0, "last_seq": 0}
+    found = {"config": spec.as_config(), "state": state}
+    bus = ElectingBus(refusal(err_code, code), refusal(err_code, code), found)
+    info = await JetStreamAdmin(bus).stream_info(spec.name)  # type: ignore[arg-type]
+    assert info is not None
+    assert bus.doubt.is_raised
+    monkeypatch.setattr(admin_module, "CLUSTER_PATIENCE_SECONDS", 0.05)
+    bus = ElectingBus(*[refusal(err_code, code)] * 99)
+    with pytest.raises(UnavailableError):
+        await JetStreamAdmin(bus).stream_info(spec.name)  # type: ignore[arg-type]
+
+
+async def test_replicas_are_the_streams_only_where_they_are_named() -> None:
+    assert "num_replicas" not in StreamSpec("S", ("s",)).as_config()
+    assert StreamSpec("S", ("s",), replicas=3).as_config()["num_replicas"] == 3
 
 
 async def test_listing_never_goes_round_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
