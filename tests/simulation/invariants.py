@@ -206,13 +206,13 @@ def waits_are_kept(played: Played) -> Iterator[str]:
     sleeps = [
         fact
         for fact in played.cluster.history.of("journal")
-        if fact.value.get("kind") == "sleep" and "@" not in fact.what
+        if fact.value.get("kind") == "sleep" and is_of_a_step(fact)
     ]
     for sleep in sleeps:
         due_ms = sleep.value["due_ms"] - 2 * SKEW_MS_MAX
         for fact in played.cluster.history.facts:
             is_later = fact.number > sleep.number and fact.time_ms < due_ms
-            is_act = fact.kind in ("effect", "journal", "result") and "@" not in fact.what
+            is_act = fact.kind in ("effect", "journal", "result") and is_of_a_step(fact)
             if fact.run == sleep.run and is_later and is_act and fact.run not in played.cancelled:
                 yield (
                     f"run {fact.run} did {fact.kind} {fact.what} at {fact.time_ms},"
@@ -237,6 +237,11 @@ def _breaches_of_policy(
         policy = policies.get(name)
         if policy is None or times > policy.max_retries:
             yield f"run {run} retries {step or 'itself'} {times} times, against {policy}"
+
+
+def is_of_a_step(fact: Fact) -> bool:
+    """Tell the entry of a step from a mark in the journal, and from a copy that lives longer."""
+    return not fact.what.startswith("!") and "@" not in fact.what
 
 
 # ── Reading a simulation ─────────────────────────────────────────────────────────────────────
@@ -269,8 +274,8 @@ def _kept_outcomes(played: Played) -> dict[tuple[str, str], Fact]:
     """Give for each step of each run the entry of its last evaluation."""
     kept = {}
     for fact in played.cluster.history.of("journal"):
-        if "@" in fact.what:
-            continue  # a copy that lives longer
+        if not is_of_a_step(fact):
+            continue
         step = ":".join(fact.what.split(":")[:2])
         kept[fact.run, step] = fact
     return kept

@@ -306,7 +306,7 @@ class Cluster:
         mine = JournalEntry(entry.step, json.loads(json.dumps(entry.value)))
         is_ours = at_once(self.journal.write(TENANT, run, mine, ttl_seconds=ttl_seconds))
         if is_ours:
-            self.history.note("journal", run, by, entry.step, mine.value)
+            self.history.note("journal", run, by, mine.value.get("step", entry.step), mine.value)
         return is_ours
 
     def read_journal(self, run: str, by: str) -> tuple[JournalEntry, ...]:
