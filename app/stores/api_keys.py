@@ -154,7 +154,8 @@ async def _read(bucket: KvBucket, tenant: str = "") -> list[ApiKey]:
 
     async def read_one(place: str) -> ApiKey | None:
         async with limit:
-            entry = await bucket.get(place)
+            # What a replica does not have yet would not be read again before the next write.
+            entry = await bucket.get_surely(place)
         if entry.value is None:
             return None
         try:

@@ -147,7 +147,7 @@ class KvBucket:
             if not subjects or len(names) >= page.get("total", 0):
                 break
         keys = [name.removeprefix(self._prefix) for name in names]
-        return frozenset([key for key in keys if (await self.get(key)).value is not None])
+        return frozenset([key for key in keys if (await self.get_surely(key)).value is not None])
 
     async def last_revision(self) -> int:
         """Give the revision of the bucket's last write, deletions included: one cheap question."""

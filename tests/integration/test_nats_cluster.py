@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 import pytest
 
@@ -28,7 +29,10 @@ from app.control.control import Control, TenantSubscriptions
 from app.control.lease import hold_lease
 from app.control.limits import StreamLimits
 from app.errors import BusError
+from app.stores.api_key import PUBLISH
+from app.stores.api_keys import ApiKeyRing, KvApiKeys
 from app.stores.kv import KvBucket
+from app.system import SystemClock
 from tests.support.bus import connected
 from tests.support.bus_rig import TENANT, a_rig
 from tests.support.cluster import (
@@ -157,6 +161,26 @@ async def test_lease_has_one_holder_whichever_server_one_asks(
         await JetStreamAdmin(buses[0]).ensure_stream(spec)
         await asyncio.gather(*(hold(bus, f"{number}") for number, bus in enumerate(buses * 4)))
     assert most == 1
+
+
+async def test_keys_that_were_just_made_or_revoked_are_known_everywhere(
+    cluster: NatsCluster, fresh_env: str
+) -> None:
+    bucket, clock = names.api_keys_bucket(fresh_env), SystemClock()
+    async with a_bus_on_each(cluster) as buses:
+        spec = replace(streams.bucket_spec(bucket), replicas=3)
+        await JetStreamAdmin(buses[0]).ensure_stream(spec)
+        writer = KvApiKeys(KvBucket(buses[0], bucket), clock)
+        rings = [ApiKeyRing(KvBucket(bus, bucket), clock) for bus in buses]
+        for _ in range(50):
+            key, text = await writer.add(TENANT, "sender", [PUBLISH])
+            for ring in rings:
+                await ring.refresh()
+            assert [ring.find_tenant(str(text), PUBLISH) for ring in rings] == [TENANT] * 3
+            await writer.revoke(TENANT, key.prefix)
+            for ring in rings:
+                await ring.refresh()
+            assert [ring.find_tenant(str(text), PUBLISH) for ring in rings] == [None] * 3
 
 
 # ── Publishing and journals ──────────────────────────────────────────────────────────────────
