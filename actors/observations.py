@@ -27,6 +27,14 @@ class EventRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class SecretRead:
+    """A call of a tenant asked for a secret; ``source`` gave it: store, file, environment, none."""
+
+    tenant: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class BacklogMeasured:
     """A tenant's stored and unprocessed events, at most a few seconds ago.
 

@@ -64,6 +64,7 @@ from app.stores.blobs import ObjectBlobs
 from app.stores.key_source import KeySource
 from app.stores.kv import KvBucket
 from app.stores.pauses import KvTimerPauses
+from app.stores.secret_chain import SecretChain
 from app.stores.state import KvStateStore
 from app.stores.ticks import LastTicks
 from app.system import SystemClock, spare_the_collector
@@ -127,7 +128,12 @@ class Program:
             nodes=NodePorts(
                 actions=ActionDesk(self._providers.find),
                 scripts=self._build_scripts(),
-                secrets=self._credentials.secrets,
+                secrets=SecretChain.build(
+                    self._credentials.secrets,
+                    options.secrets,
+                    options.environment or {},
+                    self._observer,
+                ),
             ),
             egress=replace(options.egress, own_ports=self._ports_to_be()),
             backlog=options.backlog,

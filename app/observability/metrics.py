@@ -24,6 +24,7 @@ values are bounded: tenants and flows beyond `labels` count as ``other``.
     greentic_http_calls_total{tenant, outcome}       calls to services, by status class or reason
     greentic_http_call_duration_seconds              how long they took, repeats included
     greentic_http_circuits_open                      hosts of tenants left alone since they failed
+    greentic_secrets_read_total{tenant, source}      secrets asked for, by what gave them, or ``none``
     greentic_timers_fired_total{tenant, duplicate}   ticks stored, or stored by another worker
     greentic_timer_late_seconds                      how late ticks were (histogram)
     greentic_lane_refused_total{tenant, flow, rule}  runs that flow control refused or cancelled
@@ -158,6 +159,12 @@ class Metrics:
     def _add_pressure_metrics(self) -> None:
         self.refused = self._counter(
             "greentic_events_refused_total", "Events not taken in.", "tenant", "reason"
+        )
+        self.secrets_read = self._counter(
+            "greentic_secrets_read_total",
+            "Secrets asked for, by what gave them.",
+            "tenant",
+            "source",
         )
         self.backlog_events = self._gauge(
             "greentic_backlog_events", "A tenant's events stored and not processed.", "tenant"

@@ -103,6 +103,10 @@ def _measured(metrics: Metrics, seen: core.BacklogMeasured) -> None:
     metrics.events_lost.labels(tenant).set(seen.lost)
 
 
+def _secret_read(metrics: Metrics, seen: core.SecretRead) -> None:
+    metrics.secrets_read.count(metrics.tenants.bound(seen.tenant), seen.source)
+
+
 def _refused(metrics: Metrics, seen: core.EventRefused) -> None:
     metrics.refused.count(metrics.tenants.bound(seen.tenant), metrics.codes.bound(seen.reason))
 
@@ -207,6 +211,7 @@ RULES: Final[Mapping[type, Rule]] = {
         "backlog.measured", "debug", _measured, ("tenant", "events", "bytes", "lost")
     ),
     core.EventRefused: Rule("event.refused", "debug", _refused, ("tenant", "reason")),
+    core.SecretRead: Rule("secret.read", "debug", _secret_read, ("tenant", "source")),
     core.TimerFired: Rule(
         "timer.fired", "debug", _fired, ("tenant", "flow", "event_type", "scheduled_ms", "late_ms")
     ),
