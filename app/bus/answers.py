@@ -6,6 +6,7 @@ of a reply subject. Best effort: an answer for nobody is nothing.
 """
 
 import asyncio
+import secrets
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,6 +23,8 @@ ANSWER_BYTES_MAX: Final = 600 * 1024
 """A body of the largest output (SPEC 13), its headers and the document around them."""
 MESSAGES_MAX: Final = 64
 """What one waiting webhook may have unread; later ones are dropped."""
+CHANCE_BYTES: Final = 16
+"""What nobody guesses within the seconds that a webhook waits."""
 
 _UNSENDABLE: Final = Answer(status=502, body="the flow's answer cannot be sent")
 
@@ -92,10 +95,15 @@ class AnswerInbox:
 
     @contextmanager
     def open(self, event_id: str) -> Iterator[AnswerWaiter]:
-        """Listen for one event's answers until the context ends."""
-        subject = reply_subject(self._instance, event_id)
-        if not is_reply_subject(subject):
-            raise ValueError(f"{subject!r} is no reply subject")
+        """Listen for one event's answers until the context ends.
+
+        The subject's end is chance: tenants that publish on the bus choose ids and headers of
+        their events, and must not hit upon where somebody else's webhook waits.
+        """
+        plain = reply_subject(self._instance, event_id)
+        subject = f"{plain}-{secrets.token_hex(CHANCE_BYTES)}"
+        if not (is_reply_subject(plain) and is_reply_subject(subject)):
+            raise ValueError(f"{plain!r} is no reply subject")
         waiter = AnswerWaiter(subject)
         self._waiting[subject] = waiter
         try:

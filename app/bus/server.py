@@ -171,7 +171,10 @@ class EmbeddedServer:
                 return None
             known = self._folder.read_endpoint()
             if known is not None and known.pid and await is_answering(known):
-                return RunningServer(known, None)
+                running = RunningServer(known, None)
+                if self._folder.has_accounts():
+                    return running
+                await running.stop(self._settings.stop_seconds)  # an earlier version's
             await asyncio.sleep(POLL_SECONDS)  # it is starting, or on its way out
         raise BusError(
             f"a nats-server has the store in {self._folder.store_dir} but does not answer to the"

@@ -19,6 +19,15 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from app.bus.bus_accounts import (
+    FORMER_ACCOUNT,
+    PLATFORM_ACCOUNT,
+    SYSTEM_ACCOUNT,
+    SYSTEM_USER,
+    TENANTS_FILE,
+    accounts_text,
+    quoted,
+)
 from app.errors import BusError
 
 LOOPBACK: Final = "127.0.0.1"
@@ -51,6 +60,11 @@ class Endpoint:
         """The TCP port of ``url``."""
         return urlsplit(self.url).port or 0
 
+    @property
+    def system(self) -> "Endpoint":
+        """The same server, with the login of its own account."""
+        return replace(self, user=SYSTEM_USER)
+
 
 @dataclass(frozen=True, slots=True)
 class ServerFolder:
@@ -67,6 +81,11 @@ class ServerFolder:
     def config_path(self) -> Path:
         """The server's own configuration, written anew at each start."""
         return self.data_dir / "nats" / "nats-server.conf"
+
+    @property
+    def tenants_path(self) -> Path:
+        """The tenants' accounts, which the configuration includes; `app.accounts` writes it."""
+        return self.data_dir / "nats" / TENANTS_FILE
 
     @property
     def log_path(self) -> Path:
@@ -126,7 +145,7 @@ class ServerFolder:
             "password": endpoint.password,
             "pid": endpoint.pid or None,
         }
-        _write_private(self.endpoint_path, json.dumps(document, indent=2) + "\n")
+        write_private(self.endpoint_path, json.dumps(document, indent=2) + "\n")
 
     def forget_process(self) -> None:
         """Note in ``nats.json`` that no server runs; port and credentials are kept."""
@@ -136,7 +155,33 @@ class ServerFolder:
 
     def write_config(self, endpoint: Endpoint, sync_interval: str | None) -> None:
         """Write the server's configuration for this endpoint."""
-        _write_private(self.config_path, _config_text(self, endpoint, sync_interval))
+        if not self.tenants_path.exists():
+            write_private(self.tenants_path, "# No tenant may log in.\n")
+        write_private(self.config_path, _config_text(self, endpoint, sync_interval))
+
+    def has_accounts(self) -> bool:
+        """Tell whether the configuration last written has accounts: earlier versions' had none."""
+        try:
+            return SYSTEM_ACCOUNT in self.config_path.read_text("utf-8")
+        except OSError:
+            return False
+
+    def adopt_store(self) -> None:
+        """Hand what a server without accounts stored to the platform's account.
+
+        Only while no server runs on the store. BusError where both have something: then an earlier
+        version ran after a later one, and a person must choose.
+        """
+        former = self.store_dir / "jetstream" / FORMER_ACCOUNT
+        platform = self.store_dir / "jetstream" / PLATFORM_ACCOUNT
+        if not former.is_dir():
+            return
+        if platform.exists():
+            raise BusError(
+                f"both {former} and {platform} hold a store: an earlier version ran on this data"
+                " folder since; move the one away that is not to be used"
+            )
+        former.rename(platform)
 
     def log_tail(self) -> str:
         """Give the end of what the server said, for error messages."""
@@ -157,33 +202,26 @@ def check_sync_interval(interval: str | None) -> str | None:
 
 
 def _config_text(folder: ServerFolder, endpoint: Endpoint, sync_interval: str | None) -> str:
-    sync = f"  sync_interval: {_quoted(sync_interval)}\n" if sync_interval else ""
+    sync = f"  sync_interval: {quoted(sync_interval)}\n" if sync_interval else ""
     return (
         "# Written at each start; edits are lost.\n"
-        f"listen: {_quoted(f'{LOOPBACK}:{endpoint.port}')}\n"
+        f"listen: {quoted(f'{LOOPBACK}:{endpoint.port}')}\n"
         'server_name: "greentic-embedded"\n'
         f"max_payload: {MESSAGE_BYTES_MAX}\n"
-        f"log_file: {_quoted(folder.log_path)}\n"
+        f"log_file: {quoted(folder.log_path)}\n"
         f"logfile_size_limit: {LOG_BYTES_MAX}\n"
         f"logfile_max_num: {LOG_FILES_MAX}\n"
-        "authorization {\n"
-        f"  user: {_quoted(endpoint.user)}\n"
-        f"  password: {_quoted(endpoint.password)}\n"
-        "}\n"
+        f"{accounts_text(endpoint.user, endpoint.password)}"
         "jetstream {\n"
-        f"  store_dir: {_quoted(folder.store_dir)}\n"
+        f"  store_dir: {quoted(folder.store_dir)}\n"
         f"  max_file_store: {STORE_RESERVATION_BYTES}\n"
         f"{sync}"
         "}\n"
     )
 
 
-def _quoted(text: object) -> str:
-    """Quote for the server's configuration language: JSON, but without escapes by number."""
-    return json.dumps(str(text), ensure_ascii=False)
-
-
-def _write_private(path: Path, text: str) -> None:
+def write_private(path: Path, text: str) -> None:
+    """Replace a file in one step; only its owner may read it."""
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:

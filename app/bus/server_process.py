@@ -232,6 +232,11 @@ def _run(binary: Path, folder: ServerFolder, *, die_with_parent: bool) -> "subpr
         raise BusError(f"a nats-server already has the store in {folder.store_dir}")
     parent = str(os.getpid() if die_with_parent else 0)
     launcher = str(Path(__file__).with_name("server_exec.py"))
+    try:
+        folder.adopt_store()
+    except BaseException:
+        os.close(lock)
+        raise
     output = os.open(folder.output_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
         return subprocess.Popen(  # noqa: S603 - our own binary, no shell

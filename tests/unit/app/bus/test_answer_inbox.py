@@ -85,3 +85,15 @@ async def test_closed_inbox_hears_nothing() -> None:
     inbox = await an_inbox(bus)
     await inbox.close()
     assert bus.interests == []
+
+
+async def test_nobody_who_knows_instance_and_event_id_can_answer() -> None:
+    bus = ScriptedBus()
+    inbox = await an_inbox(bus)
+    with inbox.open("e1") as waiter, inbox.open("e1") as other:
+        assert waiter.reply_to != other.reply_to
+        bus.tell("greentic.reply.i1.e1", data=encode_answer(ENDED))
+        bus.tell(f"greentic.reply.i1.e1-{'0' * 32}", data=encode_answer(ENDED))
+        assert await waiter.next_message(0.01) is None
+        bus.tell(waiter.reply_to, data=encode_answer(ENDED))
+        assert await waiter.next_message(0.01) == ENDED
