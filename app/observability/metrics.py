@@ -24,7 +24,7 @@ values are bounded: tenants and flows beyond `labels` count as ``other``.
     greentic_http_calls_total{tenant, outcome}       calls to services, by status class or reason
     greentic_http_call_duration_seconds              how long they took, repeats included
     greentic_http_circuits_open                      hosts of tenants left alone since they failed
-    greentic_secrets_read_total{tenant, source}      secrets asked for, by what gave them, or ``none``
+    greentic_secrets_read_total{tenant, source}      secrets asked for, by what gave them
     greentic_timers_fired_total{tenant, duplicate}   ticks stored, or stored by another worker
     greentic_timer_late_seconds                      how late ticks were (histogram)
     greentic_lane_refused_total{tenant, flow, rule}  runs that flow control refused or cancelled
@@ -66,7 +66,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.requests = RequestMeter(self.registry)
+        self.requests, self.lanes = RequestMeter(self.registry), LaneMeter(self.registry)
         self.tenants = BoundedLabels(TENANTS_MAX)
         self.flows = BoundedLabels(FLOWS_MAX)
         self.codes = BoundedLabels(CODES_MAX)
@@ -113,7 +113,6 @@ class Metrics:
         self._add_script_metrics()
         self._add_call_metrics()
         self._add_pressure_metrics()
-        self.lanes = LaneMeter(self.registry)
         self.timer_late_seconds = self._histogram(
             "greentic_timer_late_seconds", "How late timer ticks were stored.", LATE_SECONDS_BUCKETS
         )
