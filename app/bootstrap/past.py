@@ -2,27 +2,29 @@
 
 In: deployments, as they come into force; later a flow's name and version. Out: the deployment that
 had it. Kept are flows with effects alone: only their runs are bound to a version. A version is
-named after its content, so tenants with the same flows share it; it goes when nobody has deployed
-it for longer than a run may sleep.
+named after its content, so tenants with the same flows share it; it is stored anew while somebody
+has it in force, and goes when nobody has had it for longer than a run may sleep.
 """
 
 import asyncio
 import json
 import zlib
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Final
 
 import structlog
 
-from actors.errors import ActorsError
+from actors.errors import ActorsError, UnavailableError
 from actors.flows.keeping import flows_document, restore_flows
 from actors.nodes.resources import ActionForms
+from actors.ports import Clock
 from actors.tenants.deployment import Deployment
 from app.errors import StoreError
 from app.providers.provider import Blob, ProviderSpec
-from app.stores.blobs import ObjectBlobs
+from app.stores.blobs import ObjectBlobs, Renewal
+from app.system import SystemClock
 from grammar import GrammarError
 
 _log = structlog.get_logger("app.versions")
@@ -35,27 +37,51 @@ KEPT_BYTES_MAX: Final = 32 * 1024 * 1024
 
 REMEMBERED_MAX: Final = 256
 
+RENEWED_AFTER_MS: Final = 14 * 86_400_000
+"""Versions live for 400 days and runs sleep for 366: the oldest that a run may begin with was found
+14 days old, and 14 days and a day ago."""
+
+LOOK_EVERY_SECONDS: Final = 86_400.0
+
+_SYSTEM_CLOCK: Final = SystemClock()
+
 _UNREADABLE: Final = (zlib.error, ValueError, KeyError, TypeError, ActorsError, GrammarError)
 
 
 class KeptDeployments:
     """`actors.tenants.past.PastDeployments`, and what fills it."""
 
-    def __init__(self, blobs: ObjectBlobs, actions: ActionForms) -> None:
+    def __init__(
+        self, blobs: ObjectBlobs, actions: ActionForms, clock: Clock = _SYSTEM_CLOCK
+    ) -> None:
         self._blobs = blobs
         self._actions = actions
-        self._kept: set[tuple[str, str]] = set()
+        self._clock = clock
+        self._kept: dict[tuple[str, str], int] = {}
+        """When each was last seen to be there, in ms."""
         self._found: OrderedDict[tuple[str, str], Deployment] = OrderedDict()
 
     async def keep(self, deployment: Deployment) -> None:
         """Keep what runs may be bound to, before any begins. UnavailableError, StoreError."""
+        now_ms = self._clock.now_ms()
+        since_ms = now_ms - RENEWED_AFTER_MS
         for name in deployment.flows:
             place = _place(deployment, name)
-            if place in self._kept or not deployment.has_effects(name):
+            if self._kept.get(place, -1) > since_ms or not deployment.has_effects(name):
                 continue
-            content = _encode(deployment, name)
-            await self._blobs.put(place[0], Blob(place[1], content, "application/zlib"))
-            self._kept.add(place)
+            blob = Blob(place[1], _encode(deployment, name), "application/zlib")
+            await self._blobs.put(place[0], blob, renewal=Renewal(now_ms, since_ms))
+            self._kept[place] = now_ms
+
+    async def keep_up(self, in_force: Callable[[], Iterable[Deployment]]) -> None:
+        """See for ever that what is in force is kept, however long it stays so."""
+        while True:
+            await self._clock.sleep(LOOK_EVERY_SECONDS)
+            try:
+                for deployment in tuple(in_force()):
+                    await self.keep(deployment)
+            except (UnavailableError, StoreError) as error:
+                _log.warning("version.not_renewed", reason=str(error))
 
     async def find(self, tenant: str, flow: str, version: str) -> Deployment | None:
         """Give a deployment in which the flow has this version; None where none is kept."""

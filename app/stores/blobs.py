@@ -6,6 +6,7 @@ bucket. UnavailableError when nobody answers, StoreError for what was damaged th
 """
 
 import asyncio
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from nats.errors import Error as NatsError
@@ -25,6 +26,23 @@ from app.providers.provider import Blob
 
 STORE_SECONDS_MAX: Final = 30.0
 
+STORED_MS: Final = "Greentic-Stored-Ms"
+"""Header with the time at which an object was stored last."""
+
+_MS_DIGITS_MAX: Final = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """When an object is stored anew, so that its age begins again."""
+
+    now_ms: int = 0
+    since_ms: int = -1
+    """One that was stored then or before is."""
+
+
+NEVER: Final = Renewal()
+
 
 class JetStreams(Protocol):
     """A bus that can give the client library's JetStream."""
@@ -41,14 +59,15 @@ class ObjectBlobs:
         self._streams = streams
         self._bucket = bucket
 
-    async def put(self, tenant: str, blob: Blob) -> None:
-        """Store a blob; one that is there already stays."""
+    async def put(self, tenant: str, blob: Blob, *, renewal: Renewal = NEVER) -> None:
+        """Store a blob; one that is there already stays, unless it is to be renewed."""
         name = f"{tenant}/{blob.name}"
         try:
             async with asyncio.timeout(STORE_SECONDS_MAX):
                 store = await self._streams.jetstream().object_store(self._bucket)
-                if not await _has(store, name, len(blob.content)):
-                    meta = ObjectMeta(headers={"Content-Type": blob.media_type})
+                if not await _has(store, name, len(blob.content), renewal.since_ms):
+                    headers = {"Content-Type": blob.media_type, STORED_MS: str(renewal.now_ms)}
+                    meta = ObjectMeta(headers=headers)
                     await store.put(name, blob.content, meta=meta)
         except (NatsError, TimeoutError) as error:
             raise UnavailableError(f"the object store: {type(error).__name__}") from error
@@ -69,9 +88,12 @@ class ObjectBlobs:
             raise UnavailableError(f"the object store: {type(error).__name__}") from error
 
 
-async def _has(store: ObjectStore, name: str, size: int) -> bool:
+async def _has(store: ObjectStore, name: str, size: int, since_ms: int) -> bool:
+    """Tell whether it is there, stored after ``since_ms``."""
     try:
         info = await store.get_info(name)
     except NotFoundError:
         return False
-    return info.size == size
+    text = str((info.headers or {}).get(STORED_MS, "0"))
+    stored_ms = int(text) if text.isdecimal() and len(text) <= _MS_DIGITS_MAX else 0
+    return info.size == size and stored_ms > since_ms

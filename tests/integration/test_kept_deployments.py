@@ -1,5 +1,6 @@
 """Versions of flows in a real object store: kept once, found by whoever needs them."""
 
+import asyncio
 import json
 import zlib
 from collections.abc import AsyncIterator
@@ -15,6 +16,7 @@ from actors.flows.compiled import CompiledFlow
 from actors.flows.compiler import compile_flow
 from actors.nodes.resources import FlowResources
 from actors.tenants.deployment import Deployment
+from actors.testing.clock import VirtualClock
 from app.bootstrap import past
 from app.bootstrap.past import SHARED, KeptDeployments
 from app.bus.connection import Bus
@@ -23,7 +25,7 @@ from app.control.control import Control
 from app.control.names import object_stream, versions_bucket
 from app.errors import StoreError
 from app.providers.provider import Blob
-from app.stores.blobs import ObjectBlobs
+from app.stores.blobs import STORED_MS, ObjectBlobs
 from tests.support.builders import by_name
 from tests.support.bus import connected
 
@@ -142,6 +144,49 @@ async def test_a_version_is_stored_once_for_all_tenants_and_starts(vault: Vault)
         found = await shared.find(tenant, "sleeper", SLEEPER.digest)
         assert found is not None
         assert found.tenant == tenant
+
+
+DAY_MS = 86_400_000
+
+
+async def test_a_version_that_stays_in_force_is_stored_anew_in_time(vault: Vault) -> None:
+    """Or the runs that begin in its last days would outlive it."""
+    clock = VirtualClock()
+    kept = KeptDeployments(vault.blobs, {}, clock)
+    await kept.keep(deployed(SLEEPER))
+    stored = await vault.last_sequence()
+    keeping = asyncio.ensure_future(kept.keep_up(lambda: [deployed(SLEEPER)]))
+    await clock.advance(13 * 86_400)
+    assert await vault.last_sequence() == stored
+    await KeptDeployments(vault.blobs, {}, clock).keep(deployed(SLEEPER))
+    assert await vault.last_sequence() == stored, "another process finds it fresh"
+    await clock.advance(2 * 86_400)
+    async with asyncio.timeout(10):
+        while await vault.last_sequence() == stored:
+            await asyncio.sleep(0.02)
+    keeping.cancel()
+    store = await vault.bus.client.jetstream().object_store(versions_bucket(vault.env))
+    info = await store.get_info(f"{SHARED}/{SLEEPER.digest}")
+    age_ms = clock.now_ms() - int((info.headers or {})[STORED_MS])
+    assert 0 <= age_ms <= 2 * DAY_MS
+    assert await vault.opened().find("demo", "sleeper", SLEEPER.digest) is not None
+
+
+async def test_renewing_goes_on_after_the_store_was_away() -> None:
+    clock, tried = VirtualClock(), []
+
+    class Away(ObjectBlobs):
+        async def put(self, *_args: Any, **_more: Any) -> None:
+            tried.append(clock.now_ms())
+            raise UnavailableError("away")
+
+    kept = KeptDeployments(Away(None, "none"), {}, clock)  # type: ignore[arg-type]
+    keeping = asyncio.ensure_future(kept.keep_up(lambda: [deployed(SLEEPER)]))
+    with structlog.testing.capture_logs() as logs:
+        await clock.advance(3 * 86_400)
+    keeping.cancel()
+    assert len(tried) == 3
+    assert {line["event"] for line in logs} == {"version.not_renewed"}
 
 
 async def test_a_version_that_is_a_whole_revision_is_its_tenants_own(vault: Vault) -> None:
