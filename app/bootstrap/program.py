@@ -327,6 +327,7 @@ class Program:
         self._spawn(self._raise_failure(self._host.wait_failed()))
         if options.has_worker:
             self._spawn(self._pull_watch.run())
+            self._spawn(self._kept.keep_up(lambda: self._host.deployments().values()))
         if self._server is not None:
             self._spawn(self._raise_failure(self._server.wait_given_up()))
 
