@@ -124,11 +124,12 @@ def bucket_specs(env: str) -> Sequence[StreamSpec]:
 
 
 def credential_buckets(env: str) -> Sequence[StreamSpec]:
-    """Describe the buckets of secrets and API keys, which `setup` needs before any start."""
+    """Describe the buckets of secrets, API keys and logins: `setup` needs them before any start."""
     value_bytes = SECRET_BYTES_MAX + SECRET_ENVELOPE_BYTES_MAX
     return (
         bucket_spec(names.secrets_bucket(env), value_bytes_max=value_bytes),
         bucket_spec(names.api_keys_bucket(env)),
+        bucket_spec(names.bus_logins_bucket(env)),
     )
 
 
