@@ -56,6 +56,11 @@ class Reply(Protocol):
 class Requester(Protocol):
     """What a store needs of the bus: a question and its answer."""
 
+    @property
+    def lone_server(self) -> str | None:
+        """The name of the server; None where it is one of a cluster."""
+        ...
+
     async def request(
         self,
         subject: str,
@@ -93,8 +98,14 @@ class KvBucket:
         self._prefix = f"$KV.{bucket}."
 
     async def get(self, key: str) -> KvEntry:
-        """Read the last value. On a replicated bucket it may be a moment old."""
+        """Read the last value.
+
+        In a cluster from the bucket's leader: a replica that catches up answers with what was true
+        seconds ago, and a run would not read what it has just written (measured).
+        """
         subject = f"$JS.API.DIRECT.GET.{self._stream}.{self._subject(key)}"
+        if self._requester.lone_server is None:
+            return await self.get_surely(key)
         reply = await self._requester.request(subject, b"", timeout_seconds=REQUEST_SECONDS)
         headers = reply.headers or {}
         status = headers.get("Status")
@@ -105,7 +116,7 @@ class KvBucket:
         return _entry(reply.data, headers, int(headers["Nats-Sequence"]))
 
     async def get_surely(self, key: str) -> KvEntry:
-        """Read the last value from the bucket's leader: never an old one, but more slowly."""
+        """Read the last value from the bucket's leader, also where there is only one server."""
         message = await read_last(self._requester, self._stream, self._subject(key))
         if message is None:
             return KvEntry(None, 0)

@@ -31,7 +31,7 @@ from app.control.limits import StreamLimits
 from app.errors import BusError
 from app.stores.api_key import PUBLISH
 from app.stores.api_keys import ApiKeyRing, KvApiKeys
-from app.stores.kv import KvBucket
+from app.stores.kv import KvBucket, KvEntry
 from app.system import SystemClock
 from tests.support.bus import connected
 from tests.support.bus_rig import TENANT, a_rig
@@ -161,6 +161,20 @@ async def test_lease_has_one_holder_whichever_server_one_asks(
         await JetStreamAdmin(buses[0]).ensure_stream(spec)
         await asyncio.gather(*(hold(bus, f"{number}") for number, bus in enumerate(buses * 4)))
     assert most == 1
+
+
+async def test_value_is_read_as_it_was_just_written_whoever_reads(
+    cluster: NatsCluster, fresh_env: str
+) -> None:
+    bucket = names.state_bucket(fresh_env)
+    async with a_bus_on_each(cluster) as buses:
+        spec = replace(streams.bucket_spec(bucket), replicas=3)
+        await JetStreamAdmin(buses[0]).ensure_stream(spec)
+        buckets = [KvBucket(bus, bucket) for bus in buses]
+        for number in range(300):
+            revision = await buckets[number % 3].put("a", b"%d" % number)
+            for one in buckets:
+                assert await one.get("a") == KvEntry(b"%d" % number, revision)
 
 
 async def test_keys_that_were_just_made_or_revoked_are_known_everywhere(
