@@ -98,6 +98,8 @@ class LaneActor(Actor[Never]):
         """Stop pulling and give back what no executor has; what one has it settles itself."""
         self._is_gone = True
         await self._ports.deliveries.close()
+        while self._heard:
+            end_without_lane(self._heard.popleft())
         while self._arrived:
             self._arrived.popleft().settle(Settlement.NAK)
         for hand in self._hands:

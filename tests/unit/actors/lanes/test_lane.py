@@ -20,7 +20,7 @@ from actors.lanes.lane import HOLD_MAX
 from actors.observations import LaneBatched, LanePutOff, LaneRefused
 from actors.outcomes import Cancelled, Completed, Failed, Rejected
 from grammar import Program, compile_script
-from tests.support.lanes import LaneYard, Script
+from tests.support.lanes import LaneYard, Script, Worker
 
 MakeYard = Callable[..., LaneYard]
 
@@ -201,6 +201,21 @@ async def test_crashed_lane_goes_on_with_what_it_had(make_yard: MakeYard) -> Non
     await yard.advance(60)
     assert [yard.outcome(name) for name in ("a", "b")] == [DONE, DONE]
     assert yard.bus.unsettled == 0
+
+
+async def test_end_that_a_crashing_lane_has_heard_is_settled(make_yard: MakeYard) -> None:
+    yard = make_yard(ORDERED)
+    worker = await yard.start()
+    yard.on_begin = lambda _: add_crash(worker)
+    yard.add("a", {"k": 1})
+    await yard.advance(40)
+    assert yard.names() == ["a"]
+    assert yard.bus.unsettled == 0
+
+
+def add_crash(worker: Worker) -> None:
+    assert worker.actor is not None
+    worker.actor.add_task(crash())
 
 
 async def crash() -> None:
