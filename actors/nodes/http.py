@@ -15,6 +15,7 @@ from actors.ids import effect_key
 from actors.nodes.http_headers import check_headers, header_name_problem
 from actors.nodes.http_message import (
     build_body,
+    credentials_of,
     has_header,
     parse_response,
     render_authorization,
@@ -99,6 +100,7 @@ class HttpNode:
         parts, secrets = await fill_with_secrets(self.request, context)
         with secrets.withholding():
             request = self._build(parts, context)
+        secrets = secrets.with_values(credentials_of(request.headers))
         with secrets.guarding():
             response = await context.world.http.call(context.tenant, request)
         if response.status in _WORTH_REPEATING and context.retries_left:

@@ -62,6 +62,12 @@ def render_authorization(auth: dict[str, Any]) -> str:
     return f"Bearer {token}"
 
 
+def credentials_of(headers: Sequence[tuple[str, str]]) -> list[str]:
+    """Give what `Basic` makes of user and password, which a service may repeat."""
+    values = [value for name, value in headers if name.lower() == "authorization"]
+    return [value.removeprefix("Basic ") for value in values if value.startswith("Basic ")]
+
+
 def parse_response(response: HttpResponse) -> dict[str, Any]:
     """Give ``{status, ok, headers, body}`` with the fields of a JSON object's body around them."""
     body = _parse_body(response)

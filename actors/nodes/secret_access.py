@@ -10,28 +10,21 @@ which may quote a value, whole, cut or changed. Errors of the call and what it a
 for the values instead: their texts are worth reading.
 """
 
-import base64
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from actors.errors import NodeError, PermanentError, TransientError, UnavailableError
 from actors.nodes.filling import fill_waiting
+from actors.nodes.redaction import Redactor
 from actors.nodes.rendering import Rendering
 from actors.nodes.site import SECRETS
 from actors.nodes.step import StepContext
-from actors.nodes.urls import percent_encode
 from grammar import HostMap
 
 SECRETS_MAX: Final = 16
 """Secrets that one step may use."""
-
-MASK: Final = "[secret]"
-
-MASKED_CHARS_MIN: Final = 8
-"""Shorter values are not looked for in answers, where they would match by chance."""
 
 _MISSING: Final = "secret.missing"
 
@@ -79,17 +72,23 @@ class UsedSecrets:
 
     values: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Value by name; empty where the config reads none."""
+    made: tuple[str, ...] = field(default=(), repr=False)
+    """What else would give them away."""
+
+    def with_values(self, more: Iterable[str]) -> "UsedSecrets":
+        """Add what the call carries that was made of them, such as its credentials."""
+        return UsedSecrets(self.values, (*self.made, *more)) if self.values else self
 
     def redact(self, text: str) -> str:
         """Take the values out of a text, in each form a request gives them."""
-        for form in self._forms(1):
-            text = text.replace(form, MASK)
-        return text
+        return self._redactor().redact(text)
 
     def mask(self, answer: Any) -> Any:
         """Take the values out of a JSON value that came back: a service may repeat its request."""
-        forms = self._forms(MASKED_CHARS_MIN)
-        return _masked(answer, forms) if forms else answer
+        return self._redactor().mask(answer) if self.values else answer
+
+    def _redactor(self) -> Redactor:
+        return Redactor([*self.values.values(), *self.made])
 
     @contextmanager
     def guarding(self) -> Iterator[None]:
@@ -113,15 +112,6 @@ class UsedSecrets:
             yield
         except NodeError as error:
             raise _withheld(error, self.values) from None
-
-    def _forms(self, chars_min: int) -> list[str]:
-        """List how the values may be written, the longest first, so that none is left in half."""
-        forms: set[str] = set()
-        for value in self.values.values():
-            quoted = json.dumps(value)[1:-1]
-            forms |= {value, value.strip(), quoted, percent_encode(value), repr(value)[1:-1]}
-            forms.add(base64.b64encode(value.encode()).decode())
-        return sorted((form for form in forms if len(form) >= chars_min), key=len, reverse=True)
 
 
 NO_SECRETS: Final = UsedSecrets()
@@ -177,15 +167,3 @@ def _reworded(error: NodeError, text: str) -> NodeError:
         after = error.retry_after_seconds
         return TransientError(text, reason=error.reason, retry_after_seconds=after)
     return PermanentError(text, reason=error.reason)
-
-
-def _masked(value: Any, forms: list[str]) -> Any:
-    if isinstance(value, str):
-        for form in forms:
-            value = value.replace(form, MASK)
-        return value
-    if isinstance(value, dict):
-        return {_masked(key, forms): _masked(item, forms) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_masked(item, forms) for item in value]
-    return value

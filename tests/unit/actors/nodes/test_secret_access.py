@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from actors.errors import NodeError, PermanentError, TransientError, UnavailableError
-from actors.nodes.secret_access import MASK, SECRETS_MAX, UsedSecrets
+from actors.nodes.redaction import MASK
+from actors.nodes.secret_access import SECRETS_MAX, UsedSecrets
 from actors.ports import ActionRequest, HttpRequest, HttpResponse
 from actors.testing.actions import MemoryActions
 from actors.testing.http import MemoryHttp
