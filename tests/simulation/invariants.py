@@ -153,7 +153,8 @@ def counters_count(played: Played) -> Iterator[str]:
     excused = played.cancelled | _overdue(played)
     intended: Counter[str] = Counter()
     given_up: Counter[str] = Counter()
-    last = {run: facts[-1] for run, facts in _by_run(played, "journal").items()}
+    steps = filter(is_of_a_step, played.cluster.history.of("journal"))
+    last = {fact.run: fact for fact in steps}
     for (run, _), fact in _kept_outcomes(played).items():
         for write in fact.value.get("writes", ()):
             if write["key"] != "shared":

@@ -57,6 +57,9 @@ class Ports:
     ) -> None:
         await self._line.ask(partial(self._cluster.schedule, continuation, lane, self._by))
 
+    async def latest(self, tenant: str, run_id: str) -> Continuation | None:
+        return await self._line.ask(partial(self._cluster.find_leg, run_id))
+
     async def read(self, tenant: str, run_id: str) -> Sequence[JournalEntry]:
         return await self._line.ask(partial(self._cluster.read_journal, run_id, self._by))
 

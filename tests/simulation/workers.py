@@ -98,6 +98,7 @@ class Worker:
             scripts=InlineScripts(),
             actions=ports,
             journal=ports,
+            legs=ports,
         )
         tree = TreePorts(
             world=world,

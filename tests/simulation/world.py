@@ -324,6 +324,10 @@ class Cluster:
             self.loop.call_later_in(self.loop.world, wait_ms / 1000, self._move_due)
         self.on_arrival()
 
+    def find_leg(self, run: str) -> Continuation | None:
+        """Give what WORK has of a run."""
+        return at_once(self.work.latest(TENANT, run))
+
     def publish_results(self, results: list[PublishedResult], by: str) -> None:
         """Store results."""
         for one in results:
