@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,21 @@ def test_nothing_is_found_where_all_is_well(tmp_path: Path) -> None:
     assert checked.findings == []
     assert (checked.figures.events, checked.figures.runs) == (5, 8)
     assert (checked.figures.effects, checked.figures.executions) == (9, 9)
+
+
+@pytest.mark.parametrize("tries", [1, 2])
+def test_a_sender_that_repeats_may_replay_what_had_failed(tmp_path: Path, tries: int) -> None:
+    ledger, seen = _well(tmp_path)
+    [posted] = [one for one in ledger.accepted if one.event_type == "trouble.made"]
+    ledger.accepted[ledger.accepted.index(posted)] = replace(posted, tries=tries)
+    [first] = [item for item in seen.results if item.document["flow"] == "doomed"]
+    again = replace(first, document=first.document | {"run_id": "run-again"})
+    calls: Any = seen.calls["doomed/before/3"]
+    calls.append(Call("run-again:before:1", calls[0].path, T0 + 9 * SECOND, "200"))
+    journal = {**seen.journal, "run-again:before:1": T0 + 10 * SECOND}
+    estate = ledger, replace(seen, results=[*seen.results, again], journal=journal)
+    broken = {"no event has two results", "an effect has one key"}
+    assert _findings(estate) == (broken if tries == 1 else set())
 
 
 def test_a_repeat_before_the_outcome_is_counted_and_allowed(tmp_path: Path) -> None:
