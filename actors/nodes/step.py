@@ -21,10 +21,12 @@ from actors.ports import (
     Journal,
     NoJournal,
     NoProviderActions,
+    NoRunLegs,
     NoScriptPool,
     NoSecrets,
     Observer,
     ProviderActions,
+    RunLegs,
     ScriptPool,
     Secrets,
     StateScope,
@@ -52,6 +54,7 @@ class World:
     scripts: ScriptPool = field(default_factory=NoScriptPool)
     actions: ProviderActions = field(default_factory=NoProviderActions)
     journal: Journal = field(default_factory=NoJournal)
+    legs: RunLegs = field(default_factory=NoRunLegs)
 
 
 class StepJournal(Protocol):

@@ -13,6 +13,8 @@ from actors.ports.deliveries import (
     Journal,
     JournalEntry,
     NoJournal,
+    NoRunLegs,
+    RunLegs,
 )
 from actors.ports.endings import (
     LETTER_PATH_MAX,
@@ -93,6 +95,7 @@ __all__ = [
     "LaneName",
     "NoJournal",
     "NoProviderActions",
+    "NoRunLegs",
     "NoScriptPool",
     "NoSecrets",
     "NormalizedEvent",
@@ -102,6 +105,7 @@ __all__ = [
     "PublishedResult",
     "Redriver",
     "Results",
+    "RunLegs",
     "RunRecord",
     "RunRecords",
     "ScriptCall",

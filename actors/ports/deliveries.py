@@ -124,6 +124,26 @@ class Continuations(Protocol):
         ...
 
 
+class RunLegs(Protocol):
+    """What waits, or is worked on, of runs that were put off."""
+
+    async def latest(self, tenant: str, run_id: str) -> Continuation | None:
+        """Give the run's continuation that is due, else the one that waits for its time.
+
+        None where WORK has neither. What lies on private lanes is not looked at: a lane knows its
+        runs. UnavailableError.
+        """
+        ...
+
+
+class NoRunLegs:
+    """For worlds in which no run is put off."""
+
+    async def latest(self, tenant: str, run_id: str) -> Continuation | None:  # noqa: ARG002
+        """Find nothing."""
+        return None
+
+
 @dataclass(frozen=True, slots=True)
 class JournalEntry:
     """The outcome of one effect. ``step`` is its place in the run: `{step}:{iteration}`."""

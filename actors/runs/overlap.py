@@ -57,7 +57,7 @@ class OverlapGuard:
             try:
                 taken = await self._take(run, claim)
             except UnavailableError:
-                if not is_ours(run, self._clock):
+                if not is_ours(run.request, self._clock):
                     return Interrupted("its turn could not be asked for", is_lost=True)
                 await self._clock.sleep(RETRY_SECONDS)
             else:

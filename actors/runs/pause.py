@@ -10,6 +10,7 @@ from typing import Final, Literal
 from actors.errors import UnavailableError
 from actors.outcomes import Continued, Interrupted
 from actors.ports import Clock, Continuation
+from actors.runs.request import RunRequest
 from actors.runs.run import Run
 
 OURS_SECONDS: Final = 15.0
@@ -41,7 +42,7 @@ async def put_off(run: Run, pause: Pause) -> Continued | Interrupted:
                 await run.journal.outlast(pause.due_ms, continuation.leg)
             await world.continuations.schedule(run.context.tenant, continuation, lane=run.flow.lane)
         except UnavailableError as error:
-            if not is_ours(run, world.clock):
+            if not is_ours(run.request, world.clock):
                 return Interrupted(f"it could not be put off: {error}", is_lost=True)
             await world.clock.sleep(RETRY_SECONDS)
         else:
@@ -63,7 +64,7 @@ def continuation_of(run: Run, pause: Pause) -> Continuation:
         due_ms=pause.due_ms,
         parent_run_id=request.parent_run_id,
         hops=request.hops,
-        trigger=None if run.chosen is None else run.chosen.number,
+        trigger=_trigger_of(run),
         round=request.round + (pause.why == "turn"),
         leg=request.leg + (pause.why in ("sleep", "retry", "version")),
         retries=retries,
@@ -74,6 +75,13 @@ def continuation_of(run: Run, pause: Pause) -> Continuation:
     )
 
 
-def is_ours(run: Run, clock: Clock) -> bool:
+def _trigger_of(run: Run) -> int | None:
+    """Name the run's trigger, also of one that another version goes on with."""
+    if run.chosen is not None:
+        return run.chosen.number
+    return run.journal.head.trigger if run.journal is not None else None
+
+
+def is_ours(request: RunRequest, clock: Clock) -> bool:
     """Tell whether the bus has heard of late that we work on the run's delivery."""
-    return clock.monotonic() - run.request.share.delivery.kept_alive_at <= OURS_SECONDS
+    return clock.monotonic() - request.share.delivery.kept_alive_at <= OURS_SECONDS

@@ -13,7 +13,7 @@ from typing import Final
 
 from actors.errors import NodeError, UnavailableError
 from actors.flows.compiled import CompiledFlow
-from actors.outcomes import Cancelled, Failed, Interrupted, RunError, RunOutcome
+from actors.outcomes import Cancelled, Continued, Failed, Interrupted, RunError, RunOutcome
 from actors.ports import StateStore
 from actors.runs.begin import RunSeat, begin, choose_trigger, resume
 from actors.runs.in_hand import RunsInHand
@@ -96,9 +96,8 @@ class Way:
         except NodeError as error:
             broken = Failed(RunError(error.reason, None, str(error)))
             return begin(request, self._seat), broken
-        if run is None:
-            lost = Interrupted("its journal could not be read", is_lost=True)
-            return begin(request, self._seat), lost
+        if not isinstance(run, Run):
+            return begin(request, self._seat), run
         try:
             let_in = self._let_in(run)
         except NodeError as error:
@@ -115,16 +114,27 @@ class Way:
 
     # ── Stations ─────────────────────────────────────────────────────────────────────────────
 
-    async def _recall(self, request: RunRequest) -> Run | None:
-        """Read the run's journal while the delivery is ours; None: it cannot be read."""
+    async def _recall(self, request: RunRequest) -> Run | Continued | Interrupted:
+        """Read the run's journal while the delivery is ours, unless a later leg has the run."""
         clock = self._seat.world.clock
         while True:
             try:
-                return await resume(request, self._seat)
+                return await self._find_later(request) or await resume(request, self._seat)
             except UnavailableError:
-                if not is_ours(begin(request, self._seat), clock):
-                    return None
+                if not is_ours(request, clock):
+                    return Interrupted("its journal could not be read", is_lost=True)
                 await clock.sleep(RETRY_SECONDS)
+
+    async def _find_later(self, request: RunRequest) -> Continued | None:
+        """Look for a later leg of the run.
+
+        Its worker died after it had put the run off and before that was heard: two deliveries of
+        one run would go on side by side.
+        """
+        later = await self._seat.world.legs.latest(self._seat.tenant, request.run_id)
+        if later is None or (later.leg, later.round) <= (request.leg, request.round):
+            return None
+        return Continued(later.due_ms, later.attempt, later)
 
     def _let_in(self, run: Run) -> Reached | Pause | None:
         """Aim a run at its first node, unless it ends or goes elsewhere before it begins."""

@@ -94,6 +94,10 @@ class MemoryEventStream:
         """Messages that nobody has acked or term'd."""
         return len(self._stored)
 
+    def continuations(self) -> list[Continuation]:
+        """Give the continuations that nobody has acked or term'd, in the order stored."""
+        return [one.continuation for one in self._stored.values() if one.continuation is not None]
+
     def redeliver_unsettled(self, *, idle_seconds: float = 0.0) -> None:
         """Let the ack wait be over of what is unsettled and was not kept alive for so long."""
         latest = self.clock.monotonic() - idle_seconds

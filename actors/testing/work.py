@@ -60,6 +60,17 @@ class MemoryWork:
         else:
             self._hand_over(tenant, continuation, lane)
 
+    async def latest(self, tenant: str, run_id: str) -> Continuation | None:
+        """Give the run's continuation that is due, else the one that waits (`RunLegs`)."""
+        if not self.is_available:
+            raise UnavailableError("the bus is away")
+        legs = self._find_stream(tenant, None).continuations()
+        waiting = self._waiting.get((tenant, run_id))
+        if waiting is not None:
+            legs.append(waiting[0])
+        of_run = [leg for leg in legs if leg.run_id == run_id]
+        return max(of_run, key=lambda leg: (leg.leg, leg.round), default=None)
+
     def move_due(self) -> int:
         """Put what is due by now into its stream, and give how many there were."""
         now_ms = self._clock.now_ms()

@@ -36,6 +36,7 @@ from app.bus.pull_health import PullState, state_of, with_lanes
 from app.bus.pulls import ConsumerName, PullHub
 from app.bus.records import JetStreamRunRecords
 from app.bus.results import JetStreamResults
+from app.bus.run_legs import JetStreamRunLegs
 from app.control.limits import StreamLimits
 from app.control.names import (
     FLOWS_DURABLE,
@@ -130,6 +131,7 @@ class BusSide:
             scripts=nodes.scripts,
             secrets=nodes.secrets,
             journal=open_journal(patient, reader, env),
+            legs=JetStreamRunLegs(bus, env=env, stream_of=lambda tenant: work_of(env, tenant)),
         )
         return cls(
             bus=bus,
@@ -260,5 +262,10 @@ async def open_canceller(bus: Bus, env: str) -> RunCanceller:
         journal,
         SystemClock(),
         env=env,
-        stream_of=lambda tenant: work_stream(env, work_shard(tenant, WORK_SHARDS)),
+        stream_of=lambda tenant: work_of(env, tenant),
     )
+
+
+def work_of(env: str, tenant: str) -> str:
+    """Name the stream of a tenant's continuations."""
+    return work_stream(env, work_shard(tenant, WORK_SHARDS))

@@ -29,6 +29,7 @@ from actors.testing.ids import CountingIds
 from actors.testing.journal import MemoryJournal
 from actors.testing.observer import RecordingObserver
 from actors.testing.publisher import MemoryPublisher
+from actors.testing.run_legs import MemoryRunLegs
 from actors.testing.scripts import InlineScripts
 from actors.testing.secrets import MemorySecrets
 from actors.testing.state import MemoryStateStore
@@ -52,6 +53,7 @@ class Stage:
     scripts: ScriptPool = field(default_factory=InlineScripts)
     actions: ProviderActions = field(default_factory=MemoryActions)
     journal: MemoryJournal = field(default_factory=MemoryJournal)
+    legs: MemoryRunLegs = field(default_factory=MemoryRunLegs)
     state: Any = None
 
     def __post_init__(self) -> None:
@@ -73,6 +75,7 @@ class Stage:
             scripts=self.scripts,
             actions=self.actions,
             journal=self.journal,
+            legs=self.legs,
         )
 
 

@@ -301,6 +301,18 @@ async def test_a_node_is_tried_again_after_its_pause(yard: Yard) -> None:
     assert outcome == Completed("after 2")
 
 
+async def test_a_delivery_leaves_its_run_to_the_leg_that_came_after_it(yard: Yard) -> None:
+    """Its worker died once the run was put off: the delivery and the leg would both go on."""
+    effect = Effect(fails_times(1, AWAY))
+    course = Course(yard, a_flow(an_effect("first", effect, retry=TWICE)))
+    await course.run()
+    yard.stage.legs.add(course.waiting())
+    assert (await course.run())[1] == Continued(course.waiting().due_ms, 2)
+    assert effect.done == ["first:1"]
+    assert len(yard.stage.continuations.scheduled) == 1
+    assert isinstance((await course.run(course.woken()))[1], Completed)
+
+
 async def test_retries_end_and_then_on_error_has_it(yard: Yard) -> None:
     effect = Effect(fails_times(9, AWAY))
     flow = a_flow(
@@ -417,6 +429,14 @@ async def test_a_run_sleeps_and_goes_on(yard: Yard) -> None:
     assert outcome == Completed(2)
     assert run.path == ["first", "wait", "last"]
     assert effect.done == ["first:1", "last:1"]
+
+
+async def test_a_run_that_is_handed_on_keeps_its_trigger(yard: Yard) -> None:
+    course = Course(yard, a_flow(an_effect("first", Effect())))
+    await course.run()
+    course.version = "v2"
+    await course.run()
+    assert course.waiting().trigger == 1
 
 
 async def test_a_repeat_before_the_time_sleeps_on(yard: Yard) -> None:
