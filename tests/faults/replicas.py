@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Final
 
 from app.bus.server_folder import Endpoint
-from tests.faults.chaos import Fault, Scene
 from tests.faults.observed import EVENTS, JOURNAL, WORK
 from tests.faults.processes import Layout
+from tests.faults.scene import Fault, Scene
 from tests.support.cluster import ROUTES, NatsCluster, why_not
 
 REPLICAS: Final = 3
@@ -202,6 +202,4 @@ def lay_out(layout: Layout, _folder: Path) -> Layout:
     return replace(layout, nats=Trio, environment=environment)
 
 
-CLUSTER: Final = Fault(
-    "cluster", strike_leaders, amount=15, short_amount=3, refuse=why_not, lay_out=lay_out
-)
+CLUSTER: Final = Fault("cluster", strike_leaders, amount=15, refuse=why_not, lay_out=lay_out)

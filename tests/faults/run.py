@@ -21,17 +21,16 @@ from typing import Final
 from nats.errors import Error as NatsError
 
 from tests.faults import leaks, logs
+from tests.faults.catalogue import FAULTS
 from tests.faults.chance import seeded
-from tests.faults.chaos import FAULTS, Fault, Scene
 from tests.faults.checker import Checker, Finding, findings_of
 from tests.faults.load import Ledger, Load
 from tests.faults.observed import Rest, plain_client, read_all, read_rest
 from tests.faults.processes import Cluster, Layout, Outside, running_cluster, running_outside
-from tests.faults.replicas import CLUSTER
 from tests.faults.report import Row, has_findings, render_json, render_text
 from tests.faults.scenario import BUNDLE, KINDS, Kind, write_bundle
+from tests.faults.scene import Fault, Scene
 
-ALL_FAULTS: Final = (*FAULTS, CLUSTER)
 QUIET_SECONDS_MAX: Final = 240.0
 QUIET_LOOKS: Final = 3
 """How often in a row nothing may be left before it counts as quiet."""
@@ -168,7 +167,7 @@ def say(text: str) -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    names = [fault.name for fault in ALL_FAULTS]
+    names = [fault.name for fault in FAULTS]
     parser = argparse.ArgumentParser(prog="python -m tests.faults.run", description=__doc__)
     parser.add_argument("--only", help=f"some of {', '.join(names)}; with commas")
     parser.add_argument("--seed", type=int, default=None, help="the same moments again")
@@ -184,8 +183,8 @@ def _arguments() -> argparse.Namespace:
 
 def _chosen(only: str | None) -> list[Fault]:
     if only is None:
-        return [fault for fault in ALL_FAULTS if not fault.is_long]
-    known = {fault.name: fault for fault in ALL_FAULTS}
+        return [fault for fault in FAULTS if not fault.is_long]
+    known = {fault.name: fault for fault in FAULTS}
     wanted = only.split(",")
     unknown = [name for name in wanted if name not in known]
     if unknown:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.chaos import SHORT
+from tests.faults.catalogue import SHORT
 from tests.faults.report import render_text
 from tests.faults.run import Plan, run_fault
 
