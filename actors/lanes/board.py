@@ -161,7 +161,7 @@ class Board:
             self._form(group)
         for ticket in self._quiet.take_due(now_ms):
             self._let_in(ticket)
-        self._decided += self._starts.decide(now_ms)
+        self._decided += self._starts.decide(now_ms, elsewhere=self._gate.missing)
         self._to_cancel = [ticket for ticket in self._to_cancel if ticket.stage is Stage.WORKING]
         self._decided += [CancelWork(ticket) for ticket in self._to_cancel]
         decided, self._decided = self._decided, []
@@ -185,6 +185,8 @@ class Board:
             return gate.is_clear  # it may be part of a batch that is missing here
         if plan.batch is not None and not ticket.members:
             return not gate.is_shut  # to be gathered is not to begin
+        if plan.singleton is not None:
+            return gate.is_clear  # a later one of its key may be under way
         return gate.is_open_for(ticket.sequence)
 
     # ── Rules ────────────────────────────────────────────────────────────────────────────────

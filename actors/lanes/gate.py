@@ -23,6 +23,11 @@ class Gate:
         """Whether everything that was on the lane is here, or gone."""
         return not self.is_shut and not self._missing
 
+    @property
+    def missing(self) -> int:
+        """How many others may have in hand: any of them may be under way."""
+        return len(self._missing)
+
     def shut(self) -> None:
         """Let nothing pass until `take_over`."""
         self.is_shut = True

@@ -25,6 +25,7 @@ class Starts:
         self._paces = paces
         self._ready: list[Ticket] = []
         self._working: dict[str, int] = {}
+        self._elsewhere = 0
         self.next_due_ms: int | None = None
 
     @property
@@ -60,9 +61,9 @@ class Starts:
         else:
             self._working.pop(key, None)
 
-    def decide(self, now_ms: int) -> list[Decision]:
-        """Let begin who may."""
-        self.next_due_ms = None
+    def decide(self, now_ms: int, *, elsewhere: int = 0) -> list[Decision]:
+        """Let begin who may. ``elsewhere``: what others may be working on, whatever its key."""
+        self.next_due_ms, self._elsewhere = None, elsewhere
         decided: list[Decision] = []
         held_back: set[str] = set()
         for ticket in self.ready:
@@ -98,7 +99,7 @@ class Starts:
         concurrency, key = ticket.plan.concurrency, ticket.keys.get("concurrency")
         if concurrency is None or key is None:
             return False
-        if key in held_back or self._working.get(key, 0) >= concurrency.limit:
+        if key in held_back or self._working.get(key, 0) + self._elsewhere >= concurrency.limit:
             held_back.add(key)
             return True
         return False

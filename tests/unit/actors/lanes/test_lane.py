@@ -1,5 +1,6 @@
 """A lane with one worker. In: rules and events. Out: which runs begin, when, and how others end."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -20,7 +21,7 @@ from actors.lanes.lane import HOLD_MAX
 from actors.observations import LaneBatched, LanePutOff, LaneRefused
 from actors.outcomes import Cancelled, Completed, Failed, Rejected
 from grammar import Program, compile_script
-from tests.support.lanes import LaneYard, Script, Worker
+from tests.support.lanes import LaneYard, Script
 
 MakeYard = Callable[..., LaneYard]
 
@@ -204,18 +205,26 @@ async def test_crashed_lane_goes_on_with_what_it_had(make_yard: MakeYard) -> Non
 
 
 async def test_end_that_a_crashing_lane_has_heard_is_settled(make_yard: MakeYard) -> None:
-    yard = make_yard(ORDERED)
+    yard = make_yard(ControlPlan(rate_limit=RateRule(1, 1000, key())))
+    yard.default = Script(seconds=1)
     worker = await yard.start()
-    yard.on_begin = lambda _: add_crash(worker)
     yard.add("a", {"k": 1})
-    await yard.advance(40)
-    assert yard.names() == ["a"]
-    assert yard.bus.unsettled == 0
+    await yard.settle()
+    put, never = yard.leases.put, asyncio.Event()
 
+    async def hang(*_args: Any, **_fields: Any) -> bool:
+        return await never.wait()
 
-def add_crash(worker: Worker) -> None:
+    yard.leases.put = hang  # type: ignore[method-assign]
+    yard.add("b", {"k": 2})
+    await yard.advance(2)
+    assert yard.outcome("a") == DONE
+    yard.leases.put = put  # type: ignore[method-assign]
     assert worker.actor is not None
     worker.actor.add_task(crash())
+    await yard.advance(60)
+    assert yard.names() == ["a", "b"]
+    assert yard.bus.unsettled == 0
 
 
 async def crash() -> None:
