@@ -1,5 +1,6 @@
 """Deployments: what makes a version, what belongs to a run, and what is worth a journal."""
 
+import hashlib
 from collections.abc import Mapping
 
 import pytest
@@ -53,6 +54,15 @@ def test_a_change_of_any_called_flow_is_another_version(changed: str) -> None:
 def test_a_version_does_not_depend_on_the_order_of_files() -> None:
     flows = (flow("a", "b", "c"), flow("b"), flow("c"))
     assert deployment(*flows).version_of("a") == deployment(*flows[::-1]).version_of("a")
+
+
+def test_every_process_gives_a_version_the_same_name() -> None:
+    """Kept versions are found by it, by programs that come later too."""
+    names = "abcdefghij"
+    one = deployment(*(flow(name, *names) for name in names))
+    joined = "".join(f"digest-of-{name}" for name in names)
+    expected = hashlib.blake2b(joined.encode(), digest_size=20).hexdigest()
+    assert {one.version_of(name) for name in names} == {expected}
 
 
 def test_flows_that_call_each_other_have_a_version() -> None:

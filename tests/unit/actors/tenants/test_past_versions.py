@@ -12,6 +12,7 @@ from actors.errors import UnavailableError
 from actors.flows.compiled import CompiledFlow
 from actors.outcomes import RunError, Settlement
 from actors.ports import Continuation
+from actors.runs.executor import RUNS_MAX
 from actors.tenants.deployment import Deployment
 from actors.tenants.executors import Executor, Executors, ExecutorsOfLanes
 from actors.tenants.past import NoPastDeployments
@@ -260,3 +261,16 @@ async def test_a_drain_waits_for_runs_of_the_past(past: Past, yard: Yard) -> Non
     await yard.clock.advance(1)
     await draining
     assert past.said()["evt-of-run-slow"] == [ACK]
+
+
+async def test_what_a_version_of_the_past_did_not_get_to_is_given_back(
+    past: Past, yard: Yard
+) -> None:
+    gate = Gate()
+    past.archive.keep(a_flow(a_node("first", gate), digest="orders-slow"))
+    runs = [f"run-{number}" for number in range(RUNS_MAX + 5)]
+    for run_id in runs:
+        await past.wake("orders-slow", run_id)
+    assert gate.inside == RUNS_MAX
+    await past.estate.until(past.estate.host.drain(), 300)
+    assert past.said() == {f"evt-of-{run_id}": [NAK] for run_id in runs}
