@@ -158,4 +158,5 @@ def _request(flow: CompiledFlow, event: Event, clock: Clock) -> RunRequest | Non
         triggers=matches[0].triggers,
         share=SharedDelivery(delivery, 1),
         reply_to=reply_to,
+        events=() if flow.control is None or flow.control.batch is None else (event,),
     )

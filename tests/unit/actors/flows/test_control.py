@@ -7,11 +7,17 @@ from typing import Any
 import pytest
 
 from actors.diagnostics import Diagnostic
+from actors.events import Event
 from actors.flows.compiled import TENANT_LANE, CompiledFlow
 from actors.flows.compiler import compile_flow
 from actors.flows.control import ControlPlan
 from actors.flows.control_compiler import CLASHES
 from actors.nodes.resources import FlowResources
+from actors.outcomes import Completed
+from actors.testing.clock import VirtualClock
+from actors.testing.http import MemoryHttp
+from actors.testing.ids import CountingIds
+from actors.testing.local import LocalWorld, run_locally
 
 Flow = Callable[..., dict[str, Any]]
 Examine = Callable[..., list[Diagnostic]]
@@ -249,3 +255,13 @@ def test_other_rules_let_webhooks_wait(flow: Flow, findings: Examine) -> None:
     document = flow({"id": "note", "type": "http_response"}, config=RULES["concurrency"])
     assert findings(document) == []
     assert compiled(document).can_answer
+
+
+async def test_batch_of_one_event_is_what_a_local_run_sees(flow: Flow) -> None:
+    note = {"id": "note", "type": "script", "config": {"script": "events.map(|e| e.id)"}}
+    found = compiled(flow(note, config=RULES["batch"]))
+    clock = VirtualClock()
+    place = LocalWorld("dev", "demo", MemoryHttp(), clock, CountingIds())
+    event = Event("evt-1", "order.created", "webhook", 0, {})
+    done = await run_locally(found, {found.name: found}, event, place)
+    assert done.outcome == Completed(["evt-1"])
