@@ -18,7 +18,8 @@ from actors.nodes.site import NodeSite
 from actors.nodes.spec import NodePlan, NodeSpec, Reference
 from actors.nodes.state_access import RACES_MAX
 from actors.nodes.state_view import check_key
-from actors.nodes.state_writes import StateWrite, apply_writes
+from actors.nodes.state_write import StateWrite
+from actors.nodes.state_writes import apply_writes
 from actors.nodes.step import StepContext
 from actors.outcomes import Advance
 from actors.ports import STATE_TTL_SECONDS_MAX

@@ -21,7 +21,8 @@ from actors.nodes.state_view import (
     check_key,
     too_many_keys,
 )
-from actors.nodes.state_writes import StateWrite, apply_writes, plan_writes
+from actors.nodes.state_write import StateWrite
+from actors.nodes.state_writes import apply_writes, plan_writes
 from actors.nodes.step import InlineNode, StepContext
 from actors.outcomes import Advance, StepOutcome
 from actors.ports import StateEntry

@@ -1,47 +1,18 @@
 """Writes to the state as a step intends them: kept in the journal, then applied (DESIGN 4).
 
-In: what an evaluation wrote and what it had read. Out: writes with the revisions they go by, as
-JSON too, so that a repeated run applies the very same ones. Each carries an id made of the step:
-one that was applied before is not applied again. Refuses nothing.
+In: what an evaluation wrote and what it had read. Out: writes with the revisions they go by. Each is
+applied under an id made of the step: one that was applied before is not applied again. Refuses
+nothing.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Any
 
 from actors.ids import effect_key
 from actors.nodes.state_view import REMOVED
+from actors.nodes.state_write import BLIND, StateWrite
 from actors.nodes.step import StepContext
 from actors.ports import StateEntry
-
-BLIND: Final = None
-"""Revision of a write to a key that was never read: the last writer wins."""
-
-
-@dataclass(frozen=True, slots=True)
-class StateWrite:
-    """One key's new value, or its removal."""
-
-    key: str
-    value: Any = None
-    is_removed: bool = False
-    revision: int | None = BLIND
-    ttl_seconds: float | None = None
-
-    def as_document(self) -> dict[str, Any]:
-        """Give it as the journal keeps it; `from_document` is the inverse."""
-        return {
-            "key": self.key,
-            "value": self.value,
-            "is_removed": self.is_removed,
-            "revision": self.revision,
-            "ttl_seconds": self.ttl_seconds,
-        }
-
-    @classmethod
-    def from_document(cls, document: Mapping[str, Any]) -> Self:
-        """Read what `as_document` wrote."""
-        return cls(**document)
 
 
 def plan_writes(

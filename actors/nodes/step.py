@@ -6,10 +6,11 @@ flow is compiled, and shared by all runs, so it keeps nothing between steps.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from actors.events import Event
 from actors.nodes.scope import RunScope
+from actors.nodes.state_write import StateWrite
 from actors.outcomes import Advance, StepOutcome
 from actors.ports import (
     Answers,
@@ -32,9 +33,6 @@ from actors.ports import (
     StateScope,
     StateStore,
 )
-
-if TYPE_CHECKING:
-    from actors.nodes.state_writes import StateWrite
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +63,7 @@ class StepJournal(Protocol):
         """Whether what the step does was done before, so that nobody need be told again."""
         ...
 
-    async def intend(self, outcome: Advance, writes: "Sequence[StateWrite]", race: int) -> None:
+    async def intend(self, outcome: Advance, writes: Sequence[StateWrite], race: int) -> None:
         """Keep what the step came to, and what it is about to write to the state.
 
         RunLostError: another worker was there before. PermanentError (``too_large``).
@@ -81,7 +79,7 @@ class NoStepJournal:
     async def intend(
         self,
         outcome: Advance,
-        writes: "Sequence[StateWrite]",
+        writes: Sequence[StateWrite],
         race: int,
     ) -> None:
         """Need not keep it."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from actors.errors import RunLostError, UnavailableError
-from actors.nodes.state_writes import StateWrite
+from actors.nodes.state_write import StateWrite
 from actors.outcomes import Advance, CallFlow, RunError, Sleep, StepOutcome
 from actors.ports import Clock, Journal, JournalEntry
 

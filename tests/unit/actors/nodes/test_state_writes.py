@@ -7,7 +7,8 @@ import pytest
 
 from actors.errors import UnavailableError
 from actors.nodes.state_view import REMOVED
-from actors.nodes.state_writes import BLIND, StateWrite, apply_writes, plan_writes
+from actors.nodes.state_write import BLIND, StateWrite
+from actors.nodes.state_writes import apply_writes, plan_writes
 from actors.nodes.step import StepContext
 from actors.ports import StateEntry, StateScope
 from tests.support.steps import Stage, a_step
