@@ -46,8 +46,8 @@ def _parts(spec: NodeSpec) -> Iterator[str]:
     yield from (part.replace("\n", " ") for part in text.split("\n\n")[1:])
     if spec.has_effect:
         yield (
-            "It has an effect: a run that is repeated after a crash does not execute again what is on"
-            " record; [guarantees.md](guarantees.md) says what may happen twice."
+            "It has an effect: a run that is repeated after a crash does not execute again what is"
+            " on record; [guarantees.md](guarantees.md) says what may happen twice."
         )
     yield table(HEAD, model_rows(spec.config))
     for model in models_within(spec.config):
