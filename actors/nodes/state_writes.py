@@ -1,7 +1,7 @@
 """Writes to the state as a step intends them: kept in the journal, then applied (DESIGN 4).
 
-In: what an evaluation wrote and what it had read. Out: writes with the revisions they go by. Each is
-applied under an id made of the step: one that was applied before is not applied again. Refuses
+In: what an evaluation wrote and what it had read. Out: writes with the revisions they go by. Each
+is applied under an id made of the step: one that was applied before is not applied again. Refuses
 nothing.
 """
 

@@ -25,6 +25,7 @@ from actors.ports import (
     Delivery,
     Observer,
 )
+from actors.runs.perform import KEEP_ALIVE_AGE_SECONDS_MAX
 from actors.runs.request import RunRequest, SharedDelivery, request_of
 from actors.tenants.executors import Executors
 from actors.tenants.routes import RoutesInForce
@@ -117,7 +118,10 @@ class DeliveryRouter(Actor[Never]):
             await clock.sleep(KEEP_ALIVE_EVERY_SECONDS)
             now = clock.monotonic()
             for delivery in tuple(self._in_flight.values()):
-                if now - delivery.kept_alive_at >= KEEP_ALIVE_EVERY_SECONDS:
+                age = now - delivery.kept_alive_at
+                # One that is older may be another worker's by now: a process that was frozen must
+                # not take it for its own again.
+                if KEEP_ALIVE_EVERY_SECONDS <= age <= KEEP_ALIVE_AGE_SECONDS_MAX:
                     delivery.keep_alive()
 
     # ── Dispatch ─────────────────────────────────────────────────────────────────────────────

@@ -281,6 +281,18 @@ async def test_what_is_in_flight_is_kept_alive_until_it_is_settled(post: Post, y
     assert delivery.times_kept_alive == heard
 
 
+async def test_what_a_frozen_process_had_is_not_taken_for_ours_again(
+    post: Post, yard: Yard
+) -> None:
+    await post.start(ORDERS)
+    (delivery,) = await arrives(yard)
+    await yard.clock.advance(6)
+    assert delivery.times_kept_alive == 1
+    await yard.clock.jump(40)
+    await yard.clock.advance(60)
+    assert delivery.times_kept_alive == 1
+
+
 # ── Drain and stop ───────────────────────────────────────────────────────────────────────────
 
 
