@@ -113,6 +113,21 @@ def dead_letters_before(env: str, tenant: str) -> str:
     return f"greentic.dead.{_place(env, tenant)}"
 
 
+def audit_subject(env: str, tenant: str | None, action: str) -> str:
+    """Where an entry of the audit log goes; ``action`` is dotted, no tenant is a dash."""
+    return f"greentic.audit.{check_token(env, 'env')}.{_audited(tenant)}.{action}"
+
+
+def audit_entries(env: str, tenant: str | None) -> str:
+    """Give the wildcard over a tenant's entries, or those that concern no tenant."""
+    return f"greentic.audit.{check_token(env, 'env')}.{_audited(tenant)}.>"
+
+
+def audit_entries_of_all(env: str) -> str:
+    """Give the wildcard over all entries."""
+    return f"greentic.audit.{check_token(env, 'env')}.>"
+
+
 def work_run_subject(env: str, tenant: str, run: str) -> str:
     """Where a due continuation of a run waits for a worker."""
     return f"greentic.work.{_place(env, tenant)}.run.{run}"
@@ -238,3 +253,7 @@ def _join(left: str, right: str) -> str:
             return ".".join([*joined, ">"])
         joined.append(a if a == b else "*")
     return ".".join(joined)
+
+
+def _audited(tenant: str | None) -> str:
+    return "-" if tenant is None else check_token(tenant, "tenant")

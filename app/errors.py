@@ -7,6 +7,7 @@
     │   ├── SignatureError          401
     │   ├── ApiKeyError             401
     │   ├── WrongTenantError        403
+    │   ├── ForbiddenError          403  the key may not do this
     │   ├── OriginRefusedError      403  a handshake of an origin that is not allowed
     │   ├── RouteNotFoundError      404  no such route
     │   │   ├── TenantNotFoundError      no such tenant
@@ -16,6 +17,7 @@
     │   ├── BodyTooLargeError       413
     │   ├── MediaTypeError          415
     │   ├── NotSupportedYetError    422  a form of request this version lacks
+    │   ├── LockedOutError          429  too many wrong API keys came from there
     │   └── OverloadedError         503  the process has as many requests as it takes
     ├── BundleError               a bundle cannot be used; carries every problem
     ├── CommandError              a command cannot do what was asked of it here
@@ -71,7 +73,7 @@ class SignatureError(IngressError):
 
 
 class ApiKeyError(IngressError):
-    """There is no such API key, it is over, or it may not do this: which one is not said."""
+    """There is no such API key, it has expired or was revoked: which one is not said."""
 
     code = "http.api_key"
     title = "The API key is missing or wrong"
@@ -82,6 +84,24 @@ class WrongTenantError(IngressError):
 
     code = "http.wrong_tenant"
     title = "The credentials belong to another tenant"
+
+
+class ForbiddenError(IngressError):
+    """The caller is known, but its API key lacks the scope; the text names it."""
+
+    code = "http.forbidden"
+    title = "The API key may not do this"
+
+
+class LockedOutError(IngressError):
+    """Too many wrong API keys came from there; ``retry_after_seconds`` says how long it waits."""
+
+    code = "http.locked_out"
+    title = "Too many wrong API keys"
+
+    def __init__(self, message: str, *, retry_after_seconds: float) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class OriginRefusedError(IngressError):

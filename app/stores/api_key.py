@@ -101,7 +101,7 @@ class ApiKey:
         return Principal.of(self.prefix, self.name, tenant, self.scopes)
 
     def revoked(self, now_ms: int) -> "ApiKey":
-        """Give its record once it is revoked: what it was, and nothing that it could be known by."""
+        """Give its record once it is revoked: what it was, without its digest."""
         return replace(self, revoked_ms=now_ms, digest=_NO_DIGEST)
 
     def as_bytes(self) -> bytes:

@@ -1,0 +1,1 @@
+"""Who somebody is, and what that one may do. Decides; stores nothing."""
