@@ -68,6 +68,8 @@ class Failed:
     """The run cannot be finished: its event goes to the dead letters with this error."""
 
     error: RunError
+    is_overdue: bool = field(default=False, compare=False)
+    """The flow's time was over: another walk of the run would have it anew."""
 
 
 @dataclass(frozen=True, slots=True)

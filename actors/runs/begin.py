@@ -11,7 +11,8 @@ from actors.errors import PermanentError
 from actors.flows.compiled import CompiledFlow, CompiledTrigger
 from actors.nodes.scope import RunScope, build_scope
 from actors.nodes.step import NoStepJournal, StepContext, World
-from actors.runs.journal import Head, JournalSeat, RunJournal
+from actors.runs.journal import JournalSeat, RunJournal
+from actors.runs.journal_entries import Head
 from actors.runs.request import RunRequest
 from actors.runs.run import Frame, Run
 from actors.runs.walk import entry_target

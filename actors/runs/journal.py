@@ -8,17 +8,31 @@ Entries are written once. Another worker's entry in our place means that it goes
 RunLostError ends it here. Entries live for `KEPT_SECONDS`, and longer where the run sleeps longer.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from actors.errors import RunLostError, UnavailableError
 from actors.nodes.state_write import StateWrite
-from actors.outcomes import Advance, CallFlow, RunError, Sleep, StepOutcome
+from actors.outcomes import Advance, RunError, StepOutcome
 from actors.ports import Clock, Journal, JournalEntry
+from actors.runs.journal_entries import (
+    CANCEL,
+    COPY,
+    END,
+    FIRST,
+    PAUSE,
+    Head,
+    Recalled,
+    decode_outcome,
+    encode_outcome,
+)
 
 KEPT_SECONDS: Final = 8 * 86_400
 """A day longer than events are kept: while an event may come again, its journal is there."""
+
+FRESH_SECONDS: Final = 1.0
+"""How long what we know of the journal is good enough to do something to the world by."""
 
 INSIST_SECONDS: Final = 60.0
 """How long an outcome is tried to be kept while the bus is away. Longer than a delivery is ours:
@@ -26,33 +40,7 @@ whoever is first, so the other one does not do it again."""
 
 RETRY_SECONDS: Final = 0.5
 
-CANCEL: Final = "!cancel"
-"""In place of a step: somebody wants the run ended. No node's id looks like it."""
-
-_COPY: Final = "@"
-"""Before the number of the leg that copied an entry to keep it longer; in no node's id."""
-
 _DAY_MS: Final = 86_400_000
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """What the run began with."""
-
-    now_ms: int
-    version: str
-    trigger: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Recalled:
-    """What a step came to when it was taken first."""
-
-    outcome: StepOutcome | RunError
-    writes: tuple[StateWrite, ...]
-    race: int
-    is_last: bool
-    """Nothing came after it, so its writes may not have been applied."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,38 +62,40 @@ class RunJournal:
         """Whether anything stands in it; then `head` is what the run began with."""
         self.is_loaded = False
         self.cancel_reason: str | None = None
+        self.end: RunError | None = None
+        """What the run has failed with, where another walk might not come to it."""
         self._seat = seat
         self._delivered = delivered
         self._entries: dict[str, dict[str, Any]] = {}
-        self._unread: set[str] = set()
+        self._taken: set[str] = set()
         self._step = ""
         self._last = ""
+        self._fresh_at = seat.clock.monotonic()
 
     # ── What was ─────────────────────────────────────────────────────────────────────────────
 
     async def load(self) -> None:
         """Read what earlier legs and other workers wrote. UnavailableError."""
+        asked_at = self._seat.clock.monotonic()
         for entry in await self._seat.journal.read(self._seat.tenant, self._seat.run_id):
             if entry.step == CANCEL:
                 self.cancel_reason = str(entry.value.get("reason", ""))
-                continue
-            step = entry.step.partition(_COPY)[0]
-            known = self._entries.get(step)
-            if known is None:
-                self._last = step
-            if known is None or known["until_ms"] < entry.value["until_ms"]:
-                self._entries[step] = entry.value
+            elif entry.step == END:
+                self.end = RunError(**entry.value)
+            else:
+                self._take(entry)
         self.is_loaded = True
-        self._unread = set(self._entries)
-        for document in self._entries.values():
-            if "head" in document:
-                self.head = Head(**document["head"])
-                self.is_begun = True
+        self._fresh_at = asked_at
+
+    async def refresh(self) -> None:
+        """Read again what may be out of date. UnavailableError."""
+        if self._seat.clock.monotonic() - self._fresh_at > FRESH_SECONDS:
+            await self.load()
 
     @property
     def is_replaying(self) -> bool:
         """Whether the run has been further than it is now."""
-        return bool(self._unread)
+        return len(self._taken) < len(self._entries)
 
     @property
     def deliveries_without_progress(self) -> int:
@@ -126,10 +116,9 @@ class RunJournal:
         document = self._entries.get(key)
         if document is None:
             return None
-        for number in range(race + 1):
-            self._unread.discard(self._key(number))
+        self._taken.update(self._key(number) for number in range(race + 1))
         writes = tuple(StateWrite.from_document(item) for item in document.get("writes", ()))
-        return Recalled(_decode(document), writes, race, is_last=key == self._last)
+        return Recalled(decode_outcome(document), writes, race, is_last=key == self._last)
 
     def has(self, race: int) -> bool:
         """Tell whether this evaluation of the step stands in the journal."""
@@ -139,13 +128,28 @@ class RunJournal:
 
     async def record(self, outcome: StepOutcome | RunError, race: int) -> None:
         """Keep what the step came to. RunLostError, PermanentError (``too_large``)."""
-        await self._write(self._key(race), _encode(outcome))
+        await self._write(self._key(race), encode_outcome(outcome))
 
     async def intend(self, outcome: Advance, writes: Sequence[StateWrite], race: int) -> None:
         """Keep what the step came to before its writes are applied; see `record`."""
-        document = _encode(outcome)
+        document = encode_outcome(outcome)
         document["writes"] = [write.as_document() for write in writes]
         await self._write(self._key(race), document)
+
+    async def mark_pause(self) -> None:
+        """Keep that the run is put off, where something depends on it. RunLostError.
+
+        A run that has not begun begins with it, so that all its legs agree on what it began with;
+        and writes that stand last were applied, so that no later leg applies them again.
+        """
+        if not self.is_begun:
+            await self._write(PAUSE, {"kind": "pause"})
+        elif self._entries[self._last].get("writes") and not self._is_at(self._last):
+            await self._write(f"{PAUSE}{self._last}", {"kind": "pause"})
+
+    async def keep_end(self, error: RunError) -> None:
+        """Keep what the run has failed with; whoever was first is right. RunLostError."""
+        await self._insist(JournalEntry(END, error.as_mapping()))
 
     async def cancel(self, reason: str) -> None:
         """Keep that the run was cancelled; whoever was first is right."""
@@ -158,24 +162,41 @@ class RunJournal:
         for step, document in self._entries.items():
             if document["until_ms"] < needed_ms:
                 document["until_ms"] = self._until_ms(ttl_seconds)
-                copy = JournalEntry(f"{step}{_COPY}{leg}", document)
+                copy = JournalEntry(f"{step}{COPY}{leg}", document)
                 await self._seat.journal.write(
                     self._seat.tenant, self._seat.run_id, copy, ttl_seconds=ttl_seconds
                 )
 
+    def _take(self, entry: JournalEntry) -> None:
+        document = entry.value
+        step = document.get("step", entry.step).partition(COPY)[0]
+        known = self._entries.get(step)
+        if known is None:
+            self._last = step
+            if step.startswith(PAUSE):
+                self._taken.add(step)
+        if known is None or known["until_ms"] < document["until_ms"]:
+            self._entries[step] = document
+        if "head" in document:
+            self.head = Head(**document["head"])
+            self.is_begun = True
+
     async def _write(self, key: str, document: dict[str, Any]) -> None:
-        if not self.is_begun:
-            head = self.head
-            document["head"] = {
-                "now_ms": head.now_ms,
-                "version": head.version,
-                "trigger": head.trigger,
-            }
         document["until_ms"] = self._until_ms(KEPT_SECONDS)
         document["delivered"] = self._delivered
-        if not await self._insist(JournalEntry(key, document)):
+        place = key
+        if not self.is_begun:
+            document |= {"head": self.head.as_document(), "step": key}
+            place = FIRST
+        asked_at = self._seat.clock.monotonic()
+        is_ours = await self._insist(JournalEntry(place, document))
+        if not is_ours and not key.startswith(PAUSE):
             raise RunLostError("another worker goes on with this run")
+        if not is_ours and not self.is_begun:
+            raise RunLostError("another worker has begun this run")
+        self._fresh_at = asked_at
         self._entries[key] = document
+        self._taken.add(key)
         self._last = key
         self.is_begun = True
 
@@ -195,6 +216,10 @@ class RunJournal:
     def _until_ms(self, ttl_seconds: int) -> int:
         return self._seat.clock.now_ms() + ttl_seconds * 1000
 
+    def _is_at(self, key: str) -> bool:
+        """Tell whether an entry is of the step that is taken now."""
+        return key == self._step or key.startswith(f"{self._step}:")
+
     def _key(self, race: int) -> str:
         return f"{self._step}:{race}" if race else self._step
 
@@ -203,37 +228,3 @@ async def write_cancel(seat: JournalSeat, reason: str) -> None:
     """Ask for a run's end, whether or not anybody runs it now. UnavailableError."""
     entry = JournalEntry(CANCEL, {"reason": reason})
     await seat.journal.write(seat.tenant, seat.run_id, entry, ttl_seconds=KEPT_SECONDS)
-
-
-def _encode(outcome: StepOutcome | RunError) -> dict[str, Any]:
-    match outcome:
-        case Advance():
-            document: dict[str, Any] = {"kind": "advance", "value": outcome.value}
-            if outcome.goto is not None:
-                document["goto"] = outcome.goto
-            if not outcome.binds:
-                document["binds"] = False
-            return document
-        case CallFlow():
-            return {
-                "kind": "call",
-                "flow": outcome.flow,
-                "payload": outcome.payload,
-                "passes_context": outcome.passes_context,
-            }
-        case Sleep():
-            return {"kind": "sleep", "due_ms": outcome.due_ms}
-        case RunError():
-            return {"kind": "failed", "code": outcome.code, "message": outcome.message}
-
-
-def _decode(document: Mapping[str, Any]) -> StepOutcome | RunError:
-    match document["kind"]:
-        case "advance":
-            return Advance(document["value"], document.get("goto"), document.get("binds", True))
-        case "call":
-            return CallFlow(document["flow"], document["payload"], document["passes_context"])
-        case "sleep":
-            return Sleep(document["due_ms"])
-        case _:
-            return RunError(document["code"], None, document["message"])

@@ -7,7 +7,7 @@ surely ours; past that the run is another worker's to repeat.
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from actors.errors import UnavailableError
+from actors.errors import RunLostError, UnavailableError
 from actors.outcomes import Continued, Interrupted
 from actors.ports import Clock, Continuation
 from actors.runs.request import RunRequest
@@ -34,19 +34,26 @@ class Pause:
 
 async def put_off(run: Run, pause: Pause) -> Continued | Interrupted:
     """Store the run's continuation."""
-    world = run.context.world
-    continuation = continuation_of(run, pause)
-    while True:
+    clock = run.context.world.clock
+    while is_ours(run.request, clock):
         try:
-            if run.journal is not None:
-                await run.journal.outlast(pause.due_ms, continuation.leg)
-            await world.continuations.schedule(run.context.tenant, continuation, lane=run.flow.lane)
-        except UnavailableError as error:
-            if not is_ours(run.request, world.clock):
-                return Interrupted(f"it could not be put off: {error}", is_lost=True)
-            await world.clock.sleep(RETRY_SECONDS)
-        else:
-            return Continued(pause.due_ms, continuation.attempt, continuation)
+            return await _schedule(run, pause)
+        except RunLostError as error:
+            return Interrupted(str(error), is_lost=True)
+        except UnavailableError:
+            await clock.sleep(RETRY_SECONDS)
+    return Interrupted("it could not be put off; another worker may have it", is_lost=True)
+
+
+async def _schedule(run: Run, pause: Pause) -> Continued:
+    if run.journal is not None and pause.why in ("sleep", "retry"):
+        await run.journal.mark_pause()
+    continuation = continuation_of(run, pause)
+    if run.journal is not None:
+        await run.journal.outlast(pause.due_ms, continuation.leg)
+    world, lane = run.context.world, run.flow.lane
+    await world.continuations.schedule(run.context.tenant, continuation, lane=lane)
+    return Continued(pause.due_ms, continuation.attempt, continuation)
 
 
 def continuation_of(run: Run, pause: Pause) -> Continuation:

@@ -13,7 +13,8 @@ from actors.flows.compiled import CompiledNode
 from actors.nodes.state_writes import apply_writes
 from actors.nodes.step import StepContext, WaitingNode
 from actors.outcomes import RunError, StepOutcome
-from actors.runs.journal import Recalled, RunJournal
+from actors.runs.journal import RunJournal
+from actors.runs.journal_entries import Recalled
 from actors.runs.run import Run
 
 KEEP_ALIVE_AGE_SECONDS_MAX: Final = 15.0
@@ -35,22 +36,19 @@ async def take_step(run: Run, node: CompiledNode, context: StepContext) -> StepO
 
     A RunError is the failure it came to when it was taken first.
     """
-    if not node.is_journalled:
-        return await _perform(run, node, context)
-    journal = journal_of(run)
-    recalled = journal.recall()
-    if recalled is not None:
-        context.race = recalled.race
-        if not recalled.writes or not recalled.is_last:
-            return recalled.outcome
-        if await _apply_again(run, context, recalled):
-            return recalled.outcome
-        context.race += 1
-    _check_is_first(run, journal)
-    outcome = await _perform(run, node, context)
-    if not journal.has(context.race):
-        await journal.record(outcome, context.race)
-    return outcome
+    while True:
+        if node.is_journalled:
+            recalled = await _recall(run, context)
+            if recalled is not None:
+                return recalled
+        try:
+            return await _perform(run, node, context)
+        except _ChangedError:
+            continue
+        except UnavailableError:
+            if node.is_journalled and journal_of(run).has(context.race):
+                raise
+            await context.world.clock.sleep(UNAVAILABLE_RETRY_SECONDS)
 
 
 def journal_of(run: Run) -> RunJournal:
@@ -59,12 +57,55 @@ def journal_of(run: Run) -> RunJournal:
 
 
 def check_may_begin(run: Run) -> None:
-    """Refuse to begin a step without time left (OverdueError), or as another's (StaleError)."""
-    clock = run.context.world.clock
-    if clock.monotonic() >= run.deadline:
+    """Refuse to begin a step as another's (StaleError), or without time left (OverdueError)."""
+    check_is_ours(run)
+    if run.context.world.clock.monotonic() >= run.deadline:
         raise OverdueError
+
+
+def check_is_ours(run: Run) -> None:
+    """Refuse (StaleError) to say or do anything for a run that may be another worker's by now."""
+    clock = run.context.world.clock
     if clock.monotonic() - run.request.share.delivery.kept_alive_at > KEEP_ALIVE_AGE_SECONDS_MAX:
         raise StaleError("the delivery was not kept alive; another worker may have it")
+
+
+class _ChangedError(Exception):
+    """The step stands in the journal since we looked last."""
+
+
+async def _recall(run: Run, context: StepContext) -> StepOutcome | RunError | None:
+    """Give what the step came to, if it stands in the journal."""
+    recalled = journal_of(run).recall()
+    if recalled is None:
+        return None
+    context.race = recalled.race
+    if not recalled.writes or not recalled.is_last:
+        return recalled.outcome
+    if await _apply_again(run, context, recalled):
+        return recalled.outcome
+    context.race += 1
+    return None
+
+
+async def _perform(run: Run, node: CompiledNode, context: StepContext) -> StepOutcome:
+    """Take the step once, and keep what it came to before anything follows from it.
+
+    An effect that may have been done is done again under the same key.
+    """
+    check_may_begin(run)
+    if not node.is_journalled:
+        return await _perform_once(run, node, context)
+    journal = journal_of(run)
+    _check_is_first(run, journal)
+    await journal.refresh()
+    if journal.has(context.race):
+        raise _ChangedError
+    check_may_begin(run)
+    outcome = await _perform_once(run, node, context)
+    if not journal.has(context.race):
+        await journal.record(outcome, context.race)
+    return outcome
 
 
 def _check_is_first(run: Run, journal: RunJournal) -> None:
@@ -76,27 +117,13 @@ def _check_is_first(run: Run, journal: RunJournal) -> None:
         raise StaleError("the bus was away; another worker may have begun the run")
 
 
-async def _perform(run: Run, node: CompiledNode, context: StepContext) -> StepOutcome:
-    """Take the step, again and again while the bus or a store is away.
-
-    An effect that may have been done is done again under the same key.
-    """
-    while True:
-        check_may_begin(run)
-        try:
-            return await _perform_once(run, node, context)
-        except UnavailableError:
-            if node.is_journalled and journal_of(run).has(context.race):
-                raise
-            await context.world.clock.sleep(UNAVAILABLE_RETRY_SECONDS)
-
-
 async def _perform_once(run: Run, node: CompiledNode, context: StepContext) -> StepOutcome:
     remaining = run.deadline - context.world.clock.monotonic()
     try:
         async with asyncio.timeout(min(node.timeout_seconds, remaining)) as limit:
             return await cast("WaitingNode", node.behaviour).step_waiting(context)
     except TimeoutError:
+        check_is_ours(run)
         if limit.expired() and remaining <= node.timeout_seconds:
             raise OverdueError from None
         seconds = node.timeout_seconds
@@ -106,7 +133,7 @@ async def _perform_once(run: Run, node: CompiledNode, context: StepContext) -> S
 async def _apply_again(run: Run, context: StepContext, recalled: Recalled) -> bool:
     """Apply the last step's writes, which a crash may have kept from being applied."""
     while True:
-        check_may_begin(run)
+        check_is_ours(run)
         try:
             return await apply_writes(context, recalled.writes, recalled.race) is None
         except UnavailableError:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from actors.errors import NodeError, UnavailableError
+from actors.errors import NodeError, RunLostError, UnavailableError
 from actors.flows.compiled import CompiledFlow
 from actors.outcomes import Cancelled, Continued, Failed, Interrupted, RunError, RunOutcome
 from actors.ports import StateStore
@@ -32,6 +32,9 @@ class Skipped:
 
 
 SKIPPED: Final = Skipped()
+
+IN_HAND: Final = Interrupted("this worker has the run in hand already", is_lost=True)
+"""Of a second delivery of one run: two walks of it beside each other would do things twice."""
 
 Reached = RunOutcome | Skipped
 """Where a run may come to, with nothing left to be done for it here."""
@@ -59,10 +62,8 @@ class Way:
             if let_in is not None or needs_turn(run):
                 return let_in
             return self._walker.walk_inline(run)
-        except NodeError as error:
-            return Failed(RunError(error.reason, None, str(error)))
         except Exception as error:  # noqa: BLE001 - the run's edge: one bad run stops no other
-            return _internal(error)
+            return _outcome_of(error)
 
     async def go(self, run: Run, pause: Pause | None) -> RunOutcome:
         """Go on with a run from `go_inline`: put it off, or walk it to its end."""
@@ -70,18 +71,14 @@ class Way:
         cancel = partial(_cancel, run, task)
         self._in_hand.enter(run.request.run_id, cancel)
         try:
-            outcome = pause or await self._walk(run)
-            if isinstance(outcome, Pause):
-                outcome = await put_off(run, outcome)
+            outcome = await self._come_through(run, pause)
         except asyncio.CancelledError:
             if run.cancelled is None or task is None:
                 raise
             task.uncancel()
             outcome = Cancelled(run.cancelled)
-        except NodeError as error:
-            outcome = Failed(RunError(error.reason, None, str(error)))
         except Exception as error:  # noqa: BLE001 - the run's edge: one bad run stops no other
-            outcome = _internal(error)
+            outcome = _outcome_of(error)
         finally:
             self._in_hand.leave(run.request.run_id, cancel)
         if run.cancelled is not None and run.journal is not None:
@@ -91,21 +88,19 @@ class Way:
 
     async def resume(self, request: RunRequest) -> tuple[Run, Reached]:
         """Go on with a run that may have begun before."""
+        run = begin(request, self._seat)
         try:
-            run = await self._recall(request)
-        except NodeError as error:
-            broken = Failed(RunError(error.reason, None, str(error)))
-            return begin(request, self._seat), broken
-        if not isinstance(run, Run):
-            return begin(request, self._seat), run
-        try:
+            found = await self._recall(request)
+            if not isinstance(found, Run):
+                return run, found
+            run = found
             let_in = self._let_in(run)
-        except NodeError as error:
-            return run, Failed(RunError(error.reason, None, str(error)))
         except Exception as error:  # noqa: BLE001 - the run's edge: one bad run stops no other
-            return run, _internal(error)
+            return run, _outcome_of(error)
         if let_in is not None and not isinstance(let_in, Pause):
             return run, let_in
+        if request.run_id in self._in_hand:
+            return run, IN_HAND
         return run, await self.go(run, let_in)
 
     async def let_go(self, run: Run, outcome: RunOutcome) -> None:
@@ -117,6 +112,8 @@ class Way:
     async def _recall(self, request: RunRequest) -> Run | Continued | Interrupted:
         """Read the run's journal while the delivery is ours, unless a later leg has the run."""
         clock = self._seat.world.clock
+        if request.run_id in self._in_hand:
+            return IN_HAND
         while True:
             try:
                 return await self._find_later(request) or await resume(request, self._seat)
@@ -141,6 +138,8 @@ class Way:
         journal, flow = run.journal, self._seat.flow
         if journal is not None and journal.cancel_reason is not None:
             return Cancelled(journal.cancel_reason)
+        if journal is not None and journal.end is not None:
+            return Failed(journal.end)
         if journal is not None and journal.is_begun and journal.head.version != self._seat.version:
             return Pause(0, "version", version=journal.head.version)
         if not choose_trigger(run):
@@ -148,6 +147,15 @@ class Way:
         if flow.lane is not None and not run.request.comes_from_lane:
             return Pause(0, "lane")
         return None
+
+    async def _come_through(self, run: Run, pause: Pause | None) -> RunOutcome:
+        """Walk it, and store what is to outlast this walk of it."""
+        outcome = pause or await self._walk(run)
+        if isinstance(outcome, Pause):
+            return await put_off(run, outcome)
+        if isinstance(outcome, Failed) and outcome.is_overdue and run.journal is not None:
+            await run.journal.keep_end(outcome.error)
+        return outcome
 
     async def _walk(self, run: Run) -> RunOutcome | Pause:
         if not needs_turn(run):
@@ -162,6 +170,14 @@ def _cancel(run: Run, task: "asyncio.Task[None] | None", reason: str) -> None:
         task.cancel()
 
 
-def _internal(error: Exception) -> Failed:
-    # The text of an unforeseen error may hold data of the event; its type is enough to find it.
-    return Failed(RunError("internal", None, f"unforeseen {type(error).__name__} in the worker"))
+def _outcome_of(error: Exception) -> Failed | Interrupted:
+    """Say what an error that nothing else took makes of a run."""
+    match error:
+        case RunLostError():
+            return Interrupted(str(error), is_lost=True)
+        case NodeError():
+            return Failed(RunError(error.reason, None, str(error)))
+        case _:
+            # The text of an unforeseen error may hold data of the event; its type is enough.
+            what = f"unforeseen {type(error).__name__} in the worker"
+            return Failed(RunError("internal", None, what))

@@ -9,7 +9,7 @@ from actors.errors import InvalidSubjectError, PermanentError
 from actors.events import Event
 from actors.outcomes import Settlement
 from actors.ports import Continuation, Delivery, JournalEntry
-from actors.runs.journal import CANCEL
+from actors.runs.journal_entries import CANCEL
 from app.bootstrap.bus_side import open_canceller
 from app.bus import cancelling
 from app.bus.admin import JetStreamAdmin

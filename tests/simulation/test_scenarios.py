@@ -134,7 +134,6 @@ def test_a_schedule_is_never_taken_for_one_that_was_replaced(knows_schedules: bo
     assert lost == []
 
 
-@pytest.mark.xfail(reason="each leg of a retry applies the last write again", strict=True)
 def test_a_counter_counts_once_however_long_the_next_step_is_retried() -> None:
     """Its write is the last thing in the journal for longer than the state knows its id."""
     flow = a_flow(
@@ -165,9 +164,6 @@ def test_a_run_goes_on_from_its_own_trigger_after_a_deployment() -> None:
 # ── Frozen and thawed ────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.xfail(
-    reason="each walk's first entry is accepted: heads stand under steps", strict=True
-)
 def test_two_walks_that_differ_before_the_first_entry_have_one_head() -> None:
     """The minute is young for the first worker, which freezes, and old for the second."""
     conditions = [{"expression": "now % 60 < 30", "next": "one_n1"}]
@@ -185,7 +181,6 @@ def test_two_walks_that_differ_before_the_first_entry_have_one_head() -> None:
     assert breaches_of(played) == []
 
 
-@pytest.mark.xfail(reason="a timeout is concluded without asking whose run it is", strict=True)
 def test_a_thawed_worker_does_not_end_what_another_goes_on_with() -> None:
     """Its time is over, since it slept; the run's is not."""
     sleep = {"id": "one_n1", "type": "wait", "config": {"for": "1m"}}

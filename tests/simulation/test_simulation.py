@@ -13,7 +13,6 @@ SEEDS = 200
 SHARES = 4
 
 
-@pytest.mark.xfail(reason="the scenarios marked so are still open", strict=False)
 @pytest.mark.parametrize("share", range(SHARES))
 def test_the_promise_holds_whatever_goes_wrong(share: int) -> None:
     size = SEEDS // SHARES

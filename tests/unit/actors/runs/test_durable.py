@@ -25,7 +25,8 @@ from actors.outcomes import (
 )
 from actors.ports import Continuation, JournalEntry, StateScope
 from actors.runs.in_hand import RunsInHand
-from actors.runs.journal import CANCEL, KEPT_SECONDS
+from actors.runs.journal import KEPT_SECONDS
+from actors.runs.journal_entries import CANCEL
 from actors.runs.request import RunRequest, SharedDelivery, request_of
 from actors.runs.run import Run
 from actors.runs.way import Reached, Way
@@ -163,8 +164,7 @@ async def test_two_workers_with_one_run_do_not_both_go_on(yard: Yard) -> None:
 
     later = Effect()
     flow = a_flow(an_effect("first", Waiting(step), next="last"), an_effect("last", later))
-    course = Course(yard, flow)
-    runs = [asyncio.ensure_future(course.run()) for _ in gates]
+    runs = [asyncio.ensure_future(Course(yard, flow).run()) for _ in gates]
     await yard.clock.settle()
     gates[1].set()
     await yard.clock.settle()
@@ -465,7 +465,8 @@ async def test_the_journal_outlasts_long_sleeps(yard: Yard) -> None:
     await course.run()
     entries = await yard.stage.journal.read("demo", "run-1")
     kept = {
-        entry.step.partition("@")[0]: entry.value["until_ms"] - yard.clock.now_ms()
+        entry.value.get("step", entry.step).partition("@")[0]: entry.value["until_ms"]
+        - yard.clock.now_ms()
         for entry in entries
     }
     assert kept == dict.fromkeys(["first:1", "wait:1"], 30 * DAY_MS + KEPT_SECONDS * 1000)
@@ -488,11 +489,108 @@ async def test_a_run_that_began_on_another_version_is_handed_on_to_it(yard: Yard
     assert effect.done == ["first:1"]
 
 
-async def test_a_run_with_nothing_on_record_begins_on_the_present_version(yard: Yard) -> None:
-    effect = Effect(fails_times(1, AWAY))
-    course = Course(yard, a_flow(an_effect("first", effect, retry=TWICE)))
+async def test_all_legs_of_a_run_agree_on_what_it_began_with(yard: Yard) -> None:
+    seen: list[int] = []
+
+    def fail_once(context: StepContext, done: int) -> StepOutcome:
+        seen.append(context.scope["now"])
+        if done == 1:
+            raise AWAY
+        return Advance()
+
+    course = Course(yard, a_flow(an_effect("first", Effect(fail_once), retry=TWICE)))
     await course.run()
-    assert course.waiting().version is None
+    assert course.waiting().version == "v1"
+    await yard.clock.advance(5)
+    await course.run(course.woken())
+    assert seen[0] == seen[1], "one idempotency key, one request"
+
+
+async def test_a_second_delivery_of_a_run_in_hand_is_left(yard: Yard) -> None:
+    gate = asyncio.Event()
+    effect = Effect()
+
+    async def step(context: StepContext) -> StepOutcome:
+        await gate.wait()
+        return await effect.step_waiting(context)
+
+    course = Course(yard, a_flow(an_effect("first", Waiting(step))))
+    first = asyncio.ensure_future(course.run())
+    await yard.clock.settle()
+    _, outcome = await course.run()
+    assert isinstance(outcome, Interrupted)
+    assert outcome.is_lost
+    gate.set()
+    assert isinstance((await first)[1], Completed)
+    assert effect.done == ["first:1"]
+
+
+async def test_walks_that_take_different_ways_do_not_both_begin(yard: Yard) -> None:
+    """They differ before anything is on record: by the time, or by an answer."""
+    ways = iter(["left", "right"])
+    choose = Inline(lambda _: Advance(goto=next(ways)))
+
+    async def slow(_context: StepContext) -> StepOutcome:
+        await yard.clock.sleep(1)
+        return Advance()
+
+    flow = a_flow(
+        a_node("choose", choose),
+        an_effect("left", Waiting(slow), next="done"),
+        an_effect("right", Waiting(slow), next="done"),
+    )
+    both = [asyncio.ensure_future(Course(yard, flow).run()) for _ in range(2)]
+    await yard.clock.advance(2)
+    outcomes = [(await course)[1] for course in both]
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Completed", "Interrupted"]
+
+
+async def test_an_overdue_run_stays_overdue(yard: Yard) -> None:
+    effect = Effect(lambda _, times: Advance(times, goto="first" if times < 3 else "done"))
+
+    async def slow(context: StepContext) -> StepOutcome:
+        await yard.clock.sleep(4)
+        return await effect.step_waiting(context)
+
+    course = Course(yard, a_flow(an_effect("first", Waiting(slow)), timeout_seconds=6))
+    running = asyncio.ensure_future(course.run())
+    await yard.clock.advance(8)
+    _, first = await running
+    assert isinstance(first, Failed)
+    assert (await course.run())[1] == first
+    assert len(effect.done) == 2
+
+
+async def test_a_thawed_worker_does_not_end_a_run_that_may_be_anothers(yard: Yard) -> None:
+    async def freeze(_context: StepContext) -> StepOutcome:
+        await yard.clock.sleep(1)
+        return Advance()
+
+    flow = a_flow(
+        an_effect("first", Waiting(freeze), next="last"), a_node("last", Inline(_never)),
+        timeout_seconds=20,
+    )  # fmt: skip
+    running = asyncio.ensure_future(Course(yard, flow).run())
+    await yard.clock.settle()
+    await yard.clock.jump(40)
+    await yard.clock.settle()
+    _, outcome = await running
+    assert isinstance(outcome, Interrupted)
+    assert outcome.is_lost
+
+
+async def test_a_write_stays_written_however_long_the_next_step_is_tried(yard: Yard) -> None:
+    often = RetryPolicy(max_retries=9, backoff="fixed", initial_ms=400_000, max_ms=400_000)
+    later = Effect(fails_times(3, AWAY))
+    flow = a_flow(an_effect("first", counts(), next="last"), an_effect("last", later, retry=often))
+    course = Course(yard, flow)
+    await course.run()
+    for _ in range(3):
+        await yard.stage.state.put(DEMO, "n", (await yard.stage.state.get(DEMO, "n")).value + 100)
+        await yard.clock.advance(400)
+        _, outcome = await course.run(course.woken())
+    assert outcome == Completed("after 3")
+    assert (await yard.stage.state.get(DEMO, "n")).value == 301
 
 
 async def test_a_run_in_hand_can_be_cancelled(yard: Yard) -> None:

@@ -66,9 +66,9 @@ class Cut:
         self._check()
         return await self.store.put(scope, key, value, **more)
 
-    async def delete(self, scope: StateScope, key: str) -> None:
+    async def delete(self, scope: StateScope, key: str, **more: Any) -> None:
         self._check()
-        await self.store.delete(scope, key)
+        await self.store.delete(scope, key, **more)
 
     def _check(self) -> None:
         if self.is_cut:

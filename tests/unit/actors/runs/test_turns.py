@@ -39,8 +39,8 @@ class Crowded:
             return False
         return await self.store.put(scope, key, value, **more)
 
-    async def delete(self, scope: StateScope, key: str) -> None:
-        await self.store.delete(scope, key)
+    async def delete(self, scope: StateScope, key: str, **more: Any) -> None:
+        await self.store.delete(scope, key, **more)
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from actors.outcomes import (
     StepOutcome,
 )
 from actors.runs.begin import begin, choose_trigger
+from actors.runs.pause import Pause
 from actors.runs.perform import KEEP_ALIVE_AGE_SECONDS_MAX
 from actors.runs.run import NESTING_MAX, STEPS_MAX, Run
 from actors.runs.walk import Walker, entry_target
@@ -47,7 +48,9 @@ def a_run(yard: Yard, flow: CompiledFlow, **fields: Any) -> Run:
     return run
 
 
-def walked(yard: Yard, flow: CompiledFlow, *others: CompiledFlow) -> tuple[Run, RunOutcome | None]:
+def walked(
+    yard: Yard, flow: CompiledFlow, *others: CompiledFlow
+) -> tuple[Run, RunOutcome | Pause | None]:
     run = a_run(yard, flow)
     return run, Walker(by_name(flow, *others)).walk_inline(run)
 
