@@ -45,6 +45,7 @@ from app.control.names import (
 )
 from app.emulators.accounts import dev_options
 from app.errors import AppError
+from app.http.api_access import ApiAccess
 from app.http.asgi import AsgiApp
 from app.http.dead_letters import DeadLetterApi
 from app.http.doors import IngressPorts
@@ -120,7 +121,7 @@ class Program:
             self._bus_settings, self._observer, deadline_seconds=CONNECT_SECONDS_MAX
         )
         keys = KeySource(options.secrets, options.env, options.data_dir)
-        self._credentials = await Credentials.open(bus, keys, SystemClock())
+        self._credentials = await Credentials.open(bus, keys, SystemClock(), self._observer)
         self._side = await BusSide.open(
             bus,
             env=options.env,
@@ -226,7 +227,8 @@ class Program:
             ingress = EventIngress(routes, ports, self._side.clock, urls)
             app = PublicApp(ingress, build_public_pages(self.not_ready), self._metrics.requests)
             self.public = await self._serve(app, options.host, options.port)
-        api = DeadLetterApi(self._side.desk, self._credentials.api_keys, self._side.clock)
+        access = ApiAccess(self._credentials.api_keys, self._observer, options.trusted_proxies)
+        api = DeadLetterApi(self._side.desk, access, self._side.clock)
         admin = build_admin_app(self.not_ready, self._metrics.render, api.routes())
         self.admin = await self._serve(admin, options.admin_host, options.admin_port)
 

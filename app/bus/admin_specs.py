@@ -31,6 +31,8 @@ class StreamSpec:
     allows_schedules: bool = False
     allows_rollup: bool = False
     denies_delete: bool = False
+    denies_purge: bool = False
+    """Like `denies_delete`, the server lets nobody take it back."""
     consumers_max: int = 0
     """Cannot be changed once the stream exists."""
     replicas: int = 0
@@ -58,6 +60,7 @@ class StreamSpec:
             "allow_msg_schedules": self.allows_schedules,
             "allow_rollup_hdrs": self.allows_rollup,
             "deny_delete": self.denies_delete,
+            "deny_purge": self.denies_purge,
         }
 
 

@@ -47,6 +47,11 @@ async def read_at(asker: Asker, stream: str, sequence: int) -> StoredMessage | N
     return await _read(asker, stream, {"seq": sequence})
 
 
+async def read_next(asker: Asker, stream: str, pattern: str, sequence: int) -> StoredMessage | None:
+    """Give the first message from this sequence on that matches, as the leader has it."""
+    return await _read(asker, stream, {"next_by_subj": pattern, "seq": sequence})
+
+
 async def _read(asker: Asker, stream: str, wanted: Mapping[str, Any]) -> StoredMessage | None:
     answer = await asker.request(
         f"$JS.API.STREAM.MSG.GET.{stream}",

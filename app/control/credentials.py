@@ -1,12 +1,23 @@
-"""The buckets of secrets and API keys, made before the rest: the providers need what is in them.
+"""The buckets of secrets and API keys, and the audit log, made before all else.
 
-In: a connection and an env. Out: the buckets are there. Idempotent, and no two makers disturb each
+In: a connection and an env. Out: they are there. Idempotent, and no two makers disturb each
 other. BusError for what the server refuses.
 """
 
 from app.bus.admin import JetStreamAdmin
 from app.bus.connection import Bus
-from app.control import streams
+from app.control import names, streams
+from app.control.limits import StreamLimits
+
+
+async def ensure_audit_stream(bus: Bus, env: str) -> None:
+    """Make the audit log's stream where there is none yet: commands change things before a start.
+
+    One that is there stays as it is: its size and age are `app.control.control`'s affair.
+    """
+    admin = JetStreamAdmin(bus)
+    if await admin.stream_info(names.audit_stream(env)) is None:
+        await admin.ensure_stream(streams.audit_spec(env, StreamLimits()))
 
 
 async def ensure_credential_buckets(bus: Bus, env: str) -> None:

@@ -132,6 +132,11 @@ def api_keys_bucket(env: str) -> str:
     return f"keys-{check_token(env, 'env')}"
 
 
+def key_uses_bucket(env: str) -> str:
+    """Name the bucket of when API keys were used last."""
+    return f"key-uses-{check_token(env, 'env')}"
+
+
 def bus_logins_bucket(env: str) -> str:
     """Name the bucket of tenants' logins to NATS."""
     return f"logins-{check_token(env, 'env')}"

@@ -100,14 +100,21 @@ def shared_specs(env: str, limits: StreamLimits) -> Sequence[StreamSpec]:
             bytes_max=limits.egress_bytes,
             duplicate_window_seconds=DAY_SECONDS,
         ),
-        StreamSpec(
-            name=names.audit_stream(env),
-            subjects=(f"greentic.audit.{env}.>",),
-            age_seconds_max=limits.audit_age_seconds,
-            bytes_max=limits.audit_bytes,
-        ),
+        audit_spec(env, limits),
         blobs_spec(env, limits),
         versions_spec(env, limits),
+    )
+
+
+def audit_spec(env: str, limits: StreamLimits) -> StreamSpec:
+    """Describe the audit log: nobody deletes of it, the server itself refuses that."""
+    return StreamSpec(
+        name=names.audit_stream(env),
+        subjects=(f"greentic.audit.{env}.>",),
+        age_seconds_max=limits.audit_age_seconds,
+        bytes_max=limits.audit_bytes,
+        denies_delete=True,
+        denies_purge=True,
     )
 
 
@@ -129,6 +136,7 @@ def credential_buckets(env: str) -> Sequence[StreamSpec]:
     return (
         bucket_spec(names.secrets_bucket(env), value_bytes_max=value_bytes),
         bucket_spec(names.api_keys_bucket(env)),
+        bucket_spec(names.key_uses_bucket(env)),
         bucket_spec(names.bus_logins_bucket(env)),
     )
 

@@ -1,32 +1,64 @@
-"""Who may use the API: whoever has a key of the very tenant in the path, on loopback too.
+"""Who may use the API: whoever has a key with the scope for the very tenant, on loopback too.
 
-In: a request with ``Authorization: Bearer gte_…``. Out: its tenant. Refuses with ApiKeyError (401)
-what is no key, an expired one, and one without the scope, all in the same words; with
-WrongTenantError (403) the key of another tenant. The comparison takes the same time whatever is
-wrong with a key (`app.stores.api_key`).
+In: a request with ``Authorization: Bearer gte_…``. Out: the `Principal` behind it. Refuses with
+ApiKeyError (401) what is no key in force; with WrongTenantError (403) the key of another tenant,
+whether or not there is that tenant; with ForbiddenError (403) one that lacks the scope; with
+LockedOutError (429) who has guessed too often. The work is the same whatever is wrong with a key
+(`app.stores.api_key`).
 """
 
-from typing import Final
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
 
 from starlette.requests import Request
 
-from app.errors import ApiKeyError, WrongTenantError
-from app.providers.provider import ApiKeys
+from actors.ports import Observer
+from app.errors import ForbiddenError, WrongTenantError
+from app.http.client_address import Network, client_address
+from app.identity.observations import KeyRefused
+from app.identity.principal import Principal
 
-_BEARER: Final = "bearer "
+FORWARDED: Final = "x-forwarded-for"
 
 
-def allowed_tenant(request: Request, keys: ApiKeys, scope: str) -> str:
-    """Give the tenant of the path, once the request has shown a key of it with this scope."""
-    value = request.headers.get("authorization", "")
-    token = value[len(_BEARER) :].strip() if value[: len(_BEARER)].lower() == _BEARER else ""
-    owner = keys.find_tenant(token, scope) if token else None
-    if owner is None:
-        raise ApiKeyError(
-            f"send 'Authorization: Bearer KEY' with a key that may {scope}:"
-            f" greentic-events tenant key add TENANT --scope {scope}"
-        )
-    tenant: str = request.path_params["tenant"]
-    if owner != tenant:
-        raise WrongTenantError("the API key is not this tenant's")
-    return tenant
+class Authentication(Protocol):
+    """What judges keys: `app.identity.authentication.Authenticator`."""
+
+    def authenticate(self, authorization: Sequence[str], address: str) -> Principal:
+        """Give who sent these headers. ApiKeyError, LockedOutError, UnavailableError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ApiAccess:
+    """The API's one way in."""
+
+    keys: Authentication
+    observer: Observer
+    trusted_proxies: Sequence[Network] = ()
+
+    def principal(self, request: Request) -> Principal:
+        """Give whoever has the request's key."""
+        forwarded = {FORWARDED: ",".join(request.headers.getlist(FORWARDED))}
+        address = client_address(request.scope, forwarded, self.trusted_proxies)
+        return self.keys.authenticate(request.headers.getlist("authorization"), address)
+
+    def allowed(self, request: Request, scope: str, tenant: str | None) -> Principal:
+        """Give whoever may do this in that tenant, or with None above all of them."""
+        principal = self.principal(request)
+        if not principal.is_of(tenant):
+            self.observer.observe(KeyRefused("tenant"))
+            if tenant is None:
+                raise ForbiddenError("this takes a platform key")
+            raise WrongTenantError("the API key is not this tenant's")
+        if not principal.may(scope, tenant):
+            self.observer.observe(KeyRefused("scope"))
+            raise ForbiddenError(f"the API key lacks the scope {scope}")
+        return principal
+
+    def tenant_of(self, request: Request, scope: str) -> str:
+        """Give the tenant of the path, once the request has shown that it may do this there."""
+        tenant: str = request.path_params["tenant"]
+        self.allowed(request, scope, tenant)
+        return tenant

@@ -6,9 +6,9 @@
     POST …/replay          {"ids": […]} or {"filter": {…}} or {"all": true}; limit, rate, dry_run
     POST …/discard         the same, without rate
 
-In: requests with an API key of the tenant that has the scope ``dead_letters``. Out: JSON. Refuses
-unknown parameters and fields, and whatever is out of bounds (400); a letter that is not there
-(404); a second replay or discard of a tenant while one is under way (409).
+In: requests with an API key of the tenant that has the scope ``tenant-operator``. Out: JSON.
+Refuses unknown parameters and fields, and whatever is out of bounds (400); a letter that is not
+there (404); a second replay or discard of a tenant while one is under way (409).
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -36,9 +36,8 @@ from app.dead_letters.desk import (
 from app.dead_letters.letters import LetterFilter, Report
 from app.dead_letters.moments import parse_moment
 from app.errors import BadRequestError, BodyTooLargeError, ConflictError
-from app.http.api_access import allowed_tenant
-from app.providers.provider import ApiKeys
-from app.stores.api_key import DEAD_LETTERS
+from app.http.api_access import ApiAccess
+from app.identity.scopes import TENANT_OPERATOR
 
 ROOT: Final = "/api/v1/tenants/{tenant}/dead-letters"
 BODY_BYTES_MAX: Final = 256 * 1024
@@ -102,9 +101,9 @@ class _Order(msgspec.Struct, forbid_unknown_fields=True):
 class DeadLetterApi:
     """The handlers; `routes` gives what a Starlette application needs."""
 
-    def __init__(self, desk: DeadLetterDesk, keys: ApiKeys, clock: Clock) -> None:
+    def __init__(self, desk: DeadLetterDesk, access: ApiAccess, clock: Clock) -> None:
         self._desk = desk
-        self._keys = keys
+        self._access = access
         self._clock = clock
         self._working: set[str] = set()
 
@@ -186,7 +185,7 @@ class DeadLetterApi:
         return _respond({"tenant": tenant, **report.as_document()})
 
     def _tenant_of(self, request: Request) -> str:
-        return allowed_tenant(request, self._keys, DEAD_LETTERS)
+        return self._access.tenant_of(request, TENANT_OPERATOR)
 
 
 def _parameters(request: Request) -> Mapping[str, str]:

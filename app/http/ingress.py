@@ -25,6 +25,7 @@ from app.errors import (
 from app.http.asgi import Receive, Scope, Send
 from app.http.batch import store_batch
 from app.http.body import BodyReader
+from app.http.client_address import client_address
 from app.http.doors import IngressDoor, IngressPorts
 from app.http.origin import PublicUrls
 from app.http.replies import send_accepted, send_answer, send_handshake, send_reply
@@ -112,6 +113,7 @@ class EventIngress:
             route=match.route.name,
             query=parse_query(scope["query_string"]),
             public_url=partial(self._urls.url_of, scope, headers),
+            client=partial(client_address, scope, headers, self._urls.trusted_proxies),
         )
         if len(raw) < LARGE_BODY_BYTES:
             return provider.receive(request, provider.verify(request))

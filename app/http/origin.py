@@ -7,10 +7,9 @@ can send them.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any
 
-Network = IPv4Network | IPv6Network
+from app.http.client_address import Network, is_trusted
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +36,7 @@ class PublicUrls:
         return f"{scheme}://{host}"
 
     def _is_trusted(self, client: Sequence[Any] | None) -> bool:
-        if not client or not self.trusted_proxies:
-            return False
-        try:
-            address = ip_address(client[0])
-        except ValueError:
-            return False
-        return any(address in network for network in self.trusted_proxies)
+        return client is not None and is_trusted(str(client[0]), self.trusted_proxies)
 
 
 def _last(value: str | None) -> str:

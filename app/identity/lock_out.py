@@ -8,8 +8,8 @@ address, or the twentieth of a prefix, locks for a second, each further one for 
 an address is locked nothing from it is judged, so that guessing costs time even when it is right;
 while a prefix is, no key of it. Exempt is who has used this very key rightly from this very address
 before and sent no wrong one since: whoever knows a prefix, which is no secret, must not be able to
-shut its owner out, nor one wrong client its neighbours behind the same address. A right key forgives
-nothing else: with one of one's own, guessing at others' would be free.
+shut its owner out, nor one wrong client its neighbours behind the same address. A right key
+forgives nothing else: with one of one's own, guessing at others' would be free.
 
 Guessing 256 random bits is hopeless anyway; this keeps it from being cheap, quiet and loud at once.
 The memory is bounded: past `REMEMBERED_MAX` of a kind the longest silent one is forgotten. It is

@@ -33,6 +33,8 @@ values are bounded: tenants and flows beyond `labels` count as ``other``.
     greentic_lane_runs{tenant, lane, state}          runs a worker holds: waiting, working, asleep
     greentic_lane_room{tenant, lane}                 deliveries it could hold besides
     greentic_deployment_flows{tenant}                flows in force
+    greentic_api_keys_refused_total{reason}          wrong API keys, or none judged (``locked``)
+    greentic_lock_outs_total{by}                     lock-outs for guessing, by address or prefix
     greentic_actor_crashes_total{code}               crashes of actors
     greentic_actor_restarts_total                    restarts of actors
     greentic_actors_quarantined                      actors set aside now
@@ -95,6 +97,12 @@ class Metrics:
         )
         self.timers = self._counter(
             "greentic_timers_fired_total", "Timer ticks stored.", "tenant", "duplicate"
+        )
+        self.keys_refused = self._counter(
+            "greentic_api_keys_refused_total", "API keys refused.", "reason"
+        )
+        self.lock_outs = self._counter(
+            "greentic_lock_outs_total", "Lock-outs for guessing API keys.", "by"
         )
         self.crashes = self._counter("greentic_actor_crashes_total", "Crashes of actors.", "code")
         self.occurrences = self._counter(

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from actors import observations as core
 from actors.kernel import observations as kernel
+from app.identity import observations as identity
 from app.observability.metrics import Metrics
 
 NO_FLOW: Final = "none"
@@ -136,6 +137,14 @@ def _lane_held(metrics: Metrics, seen: core.LaneHeld) -> None:
     metrics.lanes.hold(tenant, lane, seen)
 
 
+def _key_refused(metrics: Metrics, seen: identity.KeyRefused) -> None:
+    metrics.keys_refused.count(metrics.codes.bound(seen.reason))
+
+
+def _guessing_locked(metrics: Metrics, seen: identity.GuessingLocked) -> None:
+    metrics.lock_outs.count(seen.by)
+
+
 def _applied(metrics: Metrics, seen: core.DeploymentApplied) -> None:
     metrics.flows_in_force.labels(metrics.tenants.bound(seen.tenant)).set(seen.flows)
 
@@ -224,6 +233,10 @@ RULES: Final[Mapping[type, Rule]] = {
     core.LaneTaken: _occurrence("lane.taken", "info", ("tenant", "lane", "missing")),
     core.DeploymentApplied: Rule(
         "deployment.applied", "info", _applied, ("tenant", "revision", "flows")
+    ),
+    identity.KeyRefused: Rule("key.refused", "debug", _key_refused, ("reason",)),
+    identity.GuessingLocked: Rule(
+        "guessing.locked", "warning", _guessing_locked, ("by", "what", "failures", "seconds")
     ),
     kernel.ActorStarted: Rule("actor.started", "debug", _released, ("name",)),
     kernel.ActorCrashed: Rule("actor.crashed", "warning", _crashed, _ACTOR_ERROR),

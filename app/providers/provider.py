@@ -36,6 +36,8 @@ class InboundRequest:
     query: Mapping[str, str] = field(default_factory=dict)
     public_url: Callable[[], str] = lambda: ""
     """Gives the URL as the sender knows it, query and all: what signatures over URLs cover."""
+    client: Callable[[], str] = lambda: ""
+    """Gives the address it came from, as far as proxies that are trusted tell it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,15 +166,19 @@ class OutboundProvider(Protocol):
 class ApiKeys(Protocol):
     """The API keys of this process's tenants, as last read from the store."""
 
-    def find_tenant(self, token: str, scope: str) -> str | None:
-        """Give the tenant that a key with this scope belongs to; None: no such key. Never waits."""
+    def find_tenant(self, token: str, scope: str, address: str = "") -> str | None:
+        """Give the tenant that a key with this scope belongs to; None: no such key. Never waits.
+
+        LockedOutError: too many wrong keys came from the address. UnavailableError: nobody can
+        tell now whether the key is in force.
+        """
         ...
 
 
 class NoApiKeys:
     """For processes without a key store: no token is a key."""
 
-    def find_tenant(self, token: str, scope: str) -> str | None:  # noqa: ARG002
+    def find_tenant(self, token: str, scope: str, address: str = "") -> str | None:  # noqa: ARG002
         """Find nothing."""
         return None
 

@@ -1,169 +1,167 @@
-"""API keys in a bucket, and the ring of them that a process checks tokens against.
+"""API keys in a bucket, for those who manage them; `app.stores.key_ring` checks tokens.
 
-In: tenants, names, scopes; tokens. Out: keys; the tenant of a token. Refuses tokens that are of no
-key, of an expired one, or for another scope, all in the same way.
+In: tenants (or `PLATFORM`), names, scopes. Out: keys. Refuses scopes that there are not, names of
+no sense, and more keys of one tenant than anybody needs (StoreError); a key that is not there, or
+is revoked (NotFoundError); a key that somebody else changed meanwhile (ConflictError).
 
 Keys of the bucket are ``{tenant}.{prefix}``; a record that says another tenant or prefix than its
-key does is no key, so that nothing is won by copying one.
+key does is no key, so that nothing is won by copying one. A revoked key's record stays for a while,
+so that people can see what it was.
 """
 
-import asyncio
-import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
-import structlog
-
-from actors.errors import UnavailableError
 from actors.ports import Clock
-from actors.subjects import check_token
 from app.errors import NotFoundError, StoreError
+from app.identity.scopes import refusals
 from app.stores.api_key import (
+    MAKER_CHARS_MAX,
     NAME_CHARS_MAX,
-    SCOPES,
+    PLATFORM,
     ApiKey,
     KeyText,
-    matches,
+    bare_prefix,
+    check_key_owner,
+    is_prefix,
     new_text,
-    parse_text,
+    place_of,
     read_record,
 )
-from app.stores.kv import KvBucket
-
-REFRESH_SECONDS: Final = 1.0
-"""How long a new key may be unknown, and a revoked one still work, in the other processes."""
+from app.stores.kv import KvBucket, KvEntry
 
 KEYS_MAX: Final = 100
-"""Keys of one tenant."""
+"""Keys of one tenant that are not revoked."""
+RECORDS_MAX: Final = 1000
+"""And with the revoked ones that are still remembered."""
+REVOKED_SECONDS: Final = 30 * 24 * 3600
+"""How long the record of a revoked key stays."""
 
-_READS_AT_ONCE: Final = 50
 
-_log = structlog.get_logger("app.api_keys")
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """What is wanted of a new key."""
+
+    tenant: str
+    """Or `PLATFORM`."""
+    name: str
+    scopes: Sequence[str]
+    expires_ms: int | None = None
+    made_by: str = ""
+    rotated_from: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredKey:
+    """A key with the revision that it was read at."""
+
+    key: ApiKey
+    revision: int
 
 
 class KvApiKeys:
-    """The keys of one env, for those who manage them."""
+    """The keys of one env."""
 
     def __init__(self, bucket: KvBucket, clock: Clock) -> None:
         self._bucket = bucket
         self._clock = clock
+
+    async def draft(self, wanted: NewKey) -> tuple[ApiKey, KeyText]:
+        """Make a key that works once it is stored. StoreError, InvalidSubjectError.
+
+        Its text is given here and never again.
+        """
+        _check(wanted)
+        kept = await self._read(wanted.tenant)
+        in_use = sum(one.key.revoked_ms is None for one in kept)
+        if in_use >= KEYS_MAX or len(kept) >= RECORDS_MAX:
+            raise StoreError(f"{_owner(wanted.tenant)} has {in_use} keys, which is the most")
+        text = new_text()
+        key = ApiKey(
+            prefix=text.prefix,
+            tenant=wanted.tenant,
+            name=wanted.name,
+            scopes=tuple(dict.fromkeys(wanted.scopes)),
+            created_ms=self._clock.now_ms(),
+            expires_ms=wanted.expires_ms,
+            digest=text.digest,
+            created_by=wanted.made_by[:MAKER_CHARS_MAX],
+            rotated_from=wanted.rotated_from,
+        )
+        return key, text
+
+    async def store(self, key: ApiKey) -> None:
+        """Store a new key. ConflictError: the prefix is taken, however unlikely."""
+        await self._bucket.put(key.place, key.as_bytes(), revision=0)
+
+    async def change(self, stored: StoredKey, changed: ApiKey) -> None:
+        """Write a key's record over what it was. ConflictError: it is not that any more."""
+        seconds = None if changed.revoked_ms is None else REVOKED_SECONDS
+        data = changed.as_bytes()
+        await self._bucket.put(changed.place, data, revision=stored.revision, ttl_seconds=seconds)
 
     async def add(
         self, tenant: str, name: str, scopes: Sequence[str], *, expires_ms: int | None = None
     ) -> tuple[ApiKey, KeyText]:
-        """Make a key. Its text is given here and never again. StoreError, InvalidSubjectError."""
-        _check(name, scopes)
-        if len(await self._bucket.keys(check_token(tenant, "tenant"))) >= KEYS_MAX:
-            raise StoreError(f"tenant {tenant} has {KEYS_MAX} keys, which is the most")
-        text = new_text()
-        key = ApiKey(
-            prefix=text.prefix,
-            tenant=tenant,
-            name=name,
-            scopes=tuple(dict.fromkeys(scopes)),
-            created_ms=self._clock.now_ms(),
-            expires_ms=expires_ms,
-            digest=text.digest,
-        )
-        # Revision 0: a prefix that is taken, however unlikely, is refused and never written over.
-        await self._bucket.put(f"{tenant}.{text.prefix}", key.as_bytes(), revision=0)
+        """Make a key and store it."""
+        key, text = await self.draft(NewKey(tenant, name, scopes, expires_ms))
+        await self.store(key)
         return key, text
 
-    async def list(self, tenant: str) -> tuple[ApiKey, ...]:
+    async def list(self, tenant: str, *, with_revoked: bool = False) -> tuple[ApiKey, ...]:
         """Give a tenant's keys, the oldest first, the expired ones too."""
-        keys = await _read(self._bucket, check_token(tenant, "tenant"))
-        return tuple(sorted(keys, key=lambda key: (key.created_ms, key.prefix)))
+        keys = [one.key for one in await self._read(tenant)]
+        wanted = [key for key in keys if with_revoked or key.revoked_ms is None]
+        return tuple(sorted(wanted, key=lambda key: (key.created_ms, key.prefix)))
 
-    async def revoke(self, tenant: str, prefix: str) -> None:
-        """Forget a key; NotFoundError where there is none."""
-        text = parse_text(prefix)
-        bare = text.prefix if text is not None else prefix.removeprefix("gte_")
-        keys = [key.prefix for key in await self.list(tenant)]
-        if bare not in keys:
-            raise NotFoundError(f"tenant {tenant} has no key {bare[:20]!r}")
-        await self._bucket.delete(f"{tenant}.{bare}")
+    async def find(self, tenant: str, prefix: str) -> StoredKey:
+        """Give a key by its prefix, or its whole text. NotFoundError: there is none in use."""
+        bare = bare_prefix(prefix)
+        place = f"{place_of(check_key_owner(tenant))}.{bare}"
+        entry = await self._bucket.get_surely(place) if is_prefix(bare) else KvEntry(None, 0)
+        stored = _stored(place, entry)
+        if stored is None or stored.key.revoked_ms is not None:
+            raise NotFoundError(f"{_owner(tenant)} has no key {bare[:20]!r}")
+        return stored
 
+    async def revoke(self, tenant: str, prefix: str) -> ApiKey:
+        """Revoke a key, whoever changes it at the same moment, and give what it is now."""
+        stored = await self.find(tenant, prefix)
+        revoked = stored.key.revoked(self._clock.now_ms())
+        # Not by its revision: a revocation must not lose against a rotation, and nothing undoes it.
+        await self._bucket.put(revoked.place, revoked.as_bytes(), ttl_seconds=REVOKED_SECONDS)
+        return revoked
 
-class ApiKeyRing:
-    """All keys of the env, kept fresh: `app.providers.provider.ApiKeys`.
-
-    While the bus is away it goes on with what it knew: nothing can be stored then anyway.
-    """
-
-    def __init__(self, bucket: KvBucket, clock: Clock) -> None:
-        self._bucket = bucket
-        self._clock = clock
-        self._by_prefix: Mapping[str, tuple[ApiKey, ...]] = {}
-        self._revision: int | None = None
-        self._task: asyncio.Task[None] | None = None
-
-    def find_tenant(self, token: str, scope: str) -> str | None:
-        """Give the tenant that a key with this scope belongs to; None: no such key. Never waits."""
-        text = parse_text(token)
-        if text is None:
-            return None
-        key = matches(text, self._by_prefix.get(text.prefix, ()))
-        if key is None or not key.allows(scope, self._clock.now_ms()):
-            return None
-        return key.tenant
-
-    async def start(self) -> None:
-        """Read the keys and keep them fresh until `stop`. UnavailableError, StoreError."""
-        await self.refresh()
-        self._task = asyncio.create_task(self._keep_fresh(), name="api-keys")
-
-    async def stop(self) -> None:
-        """Let them be; tokens are still checked against what was read last."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
-            self._task = None
-
-    async def refresh(self) -> None:
-        """Read the keys again if anything was written since the last time."""
-        revision = await self._bucket.last_revision()
-        if revision == self._revision:
-            return
-        by_prefix: dict[str, tuple[ApiKey, ...]] = {}
-        for key in await _read(self._bucket):
-            by_prefix[key.prefix] = (*by_prefix.get(key.prefix, ()), key)
-        # What was written during the reading has a later revision: the next refresh reads again.
-        self._by_prefix, self._revision = by_prefix, revision
-
-    async def _keep_fresh(self) -> None:
-        while True:
-            await self._clock.sleep(REFRESH_SECONDS)
-            with contextlib.suppress(UnavailableError):
-                try:
-                    await self.refresh()
-                except StoreError as error:
-                    _log.warning("api_keys.not_refreshed", error_code=error.code)
+    async def _read(self, tenant: str) -> Sequence[StoredKey]:
+        entries = await self._bucket.entries(place_of(check_key_owner(tenant)))
+        found = [_stored(place, entry) for place, entry in entries.items()]
+        return [one for one in found if one is not None]
 
 
-def _check(name: str, scopes: Sequence[str]) -> None:
-    if not name.isprintable() or not 0 < len(name) <= NAME_CHARS_MAX:
+def key_at(place: str, entry: KvEntry) -> ApiKey | None:
+    """Give the key of an entry of the bucket; None for what is none, or is somebody else's."""
+    if entry.value is None:
+        return None
+    try:
+        key = read_record(entry.value)
+    except StoreError:
+        return None
+    return key if key.place == place else None
+
+
+def _stored(place: str, entry: KvEntry) -> StoredKey | None:
+    key = key_at(place, entry)
+    return None if key is None else StoredKey(key, entry.revision)
+
+
+def _check(wanted: NewKey) -> None:
+    check_key_owner(wanted.tenant)
+    if not wanted.name.isprintable() or not 0 < len(wanted.name) <= NAME_CHARS_MAX:
         raise StoreError(f"a key's name is 1 to {NAME_CHARS_MAX} printable characters")
-    unknown = sorted(set(scopes) - set(SCOPES))
-    if unknown or not scopes:
-        known = ", ".join(SCOPES)
-        raise StoreError(f"{unknown[0] if unknown else ''!r} is no scope; there are: {known}")
+    for refusal in refusals(wanted.scopes, is_platform=wanted.tenant == PLATFORM):
+        raise StoreError(refusal)
 
 
-async def _read(bucket: KvBucket, tenant: str = "") -> list[ApiKey]:
-    limit = asyncio.Semaphore(_READS_AT_ONCE)
-
-    async def read_one(place: str) -> ApiKey | None:
-        async with limit:
-            # What a replica does not have yet would not be read again before the next write.
-            entry = await bucket.get_surely(place)
-        if entry.value is None:
-            return None
-        try:
-            key = read_record(entry.value)
-        except StoreError:
-            return None
-        return key if f"{key.tenant}.{key.prefix}" == place else None
-
-    places = sorted(await bucket.keys(tenant))
-    found = await asyncio.gather(*(read_one(place) for place in places))
-    return [key for key in found if key is not None]
+def _owner(tenant: str) -> str:
+    return "the platform" if tenant == PLATFORM else f"tenant {tenant}"

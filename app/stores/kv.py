@@ -17,11 +17,12 @@ from typing import Any, Final, Protocol
 
 from actors.errors import UnavailableError
 from app.bus.acked_publisher import TEMPORARY
-from app.bus.leader import read_last
+from app.bus.leader import read_last, read_next
 from app.errors import ConflictError, StoreError
 
 REQUEST_SECONDS: Final = 5.0
 KEYS_MAX: Final = 100_000
+READS_AT_ONCE: Final = 50
 TOMBSTONE_TTL: Final = "24h"
 """How long a deleted key is remembered, for whoever watches the bucket."""
 
@@ -81,6 +82,14 @@ class KvEntry:
     revision: int
     tag: str = ""
     """What its writer put beside the value; deleted keys have one too."""
+
+
+@dataclass(frozen=True, slots=True)
+class KvChange:
+    """A key and what was written there, or that it was deleted."""
+
+    key: str
+    entry: KvEntry
 
 
 class _UndecidedError(StoreError):
@@ -146,8 +155,41 @@ class KvBucket:
         headers = {"KV-Operation": "DEL", "Nats-TTL": TOMBSTONE_TTL}
         await self._store(key, b"", headers | _tagged(tag), revision)
 
+    @property
+    def pattern(self) -> str:
+        """The subjects on which writes of the bucket can be heard, before they are decided."""
+        return f"{self._prefix}>"
+
+    async def next_change(self, revision: int) -> KvChange | None:
+        """Give the first key whose last write came after this revision; None: there is none.
+
+        Asked of the bucket's leader. Asking on with the revisions it gives goes through all keys.
+        """
+        found = await read_next(self._requester, self._stream, self.pattern, revision + 1)
+        if found is None:
+            return None
+        key = found.subject.removeprefix(self._prefix)
+        return KvChange(key, _entry(found.data, found.headers, found.sequence))
+
+    async def entries(self, prefix: str = "") -> dict[str, KvEntry]:
+        """Read all that has a value, of the keys whose first tokens are ``prefix``."""
+        limit = asyncio.Semaphore(READS_AT_ONCE)
+
+        async def read(key: str) -> KvEntry:
+            async with limit:
+                return await self.get_surely(key)
+
+        keys = sorted(await self._written_keys(prefix))
+        found = zip(keys, await asyncio.gather(*map(read, keys)), strict=True)
+        return {key: entry for key, entry in found if entry.value is not None}
+
     async def keys(self, prefix: str = "") -> frozenset[str]:
         """List the keys that have a value, of those whose first tokens are ``prefix``."""
+        keys = await self._written_keys(prefix)
+        return frozenset([key for key in keys if (await self.get_surely(key)).value is not None])
+
+    async def _written_keys(self, prefix: str) -> list[str]:
+        """List the keys that have a value or a tombstone."""
         wanted = f"{self._subject(prefix)}.>" if prefix else f"{self._prefix}>"
         names: list[str] = []
         while len(names) < KEYS_MAX:
@@ -157,8 +199,7 @@ class KvBucket:
             names += subjects
             if not subjects or len(names) >= page.get("total", 0):
                 break
-        keys = [name.removeprefix(self._prefix) for name in names]
-        return frozenset([key for key in keys if (await self.get_surely(key)).value is not None])
+        return [name.removeprefix(self._prefix) for name in names]
 
     async def last_revision(self) -> int:
         """Give the revision of the bucket's last write, deletions included: one cheap question."""

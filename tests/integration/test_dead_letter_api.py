@@ -10,9 +10,14 @@ import pytest
 
 from actors.testing.continuations import MemoryContinuations
 from app.dead_letters.desk import DeadLetterDesk
+from app.http.api_access import ApiAccess
 from app.http.dead_letters import BODY_BYTES_MAX, DeadLetterApi
 from app.http.pages import build_admin_app
+from app.identity.authentication import Authenticator
+from app.identity.lock_out import LockOut
+from app.identity.principal import Principal
 from app.system import SystemClock
+from tests.support.bus import DeafObserver
 from tests.support.bus_rig import a_rig
 from tests.support.ingress import Client, Reply
 from tests.support.letters import a_desk, a_letter, park_all
@@ -20,17 +25,22 @@ from tests.support.letters import a_desk, a_letter, park_all
 pytestmark = pytest.mark.server
 
 KEYS = {
-    ("acme-key", "dead_letters"): "acme",
-    ("other-key", "dead_letters"): "other",
-    ("publish-key", "publish"): "acme",
+    "acme-key": Principal.of("acmekey0", "acme", "acme", ["dead_letters"]),
+    "other-key": Principal.of("otherkey", "other", "other", ["tenant-operator"]),
+    "publish-key": Principal.of("publishk", "publish", "acme", ["publish"]),
 }
 
 
 class Keys:
     """A ring of three keys."""
 
-    def find_tenant(self, token: str, scope: str) -> str | None:
-        return KEYS.get((token, scope))
+    def find(self, token: str) -> Principal | None:
+        return KEYS.get(token)
+
+
+def an_access() -> ApiAccess:
+    observer = DeafObserver()
+    return ApiAccess(Authenticator(Keys(), LockOut(lambda: 0.0), observer), observer)
 
 
 @dataclass
@@ -70,7 +80,7 @@ async def api(nats_server: Any, fresh_env: str) -> AsyncIterator[Api]:
     async with a_rig(nats_server, fresh_env) as rig, a_desk(rig, scheduled) as desk:
         await park_all(rig, map(a_letter, range(7)))
         await park_all(rig, [a_letter(1, "other", letter_id="theirs")])
-        routes = DeadLetterApi(desk, Keys(), SystemClock()).routes()
+        routes = DeadLetterApi(desk, an_access(), SystemClock()).routes()
         app = build_admin_app(lambda: (), lambda: (b"", "text/plain"), routes)
         yield Api(Client(app), desk, scheduled)
 
@@ -81,7 +91,7 @@ async def api(nats_server: Any, fresh_env: str) -> AsyncIterator[Api]:
         (None, 401, "http.api_key"),
         ("", 401, "http.api_key"),
         ("nobody", 401, "http.api_key"),
-        ("publish-key", 401, "http.api_key"),
+        ("publish-key", 403, "http.forbidden"),
         ("other-key", 403, "http.wrong_tenant"),
     ],
     ids=["none", "empty", "unknown", "scope", "tenant"],

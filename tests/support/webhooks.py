@@ -32,7 +32,7 @@ class FakeApiKeys:
 
     keys: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
-    def find_tenant(self, token: str, scope: str) -> str | None:
+    def find_tenant(self, token: str, scope: str, address: str = "") -> str | None:
         """Give the tenant of a key with that scope."""
         tenant, granted = self.keys.get(token, ("", ""))
         return tenant if tenant and granted == scope else None

@@ -89,7 +89,7 @@ class Guards:
         """
         token = _bearer_token(request.headers)
         if token is not None:
-            tenant = self._api_keys.find_tenant(token, PUBLISH_SCOPE)
+            tenant = self._api_keys.find_tenant(token, PUBLISH_SCOPE, request.client())
             if tenant == request.tenant:
                 return API_KEY_NAME
             if tenant is not None:

@@ -6,7 +6,15 @@ from typing import Any
 import pytest
 
 from app.errors import StoreError
-from app.stores.api_key import ApiKey, KeyText, matches, new_text, parse_text, read_record
+from app.stores.api_key import (
+    PLATFORM,
+    ApiKey,
+    KeyText,
+    matches,
+    new_text,
+    parse_text,
+    read_record,
+)
 
 
 def a_key(text: KeyText, **changes: Any) -> ApiKey:
@@ -73,7 +81,35 @@ def test_only_the_right_secret_matches() -> None:
     ("expires_ms", "now_ms", "allowed"),
     [(None, 10**15, True), (2000, 1999, True), (2000, 2000, False), (2000, 2001, False)],
 )
-def test_expired_key_allows_nothing(expires_ms: int | None, now_ms: int, allowed: bool) -> None:
-    key = a_key(new_text(), expires_ms=expires_ms)
-    assert key.allows("publish", now_ms) is allowed
-    assert not key.allows("admin", 0)
+def test_expired_key_is_in_force_no_more(
+    expires_ms: int | None, now_ms: int, allowed: bool
+) -> None:
+    assert a_key(new_text(), expires_ms=expires_ms).is_in_force(now_ms) is allowed
+
+
+def test_revoked_record_says_what_it_was_and_fits_no_text() -> None:
+    text = new_text()
+    revoked = a_key(text, created_by="cli:ann@host", rotated_from="abcdefgh").revoked(5000)
+    assert not revoked.is_in_force(0)
+    assert text.digest.hex() not in revoked.as_bytes().decode()
+    assert matches(text, (revoked,)) is None
+    assert read_record(revoked.as_bytes()) == revoked
+    assert (revoked.created_by, revoked.rotated_from) == ("cli:ann@host", "abcdefgh")
+
+
+def test_record_of_an_earlier_version_is_a_key_still() -> None:
+    text = new_text()
+    document = json.loads(a_key(text).as_bytes())
+    for later in ("created_by", "rotated_from", "revoked_ms"):
+        del document[later]
+    assert read_record(json.dumps(document).encode()) == a_key(text)
+
+
+def test_platform_key_belongs_to_no_tenant() -> None:
+    key = a_key(new_text(), tenant=PLATFORM, scopes=("platform-admin",))
+    assert read_record(key.as_bytes()) == key
+    assert key.place == f"PLATFORM.{key.prefix}"
+    principal = key.as_principal()
+    assert principal.tenant is None
+    assert principal.may("tenant-admin", "acme")
+    assert principal.may("platform-admin", None)
