@@ -60,8 +60,8 @@ async def resume(request: RunRequest, seat: RunSeat) -> Run:
 
 
 def _new_journal(request: RunRequest, seat: RunSeat) -> RunJournal | None:
-    if not seat.has_effects:
-        return None
+    if not seat.has_effects and not request.was_put_off:
+        return None  # nothing of it is ever kept, not even that it was cancelled while it waited
     clock = seat.world.clock
     return RunJournal(
         JournalSeat(seat.world.journal, clock, seat.tenant, request.run_id),

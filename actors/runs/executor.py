@@ -90,7 +90,7 @@ class FlowExecutorActor(Actor[RunRequest]):
         if request.verdict is not None:
             await self._concluder.put(FinishedRun(begin(request, self._seat), request.verdict))
             return
-        if self._seat.has_effects and request.may_be_repeated:
+        if request.was_put_off or (self._seat.has_effects and request.may_be_repeated):
             await self._start_waiting(request, None)
             return
         run = begin(request, self._seat)

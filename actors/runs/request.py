@@ -82,7 +82,12 @@ class RunRequest:
     @property
     def may_be_repeated(self) -> bool:
         """False only if certainly nobody has begun this run before."""
-        return self.leg > 0 or self.attempt > 1 or self.share.delivery.may_be_repeated
+        return self.was_put_off or self.share.delivery.may_be_repeated
+
+    @property
+    def was_put_off(self) -> bool:
+        """Whether it has waited in WORK since somebody had it first."""
+        return self.leg > 0 or self.round > 0 or self.attempt > 1
 
     @property
     def comes_from_lane(self) -> bool:

@@ -158,7 +158,8 @@ class DeliveryRouter(Actor[Never]):
         try:
             executor = await self._executors.find(waiting)
         except UnavailableError:
-            self._settle_alone(delivery, Settlement.NAK)
+            # Given back it would come again at once, and as often as the store is away.
+            self._settle_alone(delivery, Settlement.LEAVE)
             return
         if isinstance(executor, RunError):
             await self._park(delivery, waiting, executor)

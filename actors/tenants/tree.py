@@ -65,6 +65,7 @@ class TenantTree:
         self._executor_names: dict[str, str] = {}
         self._scheduler_name: str | None = None
         self._past: OrderedDict[str, Executor] = OrderedDict()
+        self._reviving = asyncio.Lock()
         self._lanes: dict[LaneName, str] = {}
         self.in_hand = RunsInHand()
         self.routes = RoutesInForce(Routes(RoutingTable(deployment), {}))
@@ -169,6 +170,10 @@ class TenantTree:
 
     async def _revive(self, flow: str, version: str) -> Executor | None:
         """Give an executor of an earlier version, for runs that began with it."""
+        async with self._reviving:
+            return await self._revive_once(flow, version)
+
+    async def _revive_once(self, flow: str, version: str) -> Executor | None:
         name = f"past:{name_of(flow, version)}"
         known = self._past.get(name)
         if known is None:

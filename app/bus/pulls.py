@@ -29,6 +29,10 @@ SILENCE_SECONDS_MAX: Final = 2 * HEARTBEAT_SECONDS + 2
 """A consumer that owes messages and says nothing for this long has forgotten our requests."""
 PAUSE_SECONDS: Final = 1.0
 UPKEEP_SECONDS: Final = 0.5
+LATE_SECONDS: Final = 2.0
+"""What comes when the last upkeep was so long ago may have waited for us as long."""
+LATE_SESSION: Final = -2
+"""Of a message of which nobody knows when it came: no session of the bus."""
 
 NAK: Final = b"-NAK"
 NAK_LATER: Final = b'-NAK {"delay": 1000000000}'
@@ -121,6 +125,7 @@ class PullHub:
         self._releases = 0
         self._releases_done = 0
         self._upkeep: asyncio.Task[None] | None = None
+        self._turned_at = clock.monotonic()
 
     @classmethod
     async def start(cls, bus: Bus, clock: Clock, observer: Observer) -> "PullHub":
@@ -239,10 +244,19 @@ class PullHub:
                 message.data,
                 message.headers,
                 ack,
-                now,
-                self._bus.session,
+                *self._arrival(now),
             )
         )
+
+    def _arrival(self, now: float) -> tuple[float, int]:
+        """Say when a message came, and in which session.
+
+        A process that was frozen hears what came meanwhile before its timers go on: it may have
+        lain here since it was frozen, and another worker may have been handed it after us.
+        """
+        if now - self._turned_at <= LATE_SECONDS:
+            return now, self._bus.session
+        return self._turned_at, LATE_SESSION
 
     def _on_status(self, message: Received) -> None:
         token, _, generation = message.subject[len(self._inbox) + 1 :].partition(".")
@@ -308,7 +322,7 @@ class PullHub:
     async def _look_after(self) -> None:
         while True:
             await self._clock.sleep(UPKEEP_SECONDS)
-            now = self._clock.monotonic()
+            now = self._turned_at = self._clock.monotonic()
             for pull in list(self._pulls.values()):
                 if pull.credit and now - pull.heard_at > SILENCE_SECONDS_MAX:
                     self._bus.doubt.unheard()

@@ -484,3 +484,15 @@ async def test_consumers_that_nobody_serves_become_doubt_of_the_server(yard: Yar
     doubts.append(yard.bus.doubt.is_raised)
     assert doubts == [True, False]
     assert await task
+
+
+async def test_what_a_frozen_process_hears_may_have_come_long_ago(yard: Yard) -> None:
+    """Its socket is read before its timers go on: they tell how long it was away."""
+    pulling = asyncio.ensure_future(yard.deliveries.pull(1))
+    await yard.clock.advance(5)
+    yard.clock._now_seconds += 40  # frozen: nothing wakes
+    yard.bring(encode_event(an_event()))
+    await asyncio.sleep(0)
+    (delivery,) = await pulling
+    assert yard.clock.monotonic() - delivery.kept_alive_at >= 40
+    assert delivery.may_be_repeated
