@@ -37,13 +37,16 @@ from app.bus.pulls import ConsumerName, PullHub
 from app.bus.records import JetStreamRunRecords
 from app.bus.results import JetStreamResults
 from app.bus.run_legs import JetStreamRunLegs
+from app.bus.server_clock import ClockKeeper, ServerClock
 from app.control.limits import StreamLimits
 from app.control.names import (
     FLOWS_DURABLE,
+    bucket_stream,
     dead_stream,
     events_stream,
     journal_stream,
     lane_durable,
+    leases_bucket,
     state_bucket,
     work_durable,
     work_shard,
@@ -88,6 +91,7 @@ class BusSide:
     sinks: RunSinks
     desk: DeadLetterDesk
     http: GuardedCaller
+    keeper: ClockKeeper
     pulls: dict[str, TenantDeliveries] = field(default_factory=dict)
     """The open pull of each tenant, for readiness."""
     lanes: dict[LaneName, JetStreamLaneDeliveries] = field(default_factory=dict)
@@ -105,7 +109,8 @@ class BusSide:
         backlog: BacklogLimits,
     ) -> Self:
         """Subscribe to what the process needs."""
-        clock = SystemClock()
+        clock = ServerClock()
+        keeper = await ClockKeeper.start(clock, bus, bucket_stream(leases_bucket(env)))
         http = GuardedCaller(egress, clock=clock, observer=observer)
         publisher = await AckedPublisher.start(bus)
         patient = await AckedPublisher.start(bus, deadline_seconds=PATIENT_SECONDS)
@@ -148,6 +153,7 @@ class BusSide:
             sinks=open_sinks(patient, env, observer),
             desk=open_desk(reader, world),
             http=http,
+            keeper=keeper,
         )
 
     def open_deliveries(self, tenant: str) -> Deliveries:
@@ -201,6 +207,7 @@ class BusSide:
     async def close(self, timeout_seconds: float) -> None:
         """Close what was opened; publishes under way are flushed first."""
         await self.quota.close()
+        await self.keeper.close()
         await self.hub.close()
         await self.inbox.close()
         await self.reader.close()

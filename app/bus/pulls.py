@@ -31,6 +31,8 @@ PAUSE_SECONDS: Final = 1.0
 UPKEEP_SECONDS: Final = 0.5
 LATE_SECONDS: Final = 2.0
 """What comes when the last upkeep was so long ago may have waited for us as long."""
+DOUBT_SECONDS: Final = 2.0
+"""How long after such a pause what is read may have lain there: timers may go on before reading."""
 LATE_SESSION: Final = -2
 """Of a message of which nobody knows when it came: no session of the bus."""
 
@@ -125,7 +127,8 @@ class PullHub:
         self._releases = 0
         self._releases_done = 0
         self._upkeep: asyncio.Task[None] | None = None
-        self._turned_at = clock.monotonic()
+        self._turned_at = self._away_since = clock.monotonic()
+        self._doubted_until = float("-inf")
 
     @classmethod
     async def start(cls, bus: Bus, clock: Clock, observer: Observer) -> "PullHub":
@@ -251,12 +254,22 @@ class PullHub:
     def _arrival(self, now: float) -> tuple[float, int]:
         """Say when a message came, and in which session.
 
-        A process that was frozen hears what came meanwhile before its timers go on: it may have
-        lain here since it was frozen, and another worker may have been handed it after us.
+        A process that was frozen hears what came meanwhile only now: it may have lain here since,
+        and another worker may have been handed it after us.
         """
-        if now - self._turned_at <= LATE_SECONDS:
-            return now, self._bus.session
-        return self._turned_at, LATE_SESSION
+        if now - self._turned_at > LATE_SECONDS:
+            return self._turned_at, LATE_SESSION
+        if now < self._doubted_until:
+            return self._away_since, LATE_SESSION
+        return now, self._bus.session
+
+    def _turn(self) -> float:
+        """Note that the loop turns, and whether it has not for long; give the time."""
+        now = self._clock.monotonic()
+        if now - self._turned_at > LATE_SECONDS:
+            self._away_since, self._doubted_until = self._turned_at, now + DOUBT_SECONDS
+        self._turned_at = now
+        return now
 
     def _on_status(self, message: Received) -> None:
         token, _, generation = message.subject[len(self._inbox) + 1 :].partition(".")
@@ -322,7 +335,7 @@ class PullHub:
     async def _look_after(self) -> None:
         while True:
             await self._clock.sleep(UPKEEP_SECONDS)
-            now = self._turned_at = self._clock.monotonic()
+            now = self._turn()
             for pull in list(self._pulls.values()):
                 if pull.credit and now - pull.heard_at > SILENCE_SECONDS_MAX:
                     self._bus.doubt.unheard()

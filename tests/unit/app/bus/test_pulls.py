@@ -19,7 +19,14 @@ from app.bus.codec import encode_event
 from app.bus.continuation_document import encode_continuation
 from app.bus.deliveries import BusDelivery, TenantConsumers, TenantDeliveries
 from app.bus.observations import ConsumerUnreachable
-from app.bus.pulls import PAUSE_SECONDS, SILENCE_SECONDS_MAX, UPKEEP_SECONDS, ConsumerName, PullHub
+from app.bus.pulls import (
+    DOUBT_SECONDS,
+    PAUSE_SECONDS,
+    SILENCE_SECONDS_MAX,
+    UPKEEP_SECONDS,
+    ConsumerName,
+    PullHub,
+)
 from tests.support.scripted_bus import ScriptedBus, Sent, Told
 
 EVENTS = ConsumerName("EV", "flows")
@@ -486,13 +493,28 @@ async def test_consumers_that_nobody_serves_become_doubt_of_the_server(yard: Yar
     assert await task
 
 
-async def test_what_a_frozen_process_hears_may_have_come_long_ago(yard: Yard) -> None:
-    """Its socket is read before its timers go on: they tell how long it was away."""
+@pytest.mark.parametrize("wakes_first", ["socket", "timers"])
+async def test_what_a_frozen_process_hears_may_have_come_long_ago(
+    yard: Yard, wakes_first: str
+) -> None:
     pulling = asyncio.ensure_future(yard.deliveries.pull(1))
     await yard.clock.advance(5)
-    yard.clock._now_seconds += 40  # frozen: nothing wakes
+    if wakes_first == "timers":
+        await yard.clock.jump(40)
+    else:
+        yard.clock._now_seconds += 40
     yard.bring(encode_event(an_event()))
     await asyncio.sleep(0)
     (delivery,) = await pulling
     assert yard.clock.monotonic() - delivery.kept_alive_at >= 40
     assert delivery.may_be_repeated
+
+
+async def test_after_a_while_what_comes_is_taken_for_new_again(yard: Yard) -> None:
+    pulling = asyncio.ensure_future(yard.deliveries.pull(1))
+    await yard.clock.settle()
+    await yard.clock.jump(40)
+    await yard.clock.advance(DOUBT_SECONDS + 1)
+    yard.bring(encode_event(an_event()))
+    (delivery,) = await pulling
+    assert delivery.kept_alive_at == yard.clock.monotonic()
