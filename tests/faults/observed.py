@@ -144,9 +144,12 @@ def _stored(message: Msg) -> Stored:
 
 
 def _journal_times(entries: Sequence[Stored]) -> dict[str, int]:
+    """Read when each step's outcome was kept; a run's first entry names its step itself."""
     times: dict[str, int] = {}
     for entry in entries:
         run, step = entry.subject.split(".", 5)[4:]
+        if isinstance(entry.document, dict):
+            step = entry.document.get("step", step)
         times.setdefault(f"{run}:{step}", entry.at_ns)
     return times
 
