@@ -15,6 +15,7 @@ import typer
 from actors.errors import ActorsError
 from app.bundle.problems import Problem
 from app.bundle.report import as_document, as_text
+from app.cli.audit import audit_app
 from app.cli.dead_letter import dead_letter_app
 from app.cli.docs import docs_command
 from app.cli.doctor import doctor_command
@@ -24,6 +25,7 @@ from app.cli.flow import flow_app
 from app.cli.init import init_command
 from app.cli.outbox import outbox_app
 from app.cli.output import print_json, warn
+from app.cli.platform import platform_app
 from app.cli.run import run_app
 from app.cli.script import script_app
 from app.cli.secret import secret_app
@@ -75,6 +77,8 @@ def build_app() -> typer.Typer:
     app.add_typer(event_app(), name="event")
     app.add_typer(script_app(), name="script")
     app.add_typer(run_app(), name="run")
+    app.add_typer(audit_app(), name="audit")
+    app.add_typer(platform_app(), name="platform")
     app.add_typer(timer_app(), name="timer")
     app.add_typer(dead_letter_app(), name="dead-letter")
     app.add_typer(outbox_app(), name="outbox")

@@ -13,6 +13,14 @@ _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _UNDERSTOOD: Final = "is no time: write how long ago, like 30m, 2h or 7d, or 2026-03-29T01:00Z"
 
 
+def span_ms(text: str) -> int:
+    """Read a length of time like ``90d`` or ``24h``, in milliseconds; ``0s`` is none."""
+    found = _AGO.fullmatch(text)
+    if found is None:
+        raise ValueError(f"{text[:40]!r} is no length of time: write 30m, 24h or 90d")
+    return int(found[1]) * _SECONDS[found[2]] * 1000
+
+
 def parse_moment(text: str, now_ms: int) -> int:
     """Read a moment; a time without an offset is UTC."""
     ago = _AGO.fullmatch(text)

@@ -14,6 +14,8 @@ from typing import Final, Protocol
 from starlette.requests import Request
 
 from actors.ports import Observer
+from actors.subjects import check_token
+from app.audit.entry import Who
 from app.errors import ForbiddenError, WrongTenantError
 from app.http.client_address import Network, client_address
 from app.identity.observations import KeyRefused
@@ -52,6 +54,9 @@ class ApiAccess:
             if tenant is None:
                 raise ForbiddenError("this takes a platform key")
             raise WrongTenantError("the API key is not this tenant's")
+        if tenant is not None:
+            # A platform key reaches every tenant, but nothing that only looks like one.
+            check_token(tenant, "tenant")
         if not principal.may(scope, tenant):
             self.observer.observe(KeyRefused("scope"))
             raise ForbiddenError(f"the API key lacks the scope {scope}")
@@ -62,3 +67,8 @@ class ApiAccess:
         tenant: str = request.path_params["tenant"]
         self.allowed(request, scope, tenant)
         return tenant
+
+
+def who_of(principal: Principal) -> Who:
+    """Name whoever has a key, for the audit log."""
+    return Who(principal.actor, "platform-api" if principal.tenant is None else "api")
