@@ -104,7 +104,7 @@ class ScriptedBus:
         self.interests.remove(interest)
         self.ended.append((interest.subject, drains))
 
-    async def request(self, subject: str, _data: bytes, **_: object) -> Told:
+    async def request(self, subject: str, data: bytes, **more: object) -> Told:
         self.asked.append(subject)
         await asyncio.sleep(0)
         if subject not in self.answers:

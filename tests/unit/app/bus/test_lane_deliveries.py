@@ -223,13 +223,14 @@ async def test_lost_pin_is_forgotten_and_asked_without_at_once(yard: Yard) -> No
 
 
 async def test_next_pin_is_another_term(yard: Yard) -> None:
-    assert not yard.lane.is_lost
+    lost = [yard.lane.is_lost]
     first = await yard.take("A")
-    assert not yard.lane.is_lost
+    lost.append(yard.lane.is_lost)
     yard.refuse()
-    assert yard.lane.is_lost
+    lost.append(yard.lane.is_lost)
     second = await yard.take("B")
-    assert not yard.lane.is_lost
+    lost.append(yard.lane.is_lost)
+    assert lost == [False, False, True, False]
     assert (first.term, second.term, yard.lane.term) == (1, 2, 2)
 
 

@@ -22,11 +22,11 @@ class AskedBus(ScriptedBus):
     def __init__(self, answer: Told | None) -> None:
         super().__init__()
         self.answer = answer
-        self.asked: list[tuple[str, Any]] = []
+        self.questions: list[tuple[str, Any]] = []
 
-    async def request(self, subject: str, data: bytes, *, timeout_seconds: float) -> Told:
-        self.asked.append((subject, json.loads(data)))
-        assert timeout_seconds > 0
+    async def request(self, subject: str, data: bytes, **more: object) -> Told:
+        self.questions.append((subject, json.loads(data)))
+        assert more["timeout_seconds"]
         if self.answer is None:
             await asyncio.Event().wait()
         assert self.answer is not None
@@ -53,7 +53,7 @@ async def publish_duplicate(bus: AskedBus) -> PublishAck:
 async def test_first_id_is_read_from_the_stored_messages_header() -> None:
     bus = AskedBus(Told("", headers={"Greentic-Event-Id": "first"}))
     assert await publish_duplicate(bus) == PublishAck("first", 3, is_duplicate=True)
-    assert bus.asked == [("$JS.API.DIRECT.GET.S", {"seq": 3})]
+    assert bus.questions == [("$JS.API.DIRECT.GET.S", {"seq": 3})]
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ async def test_caller_that_left_is_no_error() -> None:
     acknowledge(bus, -1)
     leaving.cancel()
     await asyncio.gather(*publisher._lookups)
-    assert bus.asked
+    assert bus.questions
 
 
 async def test_event_that_cannot_be_sent_is_refused_unsent() -> None:

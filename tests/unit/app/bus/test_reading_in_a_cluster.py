@@ -93,7 +93,7 @@ async def test_leader_that_is_not_there_says_nothing_of_a_run(bus: ScriptedBus) 
 class Told404(ScriptedBus):
     """Replicas of this one have nothing."""
 
-    async def request(self, subject: str, _data: bytes, **options: object) -> Told:
+    async def request(self, subject: str, data: bytes, **options: object) -> Told:
         told = await super().request(subject, _data, **options)
         if subject.startswith("$JS.API.DIRECT."):
             told.headers = {"Status": "404"}
