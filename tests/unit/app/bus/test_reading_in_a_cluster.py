@@ -94,7 +94,7 @@ class Told404(ScriptedBus):
     """Replicas of this one have nothing."""
 
     async def request(self, subject: str, data: bytes, **options: object) -> Told:
-        told = await super().request(subject, _data, **options)
+        told = await super().request(subject, data, **options)
         if subject.startswith("$JS.API.DIRECT."):
             told.headers = {"Status": "404"}
         return told
