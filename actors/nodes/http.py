@@ -5,7 +5,7 @@ status is an answer. A JSON body is parsed and its fields are also reachable dir
 names win (SPEC 4). Every call carries `Idempotency-Key`, the same when the step is repeated.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, Field
@@ -28,7 +28,7 @@ from actors.nodes.secret_access import fill_with_secrets
 from actors.nodes.site import NodeSite
 from actors.nodes.spec import NodePlan, NodeSpec
 from actors.nodes.step import StepContext
-from actors.nodes.urls import build_url
+from actors.nodes.urls import build_url, host_of
 from actors.outcomes import Advance
 from actors.ports import HttpRequest, HttpResponse
 
@@ -101,6 +101,8 @@ class HttpNode:
         with secrets.withholding():
             request = self._build(parts, context)
         secrets = secrets.with_values(credentials_of(request.headers))
+        if secrets.are_in(host_of(request.url)):
+            request = replace(request, hides_host=True)
         with secrets.guarding():
             response = await context.world.http.call(context.tenant, request)
         if response.status in _WORTH_REPEATING and context.retries_left:

@@ -13,6 +13,7 @@ for the values instead: their texts are worth reading.
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final
 
 from actors.errors import NodeError, PermanentError, TransientError, UnavailableError
@@ -66,7 +67,7 @@ class _SecretsView(HostMap):
         self.set(key, None)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class UsedSecrets:
     """The secrets that went into one call."""
 
@@ -81,12 +82,17 @@ class UsedSecrets:
 
     def redact(self, text: str) -> str:
         """Take the values out of a text, in each form a request gives them."""
-        return self._redactor().redact(text)
+        return self._redactor.redact(text)
+
+    def are_in(self, text: str) -> bool:
+        """Tell whether a text would give one of them away."""
+        return bool(self.values) and self.redact(text) != text
 
     def mask(self, answer: Any) -> Any:
         """Take the values out of a JSON value that came back: a service may repeat its request."""
-        return self._redactor().mask(answer) if self.values else answer
+        return self._redactor.mask(answer) if self.values else answer
 
+    @cached_property
     def _redactor(self) -> Redactor:
         return Redactor([*self.values.values(), *self.made])
 

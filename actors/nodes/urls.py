@@ -33,6 +33,12 @@ def build_url(url: Any, query: Any) -> str:
     return parts["base"] + ("?" + "&".join(pairs) if pairs else "")
 
 
+def host_of(url: str) -> str:
+    """Give the host, with port and login if there are any, of an address that `build_url` made."""
+    parts = _PARTS.fullmatch(url)
+    return "" if parts is None else parts["host"]
+
+
 def encode_pairs(pairs: Any, what: str) -> str:
     """Encode a map as ``a=1&b=2``; lists repeat their key, nulls are left out."""
     if pairs is None:

@@ -85,6 +85,8 @@ class HttpRequest:
     body_bytes_max: int = 256 * 1024
     redirects_max: int = 0
     """How many redirects are followed; past it, and by default, a 3xx is the answer."""
+    hides_host: bool = False
+    """Whether a secret is part of the host's name, so that no observation may say it."""
 
 
 @dataclass(frozen=True, slots=True)

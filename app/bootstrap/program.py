@@ -127,7 +127,7 @@ class Program:
             env=options.env,
             observer=self._observer,
             nodes=NodePorts(
-                actions=ActionDesk(self._providers.find),
+                actions=ActionDesk(self._providers.find, self._providers.options),
                 scripts=self._build_scripts(),
                 secrets=SecretChain.build(
                     self._credentials.secrets,

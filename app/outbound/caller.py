@@ -37,6 +37,8 @@ HINT_SECONDS_MAX: Final = 5.0
 IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 _OVERLOADED: Final = frozenset({429, 503})
 _DOWN: Final = frozenset({502, 503, 504})
+_HIDDEN: Final = "[secret]"
+"""Stands for a host whose name is made of a secret."""
 _HINT: Final = "security.allow_private in greentic.toml opens private addresses (not in prod)"
 
 
@@ -168,13 +170,13 @@ class GuardedCaller:
             self._breaker.abandoned(key)
             raise self._refusal(tenant, error.rule) from error
         except NoAnswerError as error:
-            self._note_failure(key)
+            self._note_failure(key, request)
             return error
         except BaseException:
             self._breaker.abandoned(key)
             raise
         if response.status in _DOWN:
-            self._note_failure(key)
+            self._note_failure(key, request)
         else:
             self._breaker.succeeded(key)
         return response
@@ -194,9 +196,10 @@ class GuardedCaller:
             text = f"the host has not answered lately and is left alone for {left:.0f} s"
             raise TransientError(text, reason="http.circuit_open", retry_after_seconds=left)
 
-    def _note_failure(self, key: Key) -> None:
+    def _note_failure(self, key: Key, request: HttpRequest) -> None:
         if self._breaker.failed(key) and self._observer is not None:
-            self._observer.observe(CircuitOpened(key[0], key[1]))
+            host = _HIDDEN if request.hides_host else key[1]
+            self._observer.observe(CircuitOpened(key[0], host))
 
     def _note_end(self, tenant: str, outcome: str, began: float) -> None:
         if self._observer is not None:

@@ -2,7 +2,7 @@
 
 In: a request by names. Out: the provider's receipt. Refuses providers that are off, actions that
 they do not have, and arguments that the action's model refuses; the texts name the argument and the
-rule and never repeat a value.
+rule and never repeat a value. What a service says of our own credentials is shown to nobody.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,14 +13,20 @@ from pydantic import BaseModel, ValidationError
 from actors.errors import PermanentError
 from actors.ports import ActionRequest
 from app.providers.catalog import find_provider
+from app.providers.option_secrets import used_by
 from app.providers.provider import ActionCall, ActionSpec, OutboundProvider, Provider
 
 
 class ActionDesk:
     """`actors.ports.ProviderActions` on the providers in force."""
 
-    def __init__(self, find: Callable[[str], Provider | None]) -> None:
+    def __init__(
+        self,
+        find: Callable[[str], Provider | None],
+        options: Callable[[], Mapping[str, BaseModel]],
+    ) -> None:
         self._find = find
+        self._options = options
 
     async def perform(self, request: ActionRequest) -> Mapping[str, Any]:
         """Check the arguments and have the provider act."""
@@ -32,7 +38,11 @@ class ActionDesk:
             idempotency_key=request.idempotency_key,
             timeout_seconds=request.timeout_seconds,
         )
-        return await outbound.perform(call)
+        secrets = used_by(self._options().get(request.provider))
+        with secrets.guarding():
+            receipt = await outbound.perform(call)
+        masked: Mapping[str, Any] = secrets.mask(dict(receipt))
+        return masked
 
     def _look_up(self, request: ActionRequest) -> tuple[OutboundProvider, ActionSpec]:
         provider, spec = self._find(request.provider), find_provider(request.provider)

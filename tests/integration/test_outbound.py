@@ -469,6 +469,17 @@ async def test_retry_after_is_honoured_when_it_is_short(
     assert response.status == (200 if calls > 1 else 429)
 
 
+async def test_host_made_of_a_secret_is_not_named(service: Service) -> None:
+    observer = RecordingObserver()
+    service.answers = [answer(b"", status=503)]
+    async with GuardedCaller(LOOPBACK, clock=SkippingClock(), observer=observer) as caller:
+        url = f"http://127.0.0.1:{service.port}/"
+        request = HttpRequest("POST", url, body=b"", timeout_seconds=5, hides_host=True)
+        for _ in range(FAILURES_MAX):
+            await caller.call("demo", request)
+    assert observer.of(CircuitOpened) == [CircuitOpened("demo", "[secret]")]
+
+
 async def test_a_failing_host_is_left_alone_and_asked_again(service: Service) -> None:
     clock, observer = SkippingClock(), RecordingObserver()
     service.answers = [answer(b"", status=503)]

@@ -178,6 +178,26 @@ async def test_service_that_repeats_its_request_gives_nothing_away() -> None:
     assert value["headers"]["location"] == f"{URL}/{MASK}"
 
 
+@pytest.mark.parametrize(
+    ("url", "is_hidden"),
+    [(URL + "/{{secrets.T}}", False), ("http://{{secrets.T}}.example/", True), (URL, False)],
+)
+async def test_call_says_whether_its_host_is_secret(url: str, is_hidden: bool) -> None:
+    stage = a_stage(T=ASCII.lower())
+    await take(a_plan("http", {"url": url, "body": "{{secrets.T}}"}), a_step(stage))
+    [(_, call)] = stage.http.calls
+    assert call.hides_host == is_hidden
+
+
+async def test_basic_credentials_that_come_back_are_masked_however_short_they_are() -> None:
+    def echo(request: HttpRequest) -> HttpResponse:
+        return HttpResponse(200, {}, dict(request.headers)["Authorization"].encode())
+
+    auth = {"type": "basic", "username": "u", "password": "{{secrets.PIN}}"}
+    plan = a_plan("http", {"url": URL, "auth": auth})
+    assert (await value_of(plan, a_step(a_stage(echo, PIN="1234"))))["body"] == f"Basic {MASK}"
+
+
 async def test_answers_are_untouched_where_no_secret_was_used() -> None:
     stage = a_stage(lambda _: HttpResponse(200, {}, ASCII.encode()), T=ASCII)
     assert (await value_of(a_plan("http", {"url": URL}), a_step(stage)))["body"] == ASCII
