@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from actors.tenants.deployment import Deployment
 from actors.tenants.host import TenantHost
+from app.audit.log import AuditLog, Change
 from app.bootstrap.credentials import Credentials
 from app.bootstrap.past import KeptDeployments
 from app.bootstrap.providers import Providers
@@ -40,6 +41,8 @@ class Deployer:
     """What the providers may use, but for what the bundle itself says."""
     stand_ins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
     """Options for what the bundle's answers leave out: `--dev` makes accounts up."""
+    audit: AuditLog | None = None
+    """None: deployments are written down nowhere."""
     replicas: int = 0
     """On how many servers each stream is kept; 0 leaves them as they are."""
 
@@ -63,6 +66,7 @@ class Deployer:
         The routers hold still meanwhile: the consumers' filters change first, and an event that
         they let through must not meet the old routes, which would not want it.
         """
+        before = sorted({each.revision for each in self.host.deployments().values()})
         self.providers.replace(bundle, self.context)
         plans = [_plan(bundle, tenant) for tenant in bundle.tenants]
         wanted = [TenantSubscriptions(p.tenant, p.patterns(), p.lanes()) for p in plans]
@@ -80,6 +84,14 @@ class Deployer:
                 )
                 for plan in plans
             )
+        self._tell(bundle, before)
+
+    def _tell(self, bundle: Bundle, before: list[str]) -> None:
+        if self.audit is not None:
+            flows = {tenant: len(each.flows) for tenant, each in bundle.tenants.items()}
+            after = {"revision": bundle.revision, "flows": flows}
+            revisions = {"revisions": before}
+            self.audit.tell(Change("deployment.apply", None, bundle.revision, revisions, after))
 
     def _control(self, bundle: Bundle) -> Control:
         webhook = bundle.webhook

@@ -14,16 +14,20 @@ from dataclasses import replace
 from typing import Any, Final
 
 import structlog
+from starlette.routing import Route
 
 from actors.kernel.ports import KernelPorts
 from actors.tenants.children import TreePorts
 from actors.tenants.host import TenantHost
 from actors.tenants.tree import Roles
+from app.audit.lock_outs import LockOutTeller
+from app.bootstrap.audit_side import AuditSide
 from app.bootstrap.bus_side import BusSide, NodePorts
 from app.bootstrap.credentials import Credentials
 from app.bootstrap.deploy import Deployer
 from app.bootstrap.dev_side import DevSide, refuse_prod
 from app.bootstrap.egress import ports_of
+from app.bootstrap.first_key import make_first_key
 from app.bootstrap.options import StartOptions
 from app.bootstrap.past import KeptDeployments, actions_of
 from app.bootstrap.providers import Providers
@@ -36,6 +40,7 @@ from app.bus.connection import Bus, BusSettings
 from app.bus.pull_health import PullState
 from app.bus.server import EmbeddedServer
 from app.bus.server_process import ServerSettings
+from app.control.keys import KeyDesk
 from app.control.names import (
     blobs_bucket,
     events_stream,
@@ -47,9 +52,11 @@ from app.emulators.accounts import dev_options
 from app.errors import AppError
 from app.http.api_access import ApiAccess
 from app.http.asgi import AsgiApp
+from app.http.audit_api import AuditApi
 from app.http.dead_letters import DeadLetterApi
 from app.http.doors import IngressPorts
 from app.http.ingress import EventIngress
+from app.http.key_api import KeyApi
 from app.http.origin import PublicUrls
 from app.http.pages import build_admin_app, build_public_pages
 from app.http.public import PublicApp
@@ -122,6 +129,7 @@ class Program:
         )
         keys = KeySource(options.secrets, options.env, options.data_dir)
         self._credentials = await Credentials.open(bus, keys, SystemClock(), self._observer)
+        self._audit = await AuditSide.open(bus, options.env, SystemClock(), self._observer)
         self._side = await BusSide.open(
             bus,
             env=options.env,
@@ -140,7 +148,9 @@ class Program:
             backlog=options.backlog,
         )
         self._stack.push_async_callback(self._side.close, options.drain_seconds)
+        self._stack.push_async_callback(self._audit.close)
         self._stack.push_async_callback(self._credentials.close)
+        await self._begin_keys()
         self._stack.push_async_callback(self._providers.close)
         versions = ObjectBlobs(bus.client, versions_bucket(options.env))
         self._kept = KeptDeployments(versions, actions_of(provider_specs()))
@@ -164,6 +174,7 @@ class Program:
                 endpoints=await self._start_emulators() if options.is_dev else {},
             ),
             stand_ins=dev_options() if options.is_dev else {},
+            audit=self._audit.log,
             replicas=options.replicas,
         )
         if options.has_worker:
@@ -185,6 +196,14 @@ class Program:
         self._server = server
         self._stack.push_async_callback(server.stop)
         return BusSettings(endpoint.url, endpoint.user, endpoint.password)
+
+    async def _begin_keys(self) -> None:
+        """Write lock-outs down; on a server of our own, see to the first platform key."""
+        kept, log = self._credentials, self._audit.log
+        kept.api_keys.on_locked = LockOutTeller(log, self._side.clock)
+        self._keys = KeyDesk(kept.key_store, kept.key_uses, log, self._side.clock)
+        if self._server is not None:
+            await make_first_key(self._keys, self._options.data_dir)
 
     def _build_scripts(self) -> ScriptProcessPool:
         scripts = ScriptProcessPool(
@@ -228,9 +247,16 @@ class Program:
             app = PublicApp(ingress, build_public_pages(self.not_ready), self._metrics.requests)
             self.public = await self._serve(app, options.host, options.port)
         access = ApiAccess(self._credentials.api_keys, self._observer, options.trusted_proxies)
-        api = DeadLetterApi(self._side.desk, access, self._side.clock)
-        admin = build_admin_app(self.not_ready, self._metrics.render, api.routes())
+        admin = build_admin_app(self.not_ready, self._metrics.render, self._api_routes(access))
         self.admin = await self._serve(admin, options.admin_host, options.admin_port)
+
+    def _api_routes(self, access: ApiAccess) -> list[Route]:
+        side, audit = self._side, self._audit
+        return [
+            *DeadLetterApi(side.desk, access, audit.log, side.clock).routes(),
+            *KeyApi(self._keys, access, side.clock).routes(),
+            *AuditApi(audit.reader, access, side.clock).routes(),
+        ]
 
     async def _serve(self, app: AsgiApp, host: str, port: int) -> HttpServer:
         server = HttpServer(app, host, port)

@@ -13,15 +13,17 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from app.audit.entry import Who
-from app.audit.log import AuditLog, AuditLost
+from app.audit.log import AuditLog, AuditLost, Change
 from app.audit.reading import AuditReader
 from app.bus.acked_publisher import AckedPublisher
 from app.bus.connection import Bus, BusSettings
 from app.bus.direct import DirectReader
 from app.cli.connecting import connected
 from app.cli.output import warn
+from app.cli.vault import Whereabouts, secrets_on
 from app.control.credentials import ensure_audit_stream
 from app.control.names import audit_stream
+from app.control.secret_desk import SecretDesk
 from app.system import SystemClock
 
 PATIENCE_SECONDS: Final = 15.0
@@ -57,6 +59,24 @@ async def audit_on(bus: Bus, env: str) -> AsyncIterator[AuditLog]:
         yield AuditLog(publisher, SystemClock(), LoudObserver(), env=env)
     finally:
         publisher.close()
+
+
+@asynccontextmanager
+async def open_secret_desk(where: Whereabouts) -> AsyncIterator[SecretDesk]:
+    """Give the secret store, each change of which is in the log."""
+    async with connected(where.bus) as bus, audit_on(bus, where.env) as audit:
+        yield SecretDesk(await secrets_on(bus, where.env, where.keys), audit)
+
+
+@asynccontextmanager
+async def audited(settings: BusSettings, env: str, change: Change) -> AsyncIterator[Bus]:
+    """Connect for one change, which is in the log before the body begins."""
+    async with (
+        connected(settings) as bus,
+        audit_on(bus, env) as audit,
+        audit.change(cli_who(), change),
+    ):
+        yield bus
 
 
 @asynccontextmanager

@@ -19,6 +19,7 @@ from app.cli.exit_codes import FAILED, UNAVAILABLE
 from app.cli.letter_desk import open_desk
 from app.cli.letter_text import count_lines, letter_lines, report_lines, summary_line
 from app.cli.output import print_json, say, warn
+from app.dead_letters.changes import LetterChanges
 from app.dead_letters.desk import (
     AT_ONCE_DEFAULT,
     PAGE_MAX,
@@ -26,7 +27,6 @@ from app.dead_letters.desk import (
     PER_SECOND_MAX,
     PLACE_MAX,
     Chosen,
-    DeadLetterDesk,
     Effort,
 )
 from app.dead_letters.letters import LetterFilter, Report
@@ -97,7 +97,7 @@ class _Place:
     nats_url: str | None
     env: str | None
 
-    def at_desk(self, work: Callable[[DeadLetterDesk], Awaitable[T]]) -> T:
+    def at_desk(self, work: Callable[[LetterChanges], Awaitable[T]]) -> T:
         """Do some work at the desk."""
         settings = bus_settings(self.nats_url, self.data, os.environ)
 
@@ -143,7 +143,7 @@ def list_letters(
     which = _filter(flow, reason, event_type, event_id, (since, until))
     order: Any = "oldest" if oldest else "newest"
     page = place.at_desk(
-        lambda desk: desk.list(tenant, which, order=order, after=after, limit=limit)
+        lambda letters: letters.desk.list(tenant, which, order=order, after=after, limit=limit)
     )
     if as_json:
         letters = [kept.as_summary() for kept in page.letters]
@@ -168,7 +168,9 @@ def show(
 ) -> None:
     """Show one dead letter whole: why it is here, how far its run got, and its event."""
     try:
-        kept = _Place(tenant, data, nats_url, env).at_desk(lambda desk: desk.show(tenant, letter))
+        kept = _Place(tenant, data, nats_url, env).at_desk(
+            lambda letters: letters.desk.show(tenant, letter)
+        )
     except NotFoundError as error:
         raise CommandError(str(error), hint=NO_LETTER_HINT) from None
     if as_json:
@@ -210,7 +212,7 @@ def replay(
     chosen = _chosen(letters, _filter(flow, reason, event_type, event_id, (since, until)))
     effort = Effort(None if everything else limit, rate, dry_run)
 
-    async def work(desk: DeadLetterDesk) -> Report | None:
+    async def work(desk: LetterChanges) -> Report | None:
         if not letters and not await _is_wanted(desk.redrive, place, chosen, effort, yes):
             return None
         return await desk.redrive(tenant, chosen, effort, _tell)
@@ -242,7 +244,7 @@ def discard(
     chosen = _chosen(letters, _filter(flow, reason, event_type, event_id, (since, until)))
     effort = Effort(None if everything else limit, None, dry_run)
 
-    async def work(desk: DeadLetterDesk) -> Report | None:
+    async def work(desk: LetterChanges) -> Report | None:
         if not await _is_wanted(desk.discard, place, chosen, effort, yes):
             return None
         return await desk.discard(tenant, chosen, effort, _tell)
@@ -259,7 +261,7 @@ def stat(
     as_json: JsonOption = False,
 ) -> None:
     """Count a tenant's dead letters by flow and reason."""
-    counts = _Place(tenant, data, nats_url, env).at_desk(lambda desk: desk.count(tenant))
+    counts = _Place(tenant, data, nats_url, env).at_desk(lambda letters: letters.desk.count(tenant))
     if not as_json:
         for line in count_lines(counts):
             say(line)

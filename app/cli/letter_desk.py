@@ -13,8 +13,10 @@ from app.bus.admin import JetStreamAdmin
 from app.bus.connection import BusSettings
 from app.bus.continuations import JetStreamContinuations
 from app.bus.direct import DirectReader
+from app.cli.auditing import audit_on, cli_who
 from app.cli.connecting import connected
 from app.control.names import dead_stream
+from app.dead_letters.changes import LetterChanges
 from app.dead_letters.desk import DeadLetterDesk
 from app.errors import CommandError
 from app.system import SystemClock
@@ -24,8 +26,8 @@ PATIENCE_SECONDS: Final = 15.0
 
 
 @asynccontextmanager
-async def open_desk(settings: BusSettings, env: str) -> AsyncIterator[DeadLetterDesk]:
-    """Give the desk of an env. CommandError, UnavailableError."""
+async def open_desk(settings: BusSettings, env: str) -> AsyncIterator[LetterChanges]:
+    """Give the desk of an env, and changes of its letters. CommandError, UnavailableError."""
     clock = SystemClock()
     async with connected(settings) as bus:
         if await JetStreamAdmin(bus).stream_info(dead_stream(env)) is None:
@@ -35,7 +37,9 @@ async def open_desk(settings: BusSettings, env: str) -> AsyncIterator[DeadLetter
         reader = await DirectReader.start(bus, deadline_seconds=PATIENCE_SECONDS)
         continuations = JetStreamContinuations(publisher, env=env, clock=clock)
         try:
-            yield DeadLetterDesk(reader, continuations, clock, env=env, stream=dead_stream(env))
+            desk = DeadLetterDesk(reader, continuations, clock, env=env, stream=dead_stream(env))
+            async with audit_on(bus, env) as audit:
+                yield LetterChanges(desk, audit, cli_who())
         finally:
             await reader.close()
             publisher.close()

@@ -12,9 +12,12 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from actors.subjects import check_token
+from app.audit.log import Change
 from app.bootstrap.bus_side import open_canceller
 from app.bus.connection import BusSettings
-from app.cli.connecting import bus_settings, chosen_env, connected
+from app.cli.auditing import audited
+from app.cli.connecting import bus_settings, chosen_env
 from app.cli.output import print_json, say, warn
 from app.errors import CommandError
 
@@ -75,6 +78,7 @@ def cancel(
 async def _cancel(
     settings: BusSettings, env: str, tenant: str, run_id: str, reason: str
 ) -> dict[str, Any]:
-    async with connected(settings) as bus:
+    change = Change("run.cancel", check_token(tenant, "tenant"), run_id, after={"reason": reason})
+    async with audited(settings, env, change) as bus:
         found = await (await open_canceller(bus, env)).cancel(tenant, run_id, reason)
     return {"in_hand": found.in_hand, "was_asleep": found.was_asleep}

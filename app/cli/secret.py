@@ -14,6 +14,7 @@ from typing import Annotated, Final
 import typer
 
 from actors.ports import SECRET_BYTES_MAX
+from app.cli.auditing import cli_who, open_secret_desk
 from app.cli.output import print_json, say, warn
 from app.cli.secret_rekey import secret_rekey
 from app.cli.vault import find_whereabouts, open_secrets
@@ -75,8 +76,8 @@ def secret_set(
     check_value(value)
 
     async def store() -> None:
-        async with open_secrets(where) as secrets:
-            await secrets.set(tenant, name, value)
+        async with open_secret_desk(where) as desk:
+            await desk.set(cli_who(), tenant, name, value)
 
     asyncio.run(store())
     if as_json:
@@ -123,8 +124,8 @@ def secret_remove(
     where = find_whereabouts(nats_url, data, env, os.environ)
 
     async def remove() -> None:
-        async with open_secrets(where) as secrets:
-            await secrets.remove(tenant, name)
+        async with open_secret_desk(where) as desk:
+            await desk.remove(cli_who(), tenant, name)
 
     asyncio.run(remove())
     if as_json:

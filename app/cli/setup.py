@@ -23,17 +23,19 @@ from app.bundle.setup_options import ProviderSetup, masked, prepare
 from app.bundle.setup_questions import answer_template, secret_options, variable_for
 from app.bundle.setup_reading import SetupBundle, read_for_setup, read_given_answers
 from app.bundle.setup_writing import format_answers, write_answers
+from app.cli.auditing import cli_who
 from app.cli.output import print_json, say, warn
 from app.cli.setup_asking import ask_provider
 from app.cli.setup_store import open_store
 from app.cli.setup_verify import verify
 from app.cli.vault import SETTINGS_FILE
+from app.control.secret_desk import SecretDesk
 from app.errors import CommandError, NotFoundError, SettingsError
 from app.providers.catalog import find_provider
 from app.providers.provider import ProviderSpec
 from app.settings.loading import load_settings
 from app.settings.sections import Settings
-from app.stores.secrets import BUNDLE_SCOPE, KvSecrets
+from app.stores.secrets import BUNDLE_SCOPE
 
 ROUNDS_MAX: Final = 3
 """How often wrong answers are asked for again."""
@@ -116,28 +118,28 @@ async def _dry_run(request: SetupRequest) -> Sequence[ProviderSetup]:
 
 async def _set_up(request: SetupRequest) -> Sequence[ProviderSetup]:
     bundle = request.bundle
-    async with open_store(request.settings, bundle.root) as store:
+    async with open_store(request.settings, bundle.root) as desk:
         names = find_references([bundle.answers, dict(request.given or {})])
-        stored = await store.find_all(BUNDLE_SCOPE, names)
+        stored = await desk.store.find_all(BUNDLE_SCOPE, names)
         setups = _collect(request, Lookups(os.environ, stored))
         _raise_problems(setups)
         if request.verifies:
             await verify(setups, request.settings, _base_url(bundle, setups))
         for setup in setups:
             for name, value in setup.secrets.items():
-                await store.set(BUNDLE_SCOPE, name, value)
+                await desk.set(cli_who(), BUNDLE_SCOPE, name, value)
         after = _after(bundle, setups)
         if after != bundle.answers or any(setup.secrets for setup in setups):
             write_answers(bundle.root, bundle.file, after)
-        await _forget(store, find_references(bundle.answers) - find_references(after))
+        await _forget(desk, find_references(bundle.answers) - find_references(after))
     return setups
 
 
-async def _forget(store: KvSecrets, names: frozenset[str]) -> None:
+async def _forget(desk: SecretDesk, names: frozenset[str]) -> None:
     """Remove the secrets that no option refers to any more."""
     for name in sorted(names):
         try:
-            await store.remove(BUNDLE_SCOPE, name)
+            await desk.remove(cli_who(), BUNDLE_SCOPE, name)
         except (NotFoundError, PermanentError):
             continue
 

@@ -15,11 +15,12 @@ from app.bootstrap.options import DATA_FOLDER
 from app.bus.connection import BusSettings
 from app.bus.server import EmbeddedServer
 from app.bus.server_folder import Endpoint, ServerFolder
+from app.cli.auditing import audit_on
 from app.cli.connecting import connected
 from app.cli.vault import secrets_on
+from app.control.secret_desk import SecretDesk
 from app.settings.sections import Settings
 from app.stores.key_source import KeySource
-from app.stores.secrets import KvSecrets
 
 _CLIENT: Final = "greentic-events-setup"
 
@@ -31,12 +32,17 @@ def data_folder(settings: Settings, bundle: Path) -> Path:
 
 
 @asynccontextmanager
-async def open_store(settings: Settings, bundle: Path) -> AsyncIterator[KvSecrets]:
-    """Give the store. UnavailableError, BusError where there is no server to be had."""
+async def open_store(settings: Settings, bundle: Path) -> AsyncIterator[SecretDesk]:
+    """Give the store, each change of which is in the audit log.
+
+    UnavailableError, BusError where there is no server to be had.
+    """
     folder = data_folder(settings, bundle)
     keys = KeySource(settings.secrets, settings.env, folder)
     async with _server(settings, folder) as bus, connected(bus) as connection:
-        yield await secrets_on(connection, settings.env, keys)
+        store = await secrets_on(connection, settings.env, keys)
+        async with audit_on(connection, settings.env) as audit:
+            yield SecretDesk(store, audit)
 
 
 @asynccontextmanager

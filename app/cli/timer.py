@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from app.bundle.reading import read_bundle
+from app.cli.auditing import audit_on
 from app.cli.connecting import bus_settings, chosen_env, connected
 from app.cli.output import print_json, say, warn
 from app.cli.timer_firings import Firing, firings_after, instant_of, parse_schedule
@@ -147,8 +148,8 @@ def resume(
 async def _switch(
     settings: Any, env: str, name: tuple[str, str], *, is_paused: bool
 ) -> list[dict[str, Any]]:
-    async with connected(settings) as bus:
-        return await switch_timers(bus, env, name[0], name[1], is_paused=is_paused)
+    async with connected(settings) as bus, audit_on(bus, env) as audit:
+        return await switch_timers(bus, audit, env, name[0], name[1], is_paused=is_paused)
 
 
 def _report(switched: list[dict[str, Any]], as_json: bool) -> None:

@@ -10,7 +10,9 @@ from typing import Any, Final
 
 from actors.ports import TimerPause
 from actors.subjects import check_token, flow_tokens
+from app.audit.log import AuditLog, Change
 from app.bus.connection import Bus
+from app.cli.auditing import cli_who
 from app.control.activations import Activations
 from app.control.names import deployments_bucket, timers_bucket
 from app.errors import CommandError
@@ -22,7 +24,7 @@ _NAME: Final = re.compile(r"([a-z0-9][a-z0-9_/-]*)(?:#([1-9][0-9]{0,2}))?")
 
 
 async def switch_timers(
-    bus: Bus, env: str, tenant: str, name: str, *, is_paused: bool
+    bus: Bus, audit: AuditLog, env: str, tenant: str, name: str, *, is_paused: bool
 ) -> list[dict[str, Any]]:
     """Pause or resume a timer, or all of a flow's. CommandError: there is no such timer."""
     check_token(tenant, "tenant")
@@ -34,9 +36,13 @@ async def switch_timers(
     for timer in chosen:
         before = await pauses.read(tenant, deployed[timer])
         # Resuming what is not paused must not make it forget what it missed.
-        if is_paused != (before is not None and before.is_paused):
+        was_paused = before is not None and before.is_paused
+        if is_paused != was_paused:
             pause = TimerPause(is_paused, SystemClock().now_ms())
-            await pauses.write(tenant, deployed[timer], pause)
+            verb = "pause" if is_paused else "resume"
+            values = {"paused": was_paused}, {"paused": is_paused}
+            async with audit.change(cli_who(), Change(f"timer.{verb}", tenant, timer, *values)):
+                await pauses.write(tenant, deployed[timer], pause)
         switched.append({"tenant": tenant, "timer": timer, "paused": is_paused})
     return switched
 

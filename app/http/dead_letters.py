@@ -21,6 +21,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from actors.ports import Clock
+from app.audit.log import AuditLog
+from app.dead_letters.changes import LetterChanges
 from app.dead_letters.desk import (
     AT_ONCE_DEFAULT,
     IDS_MAX,
@@ -36,7 +38,7 @@ from app.dead_letters.desk import (
 from app.dead_letters.letters import LetterFilter, Report
 from app.dead_letters.moments import parse_moment
 from app.errors import BadRequestError, BodyTooLargeError, ConflictError
-from app.http.api_access import ApiAccess
+from app.http.api_access import ApiAccess, who_of
 from app.identity.scopes import TENANT_OPERATOR
 
 ROOT: Final = "/api/v1/tenants/{tenant}/dead-letters"
@@ -101,8 +103,11 @@ class _Order(msgspec.Struct, forbid_unknown_fields=True):
 class DeadLetterApi:
     """The handlers; `routes` gives what a Starlette application needs."""
 
-    def __init__(self, desk: DeadLetterDesk, access: ApiAccess, clock: Clock) -> None:
+    def __init__(
+        self, desk: DeadLetterDesk, access: ApiAccess, audit: AuditLog, clock: Clock
+    ) -> None:
         self._desk = desk
+        self._audit = audit
         self._access = access
         self._clock = clock
         self._working: set[str] = set()
@@ -138,29 +143,19 @@ class DeadLetterApi:
 
     async def replay(self, request: Request) -> Response:
         """Redrive, and answer with the report once it is done."""
-        tenant, order = await self._order_of(request)
+        tenant, changes = self._changes_of(request)
+        order = await _order_of(request)
         effort = Effort(order.limit, order.rate or PER_SECOND_DEFAULT, order.dry_run)
-        return await self._work(tenant, order, effort, self._desk.redrive, "replayed")
+        return await self._work(tenant, order, effort, changes.redrive, "replayed")
 
     async def discard(self, request: Request) -> Response:
         """Discard, and answer with the report once it is done."""
-        tenant, order = await self._order_of(request)
+        tenant, changes = self._changes_of(request)
+        order = await _order_of(request)
         if order.rate is not None:
             raise BadRequestError("letters are discarded as fast as it goes: there is no 'rate'")
         effort = Effort(order.limit, None, order.dry_run)
-        return await self._work(tenant, order, effort, self._desk.discard, "discarded")
-
-    async def _order_of(self, request: Request) -> tuple[str, _Order]:
-        tenant = self._tenant_of(request)
-        body = bytearray()
-        async for part in request.stream():
-            body += part
-            if len(body) > BODY_BYTES_MAX:
-                raise BodyTooLargeError(f"the body is larger than {BODY_BYTES_MAX} bytes")
-        try:
-            return tenant, msgspec.json.decode(bytes(body), type=_Order)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise BadRequestError(f"the body is no order: {error}") from None
+        return await self._work(tenant, order, effort, changes.discard, "discarded")
 
     async def _work(
         self,
@@ -184,8 +179,25 @@ class DeadLetterApi:
             _log.info(f"dead_letters.{done}", tenant=tenant, **counts)
         return _respond({"tenant": tenant, **report.as_document()})
 
+    def _changes_of(self, request: Request) -> tuple[str, LetterChanges]:
+        tenant: str = request.path_params["tenant"]
+        principal = self._access.allowed(request, TENANT_OPERATOR, tenant)
+        return tenant, LetterChanges(self._desk, self._audit, who_of(principal))
+
     def _tenant_of(self, request: Request) -> str:
         return self._access.tenant_of(request, TENANT_OPERATOR)
+
+
+async def _order_of(request: Request) -> _Order:
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > BODY_BYTES_MAX:
+            raise BodyTooLargeError(f"the body is larger than {BODY_BYTES_MAX} bytes")
+    try:
+        return msgspec.json.decode(bytes(body), type=_Order)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadRequestError(f"the body is no order: {error}") from None
 
 
 def _parameters(request: Request) -> Mapping[str, str]:

@@ -70,6 +70,11 @@ class KvSecrets:
             raise PermanentError(str(error), reason="secret.unreadable") from None
         return StoredSecret(content.decode(), entry.revision)
 
+    async def revision_of(self, tenant: str, name: str) -> int | None:
+        """Give the revision of a secret's last write without opening it; None: there is none."""
+        entry = await self._bucket.get_surely(bucket_key(tenant, name))
+        return None if entry.value is None else entry.revision
+
     async def find_all(self, tenant: str, names: Iterable[str]) -> Mapping[str, StoredSecret]:
         """Give those of the names that there are."""
         wanted = sorted(set(names))

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from actors.testing.continuations import MemoryContinuations
+from app.audit.reading import AuditFilter
+from app.bootstrap.audit_side import AuditSide
 from app.dead_letters.desk import DeadLetterDesk
 from app.http.api_access import ApiAccess
 from app.http.dead_letters import BODY_BYTES_MAX, DeadLetterApi
@@ -50,6 +52,7 @@ class Api:
     client: Client
     desk: DeadLetterDesk
     scheduled: MemoryContinuations
+    audit: AuditSide
 
     async def get(
         self, path: str = "", *, tenant: str = "acme", key: str | None = "acme-key", query: str = ""
@@ -80,9 +83,11 @@ async def api(nats_server: Any, fresh_env: str) -> AsyncIterator[Api]:
     async with a_rig(nats_server, fresh_env) as rig, a_desk(rig, scheduled) as desk:
         await park_all(rig, map(a_letter, range(7)))
         await park_all(rig, [a_letter(1, "other", letter_id="theirs")])
-        routes = DeadLetterApi(desk, an_access(), SystemClock()).routes()
+        audit = await AuditSide.open(rig.bus, fresh_env, SystemClock(), DeafObserver())
+        routes = DeadLetterApi(desk, an_access(), audit.log, SystemClock()).routes()
         app = build_admin_app(lambda: (), lambda: (b"", "text/plain"), routes)
-        yield Api(Client(app), desk, scheduled)
+        yield Api(Client(app), desk, scheduled, audit)
+        await audit.close()
 
 
 @pytest.mark.parametrize(
@@ -152,6 +157,15 @@ async def test_replay_and_discard_by_ids_filter_and_all(api: Api) -> None:
         "e1", "e0", "e2", "e4", "e5", "e6"
     ]  # fmt: skip
     assert (await api.desk.count("other")).total == 1
+    page = await api.audit.reader.page("acme", AuditFilter(action="dead_letter"), order="oldest")
+    entries = [kept.entry for kept in page.entries if kept.entry is not None]
+    assert [(each.action, each.actor, each.source) for each in entries] == [
+        ("dead_letter.replay", "key:acmekey0", "api"),
+        ("dead_letter.discard", "key:acmekey0", "api"),
+        ("dead_letter.replay", "key:acmekey0", "api"),
+    ]
+    assert entries[0].after["ids"] == ["r1", "theirs"]
+    assert entries[1].after["filter"] == {"flow": "flow1"}
 
 
 @pytest.mark.parametrize(
