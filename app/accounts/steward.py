@@ -44,15 +44,16 @@ class AccountsSteward:
         self._live: tuple[BusLogin, ...] | None = None
         self._known: tuple[BusLogin, ...] = ()
         self._task: asyncio.Task[None] | None = None
+        self._is_ending = False
 
-    async def start(self) -> None:
-        """Bring what is recorded into force and keep it so. AppError, UnavailableError."""
-        await self.refresh()
+    def start(self) -> None:
+        """Bring what is recorded into force and keep it so, from now on until `stop`."""
         self._task = asyncio.create_task(self._keep_fresh(), name="bus-accounts")
 
     async def stop(self) -> None:
         """Let the accounts be as they are."""
         if self._task is not None:
+            self._is_ending = True
             self._task.cancel()
             await asyncio.wait([self._task])
             self._task = None
@@ -73,12 +74,14 @@ class AccountsSteward:
 
     async def _keep_fresh(self) -> None:
         while True:
-            await self._clock.sleep(REFRESH_SECONDS)
             with contextlib.suppress(UnavailableError):
                 try:
                     await self.refresh()
                 except AppError as error:
                     _log.error("bus_accounts.not_applied", error_code=error.code, reason=str(error))
+            if self._is_ending:  # the client library swallows a cancellation as it closes
+                return
+            await self._clock.sleep(REFRESH_SECONDS)
 
 
 def accounts_of(env: str, logins: Iterable[BusLogin]) -> tuple[TenantAccount, ...]:

@@ -107,6 +107,11 @@ class EmbeddedServer:
         return self._running().endpoint
 
     @property
+    def tenants_path(self) -> Path:
+        """Where the server reads tenants' accounts from when it is told to."""
+        return self._folder.tenants_path
+
+    @property
     def is_adopted(self) -> bool:
         """Tell whether the server had been left running by an earlier program."""
         return self._running().is_adopted

@@ -5,6 +5,7 @@ In: a tenant. Out: the nouns below it. Refuses nothing of its own.
 
 import typer
 
+from app.cli.creds import creds_app
 from app.cli.tenant_key import tenant_key_app
 
 
@@ -12,4 +13,5 @@ def tenant_app() -> typer.Typer:
     """Put the commands of this noun together."""
     app = typer.Typer(help="Manage what belongs to a tenant.", no_args_is_help=True)
     app.add_typer(tenant_key_app(), name="key")
+    app.add_typer(creds_app(), name="creds")
     return app

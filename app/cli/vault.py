@@ -1,4 +1,4 @@
-"""How commands reach the stores of secrets and API keys.
+"""How commands reach the stores of secrets, API keys and logins to NATS.
 
 In: the options that name a server, a data folder and an env; the environment. Out: the stores, for
 a while. The buckets are made where there are none yet: `setup` comes before the first `start`.
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from app.accounts.logins import KvBusLogins
 from app.bus.connection import Bus, BusSettings
 from app.cli.connecting import DATA_DIR_DEFAULT, bus_settings, chosen_env, connected
 from app.control import names
@@ -73,6 +74,14 @@ async def open_api_keys(where: Whereabouts) -> AsyncIterator[KvApiKeys]:
     async with connected(where.bus) as bus:
         await ensure_credential_buckets(bus, where.env)
         yield KvApiKeys(KvBucket(bus, names.api_keys_bucket(where.env)), SystemClock())
+
+
+@asynccontextmanager
+async def open_bus_logins(where: Whereabouts) -> AsyncIterator[KvBusLogins]:
+    """Give the store of tenants' logins to NATS."""
+    async with connected(where.bus) as bus:
+        await ensure_credential_buckets(bus, where.env)
+        yield KvBusLogins(KvBucket(bus, names.bus_logins_bucket(where.env)), SystemClock())
 
 
 async def secrets_on(bus: Bus, env: str, keys: KeySource) -> KvSecrets:

@@ -419,7 +419,7 @@ async def test_the_answer_to_publishing_is_not_published_in_turn(doors: Doors, r
 
 @pytest.mark.parametrize("ack", [b"", b"+ACK", b"+TERM", b"-NAK"])
 async def test_the_answer_to_publishing_settles_nothing(doors: Doors, ack: bytes) -> None:
-    """A place for the answer that is an ack's passes accounts as it is: nats-server's exception."""
+    """nats-server lets no client name an ack's subject as the place for an answer."""
     estate, before = doors.estate, await doors.estate.state()
     for subject in (
         estate.subject(ATTACKER, "order.created"),

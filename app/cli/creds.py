@@ -1,0 +1,204 @@
+"""``greentic-events tenant creds …``: a tenant's logins to NATS.
+
+In: a tenant. Out: a file with the login's secret, for its owner alone; afterwards what is known of
+it. Refuses to write over a file, and lifetimes that are none.
+"""
+
+import asyncio
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from actors.subjects import check_token
+from app.accounts.login import BusLogin
+from app.bus.login_trial import takes_login
+from app.cli.lifetimes import parse_lifetime
+from app.cli.output import print_json, say, warn
+from app.cli.vault import Whereabouts, find_whereabouts, open_bus_logins
+from app.errors import CommandError
+from app.system import SystemClock
+
+LIFETIME_DEFAULT: Final = "90d"
+IN_FORCE_SECONDS: Final = 5.0
+IN_FORCE_POLL_SECONDS: Final = 0.1
+
+_UNFIT = re.compile(r"[^A-Za-z0-9_-]+")
+
+TenantArgument = Annotated[str, typer.Argument(help="The tenant, like demo.")]
+DataOption = Annotated[
+    Path | None, typer.Option("--data", help="Data folder with nats.json: BUNDLE/.greentic.")
+]
+NatsOption = Annotated[
+    str | None, typer.Option("--nats-url", help="NATS server, nats://user:password@host:port.")
+]
+EnvOption = Annotated[str | None, typer.Option("--env", help="The env; GREENTIC_ENV, else dev.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def creds_app() -> typer.Typer:
+    """Put the commands of this noun together."""
+    app = typer.Typer(help="Issue, show and revoke logins to NATS.", no_args_is_help=True)
+    app.command("issue")(creds_issue)
+    app.command("list")(creds_list)
+    app.command("revoke")(creds_revoke)
+    return app
+
+
+def creds_issue(
+    tenant: TenantArgument,
+    *,
+    name: Annotated[str, typer.Option("--name", help="Who uses it, for people.")] = "client",
+    expires: Annotated[
+        str, typer.Option("--expires", help="When it ends: 15m, 24h, 30d, never.")
+    ] = LIFETIME_DEFAULT,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", help="The file to write.", show_default="TENANT-NAME.nk"),
+    ] = None,
+    data: DataOption = None,
+    nats_url: NatsOption = None,
+    env: EnvOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a login to NATS and write its secret to a file: it is not known to us afterwards.
+
+    Whoever has it publishes the tenant's own event types and hears its events and results, with
+    any NATS client. It works within two seconds.
+    """
+    check_token(tenant, "tenant")
+    lifetime_ms = parse_lifetime(expires)
+    where = find_whereabouts(nats_url, data, env, os.environ)
+    path = output or Path(f"{tenant}-{_UNFIT.sub('-', name)[:40]}.nk")
+    with _new_file(path) as write:
+        login, is_in_force = asyncio.run(_issue(where, tenant, name, lifetime_ms, write))
+    if as_json:
+        facts = {"env": where.env, "file": str(path), "in_force": is_in_force}
+        print_json({**login.as_mapping(), **facts})
+        return
+    say(f"login {login.id} of {tenant} in env {where.env}, {_end(login)}: {path}")
+    if not is_in_force:
+        warn("no server takes it yet: it comes into force where greentic-events keeps the accounts")
+
+
+def creds_list(
+    tenant: TenantArgument,
+    *,
+    data: DataOption = None,
+    nats_url: NatsOption = None,
+    env: EnvOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a tenant's logins, the oldest first, those that have ended too."""
+    where = find_whereabouts(nats_url, data, env, os.environ)
+
+    async def read() -> tuple[BusLogin, ...]:
+        async with open_bus_logins(where) as logins:
+            return await logins.list(tenant)
+
+    found = asyncio.run(read())
+    if as_json:
+        documents: list[dict[str, Any]] = [login.as_mapping() for login in found]
+        print_json({"tenant": tenant, "env": where.env, "logins": documents})
+        return
+    for login in found:
+        made = f"made {_minute(login.created_ms)}"
+        say(f"{login.id}  {login.public_key}  {made}, {_end(login)}  {login.name}")
+    if not found:
+        warn(f"{tenant} has no logins to NATS in env {where.env}")
+
+
+def creds_revoke(
+    tenant: TenantArgument,
+    login_id: Annotated[
+        str, typer.Argument(metavar="ID", help="The login's id, as `list` shows it.")
+    ],
+    *,
+    data: DataOption = None,
+    nats_url: NatsOption = None,
+    env: EnvOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Revoke a login: within two seconds its connections are cut and nobody takes it any more."""
+    where = find_whereabouts(nats_url, data, env, os.environ)
+
+    async def revoke() -> BusLogin:
+        async with open_bus_logins(where) as logins:
+            return await logins.revoke(tenant, login_id)
+
+    login = asyncio.run(revoke())
+    if as_json:
+        print_json({**login.as_mapping(), "env": where.env})
+    else:
+        say(f"revoked {login.id} of {tenant} in env {where.env}")
+
+
+async def _issue(
+    where: Whereabouts,
+    tenant: str,
+    name: str,
+    lifetime_ms: int | None,
+    write: Callable[[str], None],
+) -> tuple[BusLogin, bool]:
+    """Issue a login, write its seed down, and see whether it is in force."""
+    async with open_bus_logins(where) as logins:
+        now_ms = SystemClock().now_ms()
+        expires_ms = None if lifetime_ms is None else now_ms + lifetime_ms
+        login, key = await logins.issue(tenant, name, expires_ms=expires_ms)
+    write(f"{key.seed}\n")
+    return login, await _is_in_force(where.bus.url, key.seed)
+
+
+async def _is_in_force(url: str, seed: str) -> bool:
+    """Wait a while until a server takes the login."""
+    loop = asyncio.get_running_loop()
+    give_up_at = loop.time() + IN_FORCE_SECONDS
+    while not await takes_login(url, seed=seed):
+        if loop.time() >= give_up_at:
+            return False
+        await asyncio.sleep(IN_FORCE_POLL_SECONDS)
+    return True
+
+
+@contextmanager
+def _new_file(path: Path) -> Iterator[Callable[[str], None]]:
+    """Make a private file and give what fills it: before a login is issued, so that none is lost.
+
+    It is taken away again when nothing was written to it.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        hint = "name another one with --output"
+        raise CommandError(f"{path} is there already, and is not written over", hint=hint) from None
+    except OSError as error:
+        raise CommandError(f"cannot write {path}: {error.strerror}") from None
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+
+        def write(text: str) -> None:
+            file.write(text)
+            file.flush()
+
+        try:
+            yield write
+        finally:
+            if file.tell() == 0:
+                path.unlink(missing_ok=True)
+
+
+def _end(login: BusLogin) -> str:
+    if login.revoked_ms is not None:
+        return f"revoked {_minute(login.revoked_ms)}"
+    if login.expires_ms is None:
+        return "never ends"
+    is_over = login.expires_ms <= SystemClock().now_ms()
+    return f"{'ended' if is_over else 'ends'} {_minute(login.expires_ms)}"
+
+
+def _minute(time_ms: int) -> str:
+    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
