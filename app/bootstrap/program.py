@@ -22,6 +22,7 @@ from actors.tenants.host import TenantHost
 from actors.tenants.tree import Roles
 from app.audit.lock_outs import LockOutTeller
 from app.bootstrap.audit_side import AuditSide
+from app.bootstrap.bus_logins import start_steward
 from app.bootstrap.bus_side import BusSide, NodePorts
 from app.bootstrap.credentials import Credentials
 from app.bootstrap.deploy import Deployer
@@ -148,6 +149,7 @@ class Program:
             backlog=options.backlog,
         )
         self._stack.push_async_callback(self._side.close, options.drain_seconds)
+        self._keep_logins(bus)
         self._stack.push_async_callback(self._audit.close)
         self._stack.push_async_callback(self._credentials.close)
         await self._begin_keys()
@@ -196,6 +198,18 @@ class Program:
         self._server = server
         self._stack.push_async_callback(server.stop)
         return BusSettings(endpoint.url, endpoint.user, endpoint.password)
+
+    def _keep_logins(self, bus: Bus) -> None:
+        """Look after who may log in to our own server; other servers have their own stewards."""
+        if self._server is not None:
+            steward = start_steward(
+                self._server,
+                bus,
+                self._options.env,
+                clock=SystemClock(),
+                observer=self._observer,
+            )
+            self._stack.push_async_callback(steward.stop)
 
     async def _begin_keys(self) -> None:
         """Write lock-outs down; on a server of our own, see to the first platform key."""
