@@ -44,6 +44,14 @@ class KvBusLogins:
         self, tenant: str, name: str, *, expires_ms: int | None = None
     ) -> tuple[BusLogin, UserKey]:
         """Make a login. Its seed is given here and never again. StoreError, InvalidSubjectError."""
+        login, key = await self.draft(tenant, name, expires_ms=expires_ms)
+        await self.add(login)
+        return login, key
+
+    async def draft(
+        self, tenant: str, name: str, *, expires_ms: int | None = None
+    ) -> tuple[BusLogin, UserKey]:
+        """Make a login that is not in force: `add` stores it."""
         check_token(tenant, "tenant")
         if not name.isprintable() or not 0 < len(name) <= NAME_CHARS_MAX:
             raise StoreError(f"a login's name is 1 to {NAME_CHARS_MAX} printable characters")
@@ -60,9 +68,12 @@ class KvBusLogins:
             created_ms=now_ms,
             expires_ms=expires_ms,
         )
+        return login, key
+
+    async def add(self, login: BusLogin) -> None:
+        """Store a new login."""
         # Revision 0: an id that is taken, however unlikely, is refused and never written over.
         await self._bucket.put(login.place, login.as_bytes(), revision=0)
-        return login, key
 
     async def list(self, tenant: str) -> tuple[BusLogin, ...]:
         """Give a tenant's logins, the oldest first, those that ended too."""
@@ -76,12 +87,16 @@ class KvBusLogins:
         """Give a number that is another one after each change."""
         return await self._bucket.last_revision()
 
-    async def revoke(self, tenant: str, login_id: str) -> BusLogin:
-        """End a login; NotFoundError where there is none. One that was revoked stays as it is."""
+    async def find(self, tenant: str, login_id: str) -> BusLogin:
+        """Give a login; NotFoundError where there is none."""
         for login in await self.list(tenant):
             if login.id == login_id:
-                return await self._end(login)
+                return login
         raise NotFoundError(f"tenant {tenant} has no login {login_id[:20]!r}")
+
+    async def revoke(self, tenant: str, login_id: str) -> BusLogin:
+        """End a login; NotFoundError where there is none. One that was revoked stays as it is."""
+        return await self._end(await self.find(tenant, login_id))
 
     async def revoke_all(self, tenant: str) -> tuple[BusLogin, ...]:
         """End all logins of a tenant, as its deletion does, and give those that lived."""

@@ -45,16 +45,18 @@ class AccountsSteward:
         self._known: tuple[BusLogin, ...] = ()
         self._task: asyncio.Task[None] | None = None
         self._is_ending = False
+        self._is_pausing = False
 
     def start(self) -> None:
         """Bring what is recorded into force and keep it so, from now on until `stop`."""
         self._task = asyncio.create_task(self._keep_fresh(), name="bus-accounts")
 
     async def stop(self) -> None:
-        """Let the accounts be as they are."""
+        """Let the accounts be as they are, once what is being brought into force is."""
         if self._task is not None:
             self._is_ending = True
-            self._task.cancel()
+            if self._is_pausing:  # the client library leaves sockets when it is cancelled
+                self._task.cancel()
             await asyncio.wait([self._task])
             self._task = None
 
@@ -73,15 +75,16 @@ class AccountsSteward:
         _log.info("bus_accounts.applied", logins=len(live))
 
     async def _keep_fresh(self) -> None:
-        while True:
+        while not self._is_ending:
+            self._is_pausing = False
             with contextlib.suppress(UnavailableError):
                 try:
                     await self.refresh()
                 except AppError as error:
                     _log.error("bus_accounts.not_applied", error_code=error.code, reason=str(error))
-            if self._is_ending:  # the client library swallows a cancellation as it closes
-                return
-            await self._clock.sleep(REFRESH_SECONDS)
+            self._is_pausing = True
+            if not self._is_ending:
+                await self._clock.sleep(REFRESH_SECONDS)
 
 
 def accounts_of(env: str, logins: Iterable[BusLogin]) -> tuple[TenantAccount, ...]:

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
+from app.accounts.desk import LoginDesk
 from app.audit.entry import Who
 from app.audit.log import AuditLog, AuditLost, Change
 from app.audit.reading import AuditReader
@@ -20,7 +21,7 @@ from app.bus.connection import Bus, BusSettings
 from app.bus.direct import DirectReader
 from app.cli.connecting import connected
 from app.cli.output import warn
-from app.cli.vault import Whereabouts, secrets_on
+from app.cli.vault import Whereabouts, logins_on, secrets_on
 from app.control.credentials import ensure_audit_stream
 from app.control.names import audit_stream
 from app.control.secret_desk import SecretDesk
@@ -66,6 +67,13 @@ async def open_secret_desk(where: Whereabouts) -> AsyncIterator[SecretDesk]:
     """Give the secret store, each change of which is in the log."""
     async with connected(where.bus) as bus, audit_on(bus, where.env) as audit:
         yield SecretDesk(await secrets_on(bus, where.env, where.keys), audit)
+
+
+@asynccontextmanager
+async def open_login_desk(where: Whereabouts) -> AsyncIterator[LoginDesk]:
+    """Give tenants' logins to NATS, each change of which is in the log."""
+    async with connected(where.bus) as bus, audit_on(bus, where.env) as audit:
+        yield LoginDesk(await logins_on(bus, where.env), audit)
 
 
 @asynccontextmanager

@@ -18,9 +18,10 @@ import typer
 from actors.subjects import check_token
 from app.accounts.login import BusLogin
 from app.bus.login_trial import takes_login
+from app.cli.auditing import cli_who, open_login_desk
 from app.cli.lifetimes import parse_lifetime
 from app.cli.output import print_json, say, warn
-from app.cli.vault import Whereabouts, find_whereabouts, open_bus_logins
+from app.cli.vault import Whereabouts, find_whereabouts
 from app.errors import CommandError
 from app.system import SystemClock
 
@@ -98,8 +99,8 @@ def creds_list(
     where = find_whereabouts(nats_url, data, env, os.environ)
 
     async def read() -> tuple[BusLogin, ...]:
-        async with open_bus_logins(where) as logins:
-            return await logins.list(tenant)
+        async with open_login_desk(where) as desk:
+            return await desk.logins.list(tenant)
 
     found = asyncio.run(read())
     if as_json:
@@ -128,8 +129,8 @@ def creds_revoke(
     where = find_whereabouts(nats_url, data, env, os.environ)
 
     async def revoke() -> BusLogin:
-        async with open_bus_logins(where) as logins:
-            return await logins.revoke(tenant, login_id)
+        async with open_login_desk(where) as desk:
+            return await desk.revoke(cli_who(), tenant, login_id)
 
     login = asyncio.run(revoke())
     if as_json:
@@ -146,10 +147,10 @@ async def _issue(
     write: Callable[[str], None],
 ) -> tuple[BusLogin, bool]:
     """Issue a login, write its seed down, and see whether it is in force."""
-    async with open_bus_logins(where) as logins:
+    async with open_login_desk(where) as desk:
         now_ms = SystemClock().now_ms()
         expires_ms = None if lifetime_ms is None else now_ms + lifetime_ms
-        login, key = await logins.issue(tenant, name, expires_ms=expires_ms)
+        login, key = await desk.issue(cli_who(), tenant, name, expires_ms=expires_ms)
     write(f"{key.seed}\n")
     return login, await _is_in_force(where.bus.url, key.seed)
 

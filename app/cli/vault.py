@@ -76,12 +76,10 @@ async def open_api_keys(where: Whereabouts) -> AsyncIterator[KvApiKeys]:
         yield KvApiKeys(KvBucket(bus, names.api_keys_bucket(where.env)), SystemClock())
 
 
-@asynccontextmanager
-async def open_bus_logins(where: Whereabouts) -> AsyncIterator[KvBusLogins]:
-    """Give the store of tenants' logins to NATS."""
-    async with connected(where.bus) as bus:
-        await ensure_credential_buckets(bus, where.env)
-        yield KvBusLogins(KvBucket(bus, names.bus_logins_bucket(where.env)), SystemClock())
+async def logins_on(bus: Bus, env: str) -> KvBusLogins:
+    """Give the store of tenants' logins to NATS on an open connection."""
+    await ensure_credential_buckets(bus, env)
+    return KvBusLogins(KvBucket(bus, names.bus_logins_bucket(env)), SystemClock())
 
 
 async def secrets_on(bus: Bus, env: str, keys: KeySource) -> KvSecrets:

@@ -287,6 +287,13 @@ async def test_commands_issue_list_and_revoke(
     assert await command("list", "acme", "--json") == OK
     assert document_in(capsys.readouterr().out)["logins"][0]["revoked_ms"] is not None
     await client.close()
+    async with connected(host.server.endpoint) as bus:
+        stored = await JetStreamAdmin(bus).count_by_subject(
+            "AUDIT-dev", "greentic.audit.dev.acme.>"
+        )
+    assert stored == {
+        "greentic.audit.dev.acme.login.issue": 1, "greentic.audit.dev.acme.login.revoke": 1,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -309,3 +316,42 @@ async def test_commands_refuse(
     assert await command(*arguments) == code
     assert [path.name for path in (tmp_path / "cli").iterdir()] == ["taken.nk"]
     assert (tmp_path / "cli" / "taken.nk").read_text() == "mine"
+
+
+# ── What it costs ────────────────────────────────────────────────────────────────────────────
+
+EVENTS = 4000
+AT_ONCE = 100
+
+
+async def test_publishing_through_the_import_costs_little(
+    host: Host, record_property: Callable[[str, object], None]
+) -> None:
+    """Acknowledged events a second, in turns: through a tenant's account, and the platform's own."""
+    _, key = await host.logins.issue("acme", "a")
+    await wait_until(lambda: takes_login(host.url, seed=key.seed))
+    tenant = await connect_as(host.url, key.seed)
+    platform = await connect_as_platform(host.server.endpoint)
+    rates: dict[str, list[float]] = {"tenant": [], "platform": []}
+    for _ in range(3):
+        for name, client, owner in (("tenant", tenant, "acme"), ("platform", platform, "bolt")):
+            rates[name].append(await _rate(client, f"greentic.events.dev.{owner}.order.paid"))
+    best = {name: max(found) for name, found in rates.items()}
+    record_property("events_per_second", {name: round(rate) for name, rate in best.items()})
+    print({name: [round(rate) for rate in found] for name, found in rates.items()})
+    await tenant.close()
+    await platform.close()
+    assert best["tenant"] > 0.4 * best["platform"]
+
+
+async def _rate(client: Client, subject: str) -> float:
+    """Publish in parallel, each with its acknowledgement, and give events a second."""
+    left = iter(range(EVENTS))
+
+    async def publish() -> None:
+        for _ in left:
+            await client.request(subject, b"x" * 200, timeout=10)
+
+    began = time.monotonic()
+    await asyncio.gather(*(publish() for _ in range(AT_ONCE)))
+    return EVENTS / (time.monotonic() - began)
