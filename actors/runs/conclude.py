@@ -8,6 +8,7 @@ that is not settled when the worker goes is given back.
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from actors.errors import UnavailableError
@@ -39,9 +40,13 @@ from actors.ports import (
     RunRecords,
 )
 from actors.runs.run import Run
+from actors.runs.shares import FairShare, FairShares
 
 BATCH_MAX: Final = 100
 """Runs concluded together (DESIGN 4: records are batched by at most 100)."""
+
+PART_MAX: Final = 5
+"""Of a batch, what is done in one go beside other tenants: a hundred take milliseconds."""
 
 WAITING_MAX: Final = 256
 """Finished runs that may wait; past it the executor waits too."""
@@ -71,12 +76,20 @@ class FinishedRun:
 class Concluder:
     """Takes finished runs of one flow through the last four steps."""
 
-    def __init__(self, tenant: str, sinks: RunSinks, world: World) -> None:
+    def __init__(
+        self, tenant: str, sinks: RunSinks, world: World, share: FairShare | None = None
+    ) -> None:
         self._tenant = tenant
+        self._share = share or FairShares(world.clock).of(tenant)
         self._sinks = sinks
         self._world = world
         self._mailbox: Mailbox[FinishedRun] = Mailbox(WAITING_MAX)
-        self._in_hand: list[FinishedRun] = []
+        self._in_hand: dict[int, FinishedRun] = {}
+
+    @property
+    def has_room(self) -> bool:
+        """Whether `put` need not wait."""
+        return self._mailbox.depth < self._mailbox.capacity
 
     async def put(self, finished: FinishedRun) -> None:
         """Take a finished run, waiting for room."""
@@ -89,20 +102,33 @@ class Concluder:
     async def run(self) -> None:
         """Conclude batch after batch until closed and empty."""
         while batch := await self._mailbox.get_many(BATCH_MAX):
-            self._in_hand = batch
-            await self._conclude(batch)
-            self._in_hand = []
+            self._in_hand = {id(finished): finished for finished in batch}
+            await self._conclude_in_parts(batch)
 
     def give_back_rest(self) -> None:
         """Nak what is not settled yet: another worker repeats it."""
-        rest = [*self._in_hand, *self._mailbox.take_nowait(WAITING_MAX)]
-        self._in_hand = []
+        rest = [*self._in_hand.values(), *self._mailbox.take_nowait(WAITING_MAX)]
+        self._in_hand = {}
         while rest:
             for finished in rest:
                 finished.run.request.share.settle_one(Settlement.NAK)
             rest = self._mailbox.take_nowait(WAITING_MAX)  # of those who waited for room
 
     # ── One batch ────────────────────────────────────────────────────────────────────────────
+
+    async def _conclude_in_parts(self, batch: list[FinishedRun]) -> None:
+        """Conclude a batch at once where the tenant is alone, else in parts as it has turns."""
+        size = self._share.portion(BATCH_MAX, PART_MAX)
+        if len(batch) <= size:
+            await self._conclude(batch)
+            return
+        try:
+            async with asyncio.TaskGroup() as group:
+                for start in range(0, len(batch), size):
+                    part = batch[start : start + size]
+                    group.create_task(self._share.charge(partial(self._conclude, part)))
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
 
     async def _conclude(self, batch: list[FinishedRun]) -> None:
         finished_ms = self._world.clock.now_ms()
@@ -147,6 +173,7 @@ class Concluder:
 
     def _settle(self, finished: FinishedRun, finished_ms: int) -> None:
         run, outcome = finished.run, finished.outcome
+        del self._in_hand[id(finished)]
         self._tell_waiting_webhook(run, outcome)
         self._world.observer.observe(_observation(self._tenant, run, outcome, finished_ms))
         run.request.share.settle_one(settlement_of(outcome))

@@ -7,6 +7,7 @@ past that the executor stops taking requests, its mailbox fills and the tenant's
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 from actors.flows.compiled import CompiledFlow
@@ -19,13 +20,11 @@ from actors.runs.in_hand import RunsInHand
 from actors.runs.pause import Pause
 from actors.runs.request import RunRequest
 from actors.runs.run import Run
+from actors.runs.shares import FairShare, FairShares
 from actors.runs.way import Skipped, Way
 
 RUNS_MAX: Final = 32
 """Runs at once per flow and worker (SPEC 13)."""
-
-SLICE_SECONDS: Final = 0.002
-"""How long inline runs may hold the event loop before others get their turn."""
 
 
 class FlowExecutorActor(Actor[RunRequest]):
@@ -38,33 +37,43 @@ class FlowExecutorActor(Actor[RunRequest]):
         sinks: RunSinks,
         leases: StateStore,
         in_hand: RunsInHand,
+        share: FairShare | None = None,
     ) -> None:
         self._seat = seat
+        self._share = share or FairShares(seat.world.clock).of(seat.tenant)
         self._way = Way(seat, flows, leases, in_hand)
-        self._concluder = Concluder(seat.tenant, sinks, seat.world)
+        self._concluder = Concluder(seat.tenant, sinks, seat.world, self._share)
         self._slots = asyncio.Semaphore(RUNS_MAX)
         self._waiting: dict[int, RunRequest] = {}
+        self._has_waited = False
 
     async def on_start(self) -> None:
         """Start concluding beside running."""
-        self.add_task(self._concluder.run())
+        self.add_task(self._share.charge(self._concluder.run))
 
     async def receive(self, message: RunRequest) -> None:
         """Run one request."""
         await self.receive_many([message])
 
     async def receive_many(self, messages: list[RunRequest]) -> None:
-        """Run requests in their order, yielding to other actors between slices."""
-        clock = self._seat.world.clock
-        slice_began = clock.monotonic()
+        """Run requests in their order, slice by slice, as the tenant's share allows."""
+        clock, share = self._seat.world.clock, self._share
         started = 0
         try:
+            await share.wait_turn()
+            began = clock.monotonic()
             for request in messages:
+                if not share.has_slice:
+                    await share.wait_turn()
+                    began = clock.monotonic()
                 await self._start(request)
                 started += 1
-                if clock.monotonic() - slice_began > SLICE_SECONDS:
-                    await asyncio.sleep(0)
-                    slice_began = clock.monotonic()
+                now = clock.monotonic()
+                if self._has_waited:
+                    self._has_waited = False  # that was time of others
+                else:
+                    share.spend(now - began)
+                began = now
         except BaseException:
             # They have left the mailbox: nobody else could give them back.
             for request in messages[started:]:
@@ -88,7 +97,7 @@ class FlowExecutorActor(Actor[RunRequest]):
 
     async def _start(self, request: RunRequest) -> None:
         if request.verdict is not None:
-            await self._concluder.put(FinishedRun(begin(request, self._seat), request.verdict))
+            await self._conclude(FinishedRun(begin(request, self._seat), request.verdict))
             return
         if request.was_put_off or (self._seat.has_effects and request.may_be_repeated):
             await self._start_waiting(request, None)
@@ -100,14 +109,19 @@ class FlowExecutorActor(Actor[RunRequest]):
         elif isinstance(outcome, Skipped):
             self._skip(request)
         else:
-            await self._concluder.put(FinishedRun(run, outcome))
+            await self._conclude(FinishedRun(run, outcome))
+
+    async def _conclude(self, finished: FinishedRun) -> None:
+        self._has_waited |= not self._concluder.has_room
+        await self._concluder.put(finished)
 
     async def _start_waiting(
         self, request: RunRequest, run: Run | None, pause: Pause | None = None
     ) -> None:
+        self._has_waited |= self._slots.locked()
         await self._slots.acquire()
         self._waiting[id(request)] = request
-        self.add_task(self._run_waiting(request, run, pause))
+        self.add_task(self._share.charge(partial(self._run_waiting, request, run, pause)))
 
     async def _run_waiting(self, request: RunRequest, run: Run | None, pause: Pause | None) -> None:
         if run is None:

@@ -21,6 +21,7 @@ from actors.runs.conclude import RunSinks
 from actors.runs.executor import FlowExecutorActor
 from actors.runs.in_hand import RunsInHand
 from actors.runs.request import RunRequest
+from actors.runs.shares import FairShares
 from actors.tenants.deployment import Deployment
 from actors.tenants.executors import Executors, ExecutorsOfLanes
 from actors.tenants.ingress import Accept, IngressActor, IngressPorts, NoRedriver
@@ -60,6 +61,8 @@ class TreePorts:
     redriver: Redriver = field(default_factory=NoRedriver)
     """Starts anew what lies in the dead letters of an event that is delivered again."""
     past: PastDeployments = field(default_factory=NoPastDeployments)
+    shares: FairShares | None = None
+    """How the tenants of the worker share its event loop; None: each tenant has it for itself."""
 
 
 class Children:
@@ -78,6 +81,7 @@ class Children:
         self._routes = routes
         self._in_hand = in_hand
         self._executors = executors
+        self._share = (ports.shares or FairShares(ports.world.clock)).of(tenant)
 
     def ingress(self) -> ChildSpec[Accept]:
         """Make what turns requests into events."""
@@ -95,7 +99,9 @@ class Children:
 
         def build(_: object) -> DeliveryRouter:
             deliveries = self._ports.open_deliveries(self._tenant)
-            ports = RouterPorts(deliveries, sinks.dead_letters, world.observer, world.clock)
+            ports = RouterPorts(
+                deliveries, sinks.dead_letters, world.observer, world.clock, self._share
+            )
             return DeliveryRouter(self._tenant, self._routes, ports, self._executors)
 
         return ChildSpec("router", build, drain_timeout_seconds=DRAIN_SECONDS)  # type: ignore[arg-type]  # it takes no messages
@@ -145,7 +151,7 @@ class Children:
         return ChildSpec(
             name,
             lambda _: FlowExecutorActor(
-                seat, deployment.flows, ports.sinks, ports.leases, self._in_hand
+                seat, deployment.flows, ports.sinks, ports.leases, self._in_hand, self._share
             ),
             own_budget=FLOW_BUDGET,
             mailbox_capacity=FLOW_MAILBOX_MAX,

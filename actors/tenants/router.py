@@ -7,6 +7,7 @@ is acked and counted; a continuation of a flow that is gone goes to the dead let
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Never
 
@@ -27,11 +28,15 @@ from actors.ports import (
 )
 from actors.runs.perform import KEEP_ALIVE_AGE_SECONDS_MAX
 from actors.runs.request import RunRequest, SharedDelivery, request_of
+from actors.runs.shares import FairShare, FairShares
 from actors.tenants.executors import Executors
 from actors.tenants.routes import RoutesInForce
 
 PULL_MAX: Final = 128
 """Deliveries fetched at once."""
+
+DISPATCH_MAX: Final = 16
+"""Deliveries handed on in one go."""
 
 KEEP_ALIVE_EVERY_SECONDS: Final = 5.0
 """Well below half of the consumer's ack_wait of 30 s."""
@@ -47,6 +52,8 @@ class RouterPorts:
     dead_letters: DeadLetters
     observer: Observer
     clock: Clock
+    share: FairShare | None = None
+    """The tenant's, of what the worker's tenants share; None: it is alone."""
 
 
 class DeliveryRouter(Actor[Never]):
@@ -63,6 +70,7 @@ class DeliveryRouter(Actor[Never]):
         self._routes = routes
         self._executors = executors or Executors(routes)
         self._ports = ports
+        self._share = ports.share or FairShares(ports.clock).of(tenant)
         self._in_flight: dict[int, Delivery] = {}
         self._pulled: deque[Delivery] = deque()
         self._pulling: asyncio.Future[None] | None = None
@@ -98,7 +106,7 @@ class DeliveryRouter(Actor[Never]):
     async def _pull(self) -> None:
         while True:
             try:
-                deliveries = await self._ports.deliveries.pull(PULL_MAX)
+                deliveries = await self._share.charge(self._pull_some)
             except UnavailableError:
                 await self._ports.clock.sleep(PULL_RETRY_SECONDS)
                 continue
@@ -110,7 +118,14 @@ class DeliveryRouter(Actor[Never]):
             self._is_idle.clear()
             await self._routes.wait_settled()
             while self._pulled:
-                await self._dispatch(self._pulled.popleft())
+                await self._share.charge(self._dispatch_some)
+
+    async def _pull_some(self) -> Sequence[Delivery]:
+        return await self._ports.deliveries.pull(PULL_MAX)
+
+    async def _dispatch_some(self) -> None:
+        for _ in range(min(DISPATCH_MAX, len(self._pulled))):
+            await self._dispatch(self._pulled.popleft())
 
     async def _keep_alive(self) -> None:
         clock = self._ports.clock

@@ -7,7 +7,7 @@ import platform
 import sys
 from importlib.metadata import version
 
-BENCHMARKS = ("start", "webhooks", "flow", "journal", "fairness", "language", "template")
+BENCHMARKS = ("start", "webhooks", "flow", "journal", "fairness", "flood", "language", "template")
 
 
 def main(names: list[str]) -> int:

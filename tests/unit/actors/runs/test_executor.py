@@ -16,9 +16,10 @@ from actors.nodes.step import StepContext
 from actors.outcomes import Advance, CallFlow, Ended, Settlement, StepOutcome
 from actors.ports import RunRecord
 from actors.runs.conclude import WAITING_MAX
-from actors.runs.executor import RUNS_MAX, SLICE_SECONDS, FlowExecutorActor
+from actors.runs.executor import RUNS_MAX, FlowExecutorActor
 from actors.runs.in_hand import RunsInHand
 from actors.runs.request import RunRequest
+from actors.runs.shares import QUANTUM_ALONE_SECONDS
 from actors.testing.deliveries import MemoryDelivery
 from tests.support.builders import (
     REPLY_TO,
@@ -152,7 +153,7 @@ async def test_long_batches_let_other_actors_run_in_between(plant: Plant, yard: 
     order: list[str] = []
 
     def work(context: StepContext) -> StepOutcome:
-        yard.clock._now_seconds += 2 * SLICE_SECONDS
+        yard.clock._now_seconds += 2 * QUANTUM_ALONE_SECONDS
         order.append(context.run_id)
         return Advance()
 
