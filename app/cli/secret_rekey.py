@@ -2,20 +2,25 @@
 
 In: the keys, the current one first. Out: what was sealed anew, what cannot be opened, and which
 keys no secret needs any more. Ends with 1 where something is left to do. No value and no key is
-shown; a key goes by its id.
+shown; a key goes by its id. One entry of the audit log stands for the whole.
 """
 
 import asyncio
 import os
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 
+from app.audit.log import Change
+from app.cli.auditing import audit_on, cli_who
 from app.cli.exit_codes import FAILED
 from app.cli.output import print_json, say, warn
 from app.cli.vault import find_whereabouts, open_secret_records
+from app.control.names import secrets_bucket
+from app.stores.kv import KvBucket
 from app.stores.rekeying import Progress, Rekeying, RekeyReport
 from app.stores.sealing import Keyring
 
@@ -52,7 +57,12 @@ def secret_rekey(
     keys = where.keys.for_opening()
 
     async def rekey() -> RekeyReport:
-        async with open_secret_records(where) as bucket:
+        async with open_secret_records(where) as bus, AsyncExitStack() as stack:
+            if not dry_run:
+                audit = await stack.enter_async_context(audit_on(bus, where.env))
+                change = Change("secret.rekey", None, "*", after={"key": _ids(keys)[0]})
+                await stack.enter_async_context(audit.change(cli_who(), change))
+            bucket = KvBucket(bus, secrets_bucket(where.env))
             return await Rekeying(bucket, where.env, keys, is_dry_run=dry_run).run(_teller())
 
     report = asyncio.run(rekey())

@@ -22,6 +22,7 @@ import httpx
 import nats
 import pytest
 
+from app.cli.auditing import cli_who
 from app.cli.setup_store import open_store
 from app.settings.loading import load_settings
 from app.stores.secrets import BUNDLE_SCOPE
@@ -42,8 +43,8 @@ CLOSED_PORT = 1
 ADDRESSES = 12
 SETTLE_SECONDS = 25.0
 
-BASIC = {"type": "basic", "username": "robot", "password": "{{secrets.PLAIN}}"}
-SHORT_BASIC = {"type": "basic", "username": "robot", "password": "{{secrets.SHORT}}"}
+BASIC = {"type": "basic", "username": canaries.USER, "password": "{{secrets.PLAIN}}"}
+SHORT_BASIC = {"type": "basic", "username": canaries.USER, "password": "{{secrets.SHORT}}"}
 BEARER = {"type": "bearer", "token": "{{secrets.PLAIN}}"}
 EVERYWHERE = {
     "method": "POST",
@@ -303,11 +304,11 @@ def everything_on_disk(folder: Path, outside: Outside) -> None:
 
 async def store_secrets(bundle: Path) -> None:
     settings = load_settings(bundle / "greentic.toml", {}, {})
-    async with open_store(settings, bundle) as store:
+    async with open_store(settings, bundle) as desk:
         for name, value in canaries.FLOW_SECRETS.items():
-            await store.set("demo", name, value)
+            await desk.set(cli_who(), "demo", name, value)
         for name, value in canaries.PROVIDER_SECRETS.items():
-            await store.set(BUNDLE_SCOPE, name, value)
+            await desk.set(cli_who(), BUNDLE_SCOPE, name, value)
 
 
 async def try_everything(program: RunningProgram, names: Sequence[str], outside: Outside) -> None:
@@ -386,5 +387,6 @@ def check_that_it_happened(echo: EchoServer, outside: Outside, counts: dict[str,
         assert canaries.FLOW_SECRETS[value].encode() in heard, value
     assert canaries.MOUNTED.encode() in heard
     assert canaries.VARIABLE.encode() in heard
+    assert counts["AUDIT-dev"] >= len(canaries.FLOW_SECRETS)
     for place in ("log", "answer echo", "nats JOURNAL", "nats EVENTS", "nats DEAD", "event tail"):
         assert "[secret]" in outside.text_of(place), place

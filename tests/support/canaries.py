@@ -13,6 +13,8 @@ SHORT = "k7!Q9"
 PEM = "-----BEGIN CANARY-----\ncanaryMIIEvQIBADANBgkq7f3a9c23\ncanarykiG9w0BAQ7f3a9c24\n"
 PASSWORD = "canary-within-json-7f3a9c25"
 ACCOUNT = json.dumps({"user": "canary-robot-7f3a9c26", "keys": [{"password": PASSWORD}]})
+USER = "robots"
+"""Whose name, and the colon behind it, put a password askew in base64."""
 HOST = "canary-host-7f3a9c27"
 MOUNTED = "canary-mounted-7f3a9c28"
 VARIABLE = "canary-variable-7f3a9c29"
@@ -72,6 +74,7 @@ def _escaped(text: str) -> Iterator[str]:
 
 
 SOUGHT = {form: value for value in ALL for form in forms_of(value) if len(form) >= len(SHORT)}
+SOUGHT[base64.b64encode(f"{USER}:{SHORT}".encode()).rstrip(b"=")] = SHORT
 MARK = b"canary"
 """Most have it in them, so that a form nobody thought of is found as well."""
 
