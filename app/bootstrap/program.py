@@ -17,6 +17,7 @@ import structlog
 from starlette.routing import Route
 
 from actors.kernel.ports import KernelPorts
+from actors.runs.shares import FairShares
 from actors.tenants.children import TreePorts
 from actors.tenants.host import TenantHost
 from actors.tenants.tree import Roles
@@ -240,6 +241,7 @@ class Program:
             open_lane=side.open_lane,
             redriver=side.desk,
             past=self._kept,
+            shares=FairShares(side.clock),
         )
         chance = random.Random()  # noqa: S311 - spreads restarts, hides nothing
         kernel = KernelPorts(side.clock, chance.random, self._observer.observe)
