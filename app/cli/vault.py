@@ -61,11 +61,11 @@ async def open_secrets(where: Whereabouts) -> AsyncIterator[KvSecrets]:
 
 
 @asynccontextmanager
-async def open_secret_records(where: Whereabouts) -> AsyncIterator[KvBucket]:
-    """Give the bucket of the sealed secrets itself."""
+async def open_secret_records(where: Whereabouts) -> AsyncIterator[Bus]:
+    """Give a connection on which the bucket of the sealed secrets is."""
     async with connected(where.bus) as bus:
         await ensure_credential_buckets(bus, where.env)
-        yield KvBucket(bus, names.secrets_bucket(where.env))
+        yield bus
 
 
 @asynccontextmanager
