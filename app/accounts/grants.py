@@ -24,11 +24,12 @@ SUBSCRIPTIONS_MAX: Final = 10_000
 
 @dataclass(frozen=True, slots=True)
 class TenantAccount:
-    """A tenant's account and who may log in to it."""
+    """A tenant's account, who may log in to it, and who might if that were not revoked."""
 
     env: str
     tenant: str
     logins: tuple[BusLogin, ...]
+    revoked: tuple[BusLogin, ...] = ()
 
     def __post_init__(self) -> None:
         check_token(self.env, "env")

@@ -41,7 +41,7 @@ class AccountsSteward:
         self._accounts = accounts
         self._clock = clock
         self._revision: int | None = None
-        self._live: tuple[BusLogin, ...] | None = None
+        self._applied: tuple[TenantAccount, ...] | None = None
         self._known: tuple[BusLogin, ...] = ()
         self._task: asyncio.Task[None] | None = None
         self._is_ending = False
@@ -66,13 +66,12 @@ class AccountsSteward:
         if revision != self._revision:
             # What is written during the reading has a later revision: it is read the next time.
             self._known, self._revision = await self._logins.all(), revision
-        now_ms = self._clock.now_ms()
-        live = tuple(login for login in self._known if login.is_live(now_ms))
-        if live == self._live:
+        accounts = accounts_of(self._env, self._known, self._clock.now_ms())
+        if accounts == self._applied:
             return
-        await self._accounts.apply(accounts_of(self._env, live))
-        self._live = live
-        _log.info("bus_accounts.applied", logins=len(live))
+        await self._accounts.apply(accounts)
+        self._applied = accounts
+        _log.info("bus_accounts.applied", logins=sum(len(item.logins) for item in accounts))
 
     async def _keep_fresh(self) -> None:
         while not self._is_ending:
@@ -87,11 +86,17 @@ class AccountsSteward:
                 await self._clock.sleep(REFRESH_SECONDS)
 
 
-def accounts_of(env: str, logins: Iterable[BusLogin]) -> tuple[TenantAccount, ...]:
-    """Put logins together by tenant."""
+def accounts_of(env: str, logins: Iterable[BusLogin], now_ms: int) -> tuple[TenantAccount, ...]:
+    """Put logins together by tenant: those that are live, and those that were revoked."""
     by_tenant: dict[str, list[BusLogin]] = {}
     for login in logins:
         by_tenant.setdefault(login.tenant, []).append(login)
     return tuple(
-        TenantAccount(env, tenant, tuple(by_tenant[tenant])) for tenant in sorted(by_tenant)
+        TenantAccount(
+            env,
+            tenant,
+            tuple(login for login in by_tenant[tenant] if login.is_live(now_ms)),
+            tuple(login for login in by_tenant[tenant] if login.revoked_ms is not None),
+        )
+        for tenant in sorted(by_tenant)
     )

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import nats.errors
-from nats.aio.client import Client, Server
+from nats.aio.client import Client, RawCredentials, Server
 from nats.aio.subscription import Subscription as NativeSubscription
 
 from actors.errors import UnavailableError
@@ -59,6 +59,8 @@ class BusSettings:
     user: str | None = None
     password: str | None = field(default=None, repr=False)
     name: str = "greentic-events"
+    credentials: str | None = field(default=None, repr=False)
+    """The text of a credentials file: a signed login, in place of user and password."""
 
 
 class Subscription:
@@ -265,6 +267,7 @@ class Bus:
             split_urls(settings.url),
             user=user,
             password=password,
+            user_credentials=settings.credentials and RawCredentials(settings.credentials),
             name=settings.name,
             inbox_prefix=self._inbox_prefix,
             error_cb=self._on_error,

@@ -1,29 +1,28 @@
 """Trying a login: whether servers let its owner in.
 
-In: servers and the seed of a NATS user, or a file of credentials. Out: yes or no. Refuses nothing;
-a server that does not answer has not let anybody in.
+In: servers and the seed of a NATS user, or the text of its credentials file. Out: yes or no.
+Refuses nothing; a server that does not answer has not let anybody in.
 """
 
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
 import nats.errors
-from nats.aio.client import Client
+from nats.aio.client import Client, RawCredentials
 
 from app.bus.servers import split_urls
 
 TRIAL_SECONDS: Final = 2
 
 
-async def takes_login(
-    url: str, *, seed: str | None = None, credentials: Path | None = None
-) -> bool:
-    """Tell whether a server at ``url`` lets the owner of a seed, or of a credentials file, in."""
+async def takes_login(url: str, *, seed: str | None = None, credentials: str | None = None) -> bool:
+    """Tell whether a server at ``url`` lets the owner of a seed, or of credentials, in."""
     login: Mapping[str, Any] = (
-        {"nkeys_seed_str": seed} if credentials is None else {"user_credentials": credentials}
+        {"nkeys_seed_str": seed}
+        if credentials is None
+        else {"user_credentials": RawCredentials(credentials)}
     )
     client = Client()
     try:
