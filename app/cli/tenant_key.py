@@ -9,6 +9,7 @@ from typing import Annotated, Final
 
 import typer
 
+from actors.subjects import check_token
 from app.cli.key_work import KeyPlace, add_key, list_keys, revoke_key, rotate_key
 from app.errors import CommandError
 from app.identity.scopes import PUBLISH
@@ -77,7 +78,7 @@ def key_add(
 
     Senders use it as a bearer token, for batches and the API. It works within a second.
     """
-    place = KeyPlace(tenant, data, nats_url, env)
+    place = KeyPlace(check_token(tenant, "tenant"), data, nats_url, env)
     add_key(place, name, scopes or [PUBLISH], _expires(expires, expires_days), as_json=as_json)
 
 
@@ -91,7 +92,11 @@ def key_list(
     as_json: JsonOption = False,
 ) -> None:
     """Show a tenant's API keys, the oldest first; the keys themselves are not known."""
-    list_keys(KeyPlace(tenant, data, nats_url, env), with_revoked=revoked, as_json=as_json)
+    list_keys(
+        KeyPlace(check_token(tenant, "tenant"), data, nats_url, env),
+        with_revoked=revoked,
+        as_json=as_json,
+    )
 
 
 def key_rotate(
@@ -106,7 +111,7 @@ def key_rotate(
     as_json: JsonOption = False,
 ) -> None:
     """Make a key's successor, with its name and scopes, and let the old one end a little later."""
-    place = KeyPlace(tenant, data, nats_url, env)
+    place = KeyPlace(check_token(tenant, "tenant"), data, nats_url, env)
     rotate_key(place, prefix, overlap, expires, as_json=as_json)
 
 
@@ -120,7 +125,9 @@ def key_revoke(
     as_json: JsonOption = False,
 ) -> None:
     """Revoke a key: within a second nobody takes it any more."""
-    revoke_key(KeyPlace(tenant, data, nats_url, env), prefix, as_json=as_json)
+    revoke_key(
+        KeyPlace(check_token(tenant, "tenant"), data, nats_url, env), prefix, as_json=as_json
+    )
 
 
 def _expires(expires: str | None, days: int | None) -> str | None:

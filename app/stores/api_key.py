@@ -23,9 +23,6 @@ from actors.errors import InvalidSubjectError
 from actors.subjects import check_token
 from app.errors import StoreError
 from app.identity.principal import Principal
-from app.identity.scopes import DEAD_LETTERS, PUBLISH, SCOPES
-
-__all__ = ["DEAD_LETTERS", "PUBLISH", "SCOPES"]
 
 PLATFORM: Final = "*"
 """Stands where a tenant does in the record of a platform key."""
