@@ -4,7 +4,7 @@ In: the keys of an env, a place (env, tenant, name), bytes. Out: an envelope tha
 its key and at that place. Refuses (SealError) envelopes of keys that are not here, changed ones,
 and ones that were moved under another name, tenant or env; no text repeats the content or a key.
 
-Version 2, written today (docs/adr/0012): a version byte, the id of the key that wraps (8 bytes), a
+Version 2, written today (docs/adr/0016): a version byte, the id of the key that wraps (8 bytes), a
 nonce (12) and the wrapped data key (32 + tag 16), a nonce (12) and the content (+ tag 16). Both
 AES-256-GCM layers authenticate the version, the place and what the layer is; the wrapping one the
 key's id too. A data key seals one content and is thrown away; a wrapping key, derived from the
