@@ -136,16 +136,7 @@ class Program:
             bus,
             env=options.env,
             observer=self._observer,
-            nodes=NodePorts(
-                actions=ActionDesk(self._providers.find, self._providers.options),
-                scripts=self._build_scripts(),
-                secrets=SecretChain.build(
-                    self._credentials.secrets,
-                    options.secrets,
-                    options.environment or {},
-                    self._observer,
-                ),
-            ),
+            nodes=self._build_nodes(),
             egress=replace(options.egress, own_ports=self._ports_to_be()),
             backlog=options.backlog,
         )
@@ -219,6 +210,16 @@ class Program:
         self._keys = KeyDesk(kept.key_store, kept.key_uses, log, self._side.clock)
         if self._server is not None:
             await make_first_key(self._keys, self._options.data_dir)
+
+    def _build_nodes(self) -> NodePorts:
+        secrets = SecretChain.build(
+            self._credentials.secrets,
+            self._options.secrets,
+            self._options.environment or {},
+            self._observer,
+        )
+        actions = ActionDesk(self._providers.find, self._providers.options)
+        return NodePorts(actions=actions, scripts=self._build_scripts(), secrets=secrets)
 
     def _build_scripts(self) -> ScriptProcessPool:
         scripts = ScriptProcessPool(
