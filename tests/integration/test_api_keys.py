@@ -11,10 +11,11 @@ from actors.testing.clock import VirtualClock
 from app.bus.admin import JetStreamAdmin
 from app.bus.server_folder import Endpoint
 from app.control import names, streams
-from app.errors import NotFoundError, StoreError
-from app.stores import api_keys
-from app.stores.api_keys import KvApiKeys
-from app.stores.key_ring import LOOK_SECONDS, ApiKeyRing
+from app.errors import ConflictError, NotFoundError, StoreError
+from app.stores import api_keys, key_ring
+from app.stores.api_keys import KvApiKeys, NewKey
+from app.stores.key_ring import LOOK_SECONDS, STALE_SECONDS_MAX, ApiKeyRing
+from app.stores.key_uses import KeyUses
 from app.stores.kv import KvBucket
 from app.system import SystemClock
 from tests.support.bus import connected
@@ -204,3 +205,114 @@ async def _revoke_when_back(store: KvApiKeys, prefix: str) -> None:
             await asyncio.sleep(0.1)
         else:
             return
+
+
+# ── The ring and the times of use ────────────────────────────────────────────────────────────
+
+
+async def test_keys_that_were_not_read_for_long_open_nothing(
+    store: KvApiKeys, ring: ApiKeyRing, clock: VirtualClock
+) -> None:
+    _, text = await store.add("acme", "ci", ["publish"])
+    await ring.refresh()
+    await clock.advance(STALE_SECONDS_MAX)
+    assert tenant_of(ring, str(text)) == "acme"
+    await clock.advance(0.1)
+    with pytest.raises(UnavailableError):
+        ring.find(str(text))
+    with pytest.raises(UnavailableError):
+        ring.find("no key at all")
+    await ring.refresh()
+    assert tenant_of(ring, str(text)) == "acme"
+
+
+async def test_ring_that_hears_of_writes_does_not_wait_for_its_next_look(
+    nats_server: Endpoint, fresh_env: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(key_ring, "LOOK_SECONDS", 60.0)
+    async with connected(nats_server) as bus, connected(nats_server) as elsewhere:
+        for spec in streams.credential_buckets(fresh_env):
+            await JetStreamAdmin(bus).ensure_stream(spec)
+        name = names.api_keys_bucket(fresh_env)
+        bucket = KvBucket(bus, name)
+        ring = ApiKeyRing(bucket, SystemClock())
+        store = KvApiKeys(KvBucket(elsewhere, name), SystemClock())
+        await bus.subscribe(bucket.pattern, ring.hear)
+        await ring.start()
+        try:
+            for _ in range(3):
+                key, text = await store.add("acme", "ci", ["publish"])
+                async with asyncio.timeout(SOON_SECONDS):
+                    while tenant_of(ring, str(text)) is None:
+                        await asyncio.sleep(0.01)
+                await store.revoke("acme", key.prefix)
+                async with asyncio.timeout(SOON_SECONDS):
+                    while tenant_of(ring, str(text)) is not None:
+                        await asyncio.sleep(0.01)
+        finally:
+            await ring.stop()
+
+
+async def test_bucket_made_anew_has_none_of_the_old_keys(
+    store: KvApiKeys, ring: ApiKeyRing, nats_server: Endpoint, fresh_env: str
+) -> None:
+    for name in ("one", "two", "three"):
+        _, text = await store.add("acme", name, ["publish"])
+    await ring.refresh()
+    async with connected(nats_server) as bus:
+        admin, spec = JetStreamAdmin(bus), streams.credential_buckets(fresh_env)[1]
+        assert spec.name == names.bucket_stream(names.api_keys_bucket(fresh_env))
+        await admin.delete_stream(spec.name)
+        await admin.ensure_stream(spec)
+        _, other = await store.add("acme", "new", ["publish"])
+        await ring.refresh()
+    assert tenant_of(ring, str(text)) is None
+    assert tenant_of(ring, str(other)) == "acme"
+
+
+async def test_rotated_and_revoked_at_once_stays_revoked(store: KvApiKeys) -> None:
+    key, _ = await store.add("acme", "ci", ["publish"])
+    stored = await store.find("acme", key.prefix)
+    await store.revoke("acme", key.prefix)
+    with pytest.raises(ConflictError):
+        await store.change(stored, replace(key, expires_ms=10**15))
+    (kept,) = await store.list("acme", with_revoked=True)
+    assert kept.revoked_ms is not None
+
+
+async def test_revoked_keys_count_against_no_limit_but_their_own(
+    store: KvApiKeys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api_keys, "KEYS_MAX", 1)
+    monkeypatch.setattr(api_keys, "RECORDS_MAX", 3)
+    for _ in range(3):
+        key, _ = await store.add("acme", "ci", ["publish"])
+        await store.revoke("acme", key.prefix)
+    with pytest.raises(StoreError, match="the most"):
+        await store.draft(NewKey("acme", "ci", ["publish"]))
+
+
+async def test_use_is_written_at_most_once_a_minute(
+    nats_server: Endpoint, fresh_env: str, store: KvApiKeys, bucket: KvBucket, clock: VirtualClock
+) -> None:
+    async with connected(nats_server) as bus:
+        kept = KvBucket(bus, names.key_uses_bucket(fresh_env))
+        uses = KeyUses(kept, clock)
+        ring = ApiKeyRing(bucket, clock, uses)
+        key, text = await store.add("acme", "ci", ["publish"])
+        await ring.refresh()
+        before = await kept.last_revision()
+        first_ms = clock.now_ms()
+        for second in range(60):
+            if second % 10 == 0:
+                await ring.refresh()
+            ring.find(str(text))
+            await uses.write()
+            await clock.advance(1)
+        assert await kept.last_revision() == before + 1
+        assert await uses.read("acme") == {key.prefix: first_ms}
+        await uses.write()
+        assert await uses.read("acme") == {key.prefix: first_ms + 59_000}
+        assert await uses.read("other") == {}
+        await kept.put(f"acme.{key.prefix}", b"noise")
+        assert await uses.read("acme") == {}
