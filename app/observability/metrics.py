@@ -12,6 +12,7 @@ values are bounded: tenants and flows beyond `labels` count as ``other``.
     greentic_pulls{state}                            tenants of a worker by their pull's state
     greentic_event_loop_lag_seconds                  how late the event loop turned (histogram)
     greentic_event_loop_stalls_total                 how often it stood still
+    greentic_tasks                                   tasks of the event loop now
     greentic_deliveries_unwanted_total{tenant}       events that no flow wanted
     greentic_deliveries_parked_total{tenant, code}   messages that were no events
     greentic_dead_letters_total{tenant, flow, reason}  dead letters stored; ``none``: of no flow
@@ -41,6 +42,7 @@ values are bounded: tenants and flows beyond `labels` count as ``other``.
     greentic_occurrences_total{event}                everything else that was observed, by name
 """
 
+import asyncio
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -74,6 +76,17 @@ class Metrics:
         self.codes = BoundedLabels(CODES_MAX)
         self.sources = BoundedLabels(SOURCES_MAX)
         self.occurrence_names = BoundedLabels(OCCURRENCES_MAX)
+        self._add_event_metrics()
+        self._add_run_metrics()
+        self._add_access_metrics()
+        self._add_actor_metrics()
+        self._add_script_metrics()
+        self._add_call_metrics()
+        self._add_pressure_metrics()
+        self._quarantined: set[str] = set()
+        self._run_seconds_by_tenant: dict[str, Histogram] = {}
+
+    def _add_event_metrics(self) -> None:
         self.accepted = self._counter(
             "greentic_events_accepted_total", "Events stored.", "tenant", "source", "duplicate"
         )
@@ -92,24 +105,16 @@ class Metrics:
             ("tenant",),
             registry=self.registry,
         )
-        self.runs = self._counter(
-            "greentic_runs_total", "Runs that reached an outcome.", "tenant", "flow", "outcome"
-        )
         self.timers = self._counter(
             "greentic_timers_fired_total", "Timer ticks stored.", "tenant", "duplicate"
         )
-        self.keys_refused = self._counter(
-            "greentic_api_keys_refused_total", "API keys refused.", "reason"
+        self.timer_late_seconds = self._histogram(
+            "greentic_timer_late_seconds", "How late timer ticks were stored.", LATE_SECONDS_BUCKETS
         )
-        self.lock_outs = self._counter(
-            "greentic_lock_outs_total", "Lock-outs for guessing API keys.", "by"
-        )
-        self.crashes = self._counter("greentic_actor_crashes_total", "Crashes of actors.", "code")
-        self.occurrences = self._counter(
-            "greentic_occurrences_total", "Other observations, by name.", "event"
-        )
-        self.restarts = Counter(
-            "greentic_actor_restarts_total", "Restarts of actors.", registry=self.registry
+
+    def _add_run_metrics(self) -> None:
+        self.runs = self._counter(
+            "greentic_runs_total", "Runs that reached an outcome.", "tenant", "flow", "outcome"
         )
         self.run_seconds = Histogram(
             "greentic_run_duration_seconds",
@@ -118,20 +123,35 @@ class Metrics:
             buckets=RUN_SECONDS_BUCKETS,
             registry=self.registry,
         )
-        self._add_script_metrics()
-        self._add_call_metrics()
-        self._add_pressure_metrics()
-        self.timer_late_seconds = self._histogram(
-            "greentic_timer_late_seconds", "How late timer ticks were stored.", LATE_SECONDS_BUCKETS
-        )
         self.flows_in_force = Gauge(
             "greentic_deployment_flows", "Flows in force.", ("tenant",), registry=self.registry
+        )
+
+    def _add_access_metrics(self) -> None:
+        self.keys_refused = self._counter(
+            "greentic_api_keys_refused_total", "API keys refused.", "reason"
+        )
+        self.lock_outs = self._counter(
+            "greentic_lock_outs_total", "Lock-outs for guessing API keys.", "by"
+        )
+        self.secrets_read = self._counter(
+            "greentic_secrets_read_total",
+            "Secrets asked for, by what gave them.",
+            "tenant",
+            "source",
+        )
+
+    def _add_actor_metrics(self) -> None:
+        self.crashes = self._counter("greentic_actor_crashes_total", "Crashes of actors.", "code")
+        self.occurrences = self._counter(
+            "greentic_occurrences_total", "Other observations, by name.", "event"
+        )
+        self.restarts = Counter(
+            "greentic_actor_restarts_total", "Restarts of actors.", registry=self.registry
         )
         self._quarantined_gauge = Gauge(
             "greentic_actors_quarantined", "Actors set aside now.", registry=self.registry
         )
-        self._quarantined: set[str] = set()
-        self._run_seconds_by_tenant: dict[str, Histogram] = {}
 
     def _add_script_metrics(self) -> None:
         self.script_wait_seconds = self._histogram(
@@ -167,12 +187,6 @@ class Metrics:
         self.refused = self._counter(
             "greentic_events_refused_total", "Events not taken in.", "tenant", "reason"
         )
-        self.secrets_read = self._counter(
-            "greentic_secrets_read_total",
-            "Secrets asked for, by what gave them.",
-            "tenant",
-            "source",
-        )
         self.backlog_events = self._gauge(
             "greentic_backlog_events", "A tenant's events stored and not processed.", "tenant"
         )
@@ -197,9 +211,15 @@ class Metrics:
             "How often the event loop stood still.",
             registry=self.registry,
         )
+        self.tasks = Gauge(
+            "greentic_tasks",
+            "Tasks of the event loop, as the page is made.",
+            registry=self.registry,
+        )
 
     def render(self) -> tuple[bytes, str]:
         """Give the page and its media type."""
+        self.tasks.set(count_tasks())
         return generate_latest(self.registry), CONTENT_TYPE_PLAIN_0_0_4
 
     def time_run(self, tenant: str, seconds: float) -> None:
@@ -229,3 +249,11 @@ class Metrics:
 
     def _histogram(self, name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
         return Histogram(name, text, buckets=buckets, registry=self.registry)
+
+
+def count_tasks() -> int:
+    """Count the event loop's tasks; 0 where none runs."""
+    try:
+        return len(asyncio.all_tasks())
+    except RuntimeError:
+        return 0
