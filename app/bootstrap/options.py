@@ -88,4 +88,5 @@ def build_options(settings: Settings, bundle: Path, environment: Mapping[str, st
 
 def _bus(nats: NatsSection) -> BusSettings:
     password = None if nats.password is None else nats.password.get_secret_value()
-    return BusSettings(nats.url or "", nats.user, password)
+    signed = None if nats.credentials is None else nats.credentials.get_secret_value()
+    return BusSettings(nats.url or "", nats.user, password, credentials=signed)

@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -17,9 +18,10 @@ import typer
 
 from actors.subjects import check_token
 from app.accounts.login import BusLogin
-from app.bus.login_trial import takes_login
 from app.cli.auditing import cli_who, open_login_desk
 from app.cli.lifetimes import parse_lifetime
+from app.cli.login_form import SEED_VARIABLE, LoginForm, read_form
+from app.cli.operator import creds_operator
 from app.cli.output import print_json, say, warn
 from app.cli.vault import Whereabouts, find_whereabouts
 from app.errors import CommandError
@@ -40,6 +42,12 @@ NatsOption = Annotated[
 ]
 EnvOption = Annotated[str | None, typer.Option("--env", help="The env; GREENTIC_ENV, else dev.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+SeedOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--operator-seed", envvar=SEED_VARIABLE, help="Sign it, for a cluster that trusts this key."
+    ),
+]
 
 
 def creds_app() -> typer.Typer:
@@ -48,6 +56,7 @@ def creds_app() -> typer.Typer:
     app.command("issue")(creds_issue)
     app.command("list")(creds_list)
     app.command("revoke")(creds_revoke)
+    app.command("operator")(creds_operator)
     return app
 
 
@@ -62,6 +71,7 @@ def creds_issue(
         Path | None,
         typer.Option("--output", help="The file to write.", show_default="TENANT-NAME.nk"),
     ] = None,
+    operator_seed: SeedOption = None,
     data: DataOption = None,
     nats_url: NatsOption = None,
     env: EnvOption = None,
@@ -74,10 +84,12 @@ def creds_issue(
     """
     check_token(tenant, "tenant")
     lifetime_ms = parse_lifetime(expires)
-    where = find_whereabouts(nats_url, data, env, os.environ)
-    path = output or Path(f"{tenant}-{_UNFIT.sub('-', name)[:40]}.nk")
+    form = read_form(operator_seed)
+    where = form.reach(find_whereabouts(nats_url, data, env, os.environ))
+    path = output or Path(f"{tenant}-{_UNFIT.sub('-', name)[:40]}{form.suffix}")
     with _new_file(path) as write:
-        login, is_in_force = asyncio.run(_issue(where, tenant, name, lifetime_ms, write))
+        order = _Order(where, form, tenant, name, lifetime_ms)
+        login, is_in_force = asyncio.run(_issue(order, write))
     if as_json:
         facts = {"env": where.env, "file": str(path), "in_force": is_in_force}
         print_json({**login.as_mapping(), **facts})
@@ -90,13 +102,14 @@ def creds_issue(
 def creds_list(
     tenant: TenantArgument,
     *,
+    operator_seed: SeedOption = None,
     data: DataOption = None,
     nats_url: NatsOption = None,
     env: EnvOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show a tenant's logins, the oldest first, those that have ended too."""
-    where = find_whereabouts(nats_url, data, env, os.environ)
+    where = read_form(operator_seed).reach(find_whereabouts(nats_url, data, env, os.environ))
 
     async def read() -> tuple[BusLogin, ...]:
         async with open_login_desk(where) as desk:
@@ -120,17 +133,21 @@ def creds_revoke(
         str, typer.Argument(metavar="ID", help="The login's id, as `list` shows it.")
     ],
     *,
+    operator_seed: SeedOption = None,
     data: DataOption = None,
     nats_url: NatsOption = None,
     env: EnvOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Revoke a login: within two seconds its connections are cut and nobody takes it any more."""
-    where = find_whereabouts(nats_url, data, env, os.environ)
+    form = read_form(operator_seed)
+    where = form.reach(find_whereabouts(nats_url, data, env, os.environ))
 
     async def revoke() -> BusLogin:
         async with open_login_desk(where) as desk:
-            return await desk.revoke(cli_who(), tenant, login_id)
+            login = await desk.revoke(cli_who(), tenant, login_id)
+            await form.spread(where, desk.logins, tenant)
+            return login
 
     login = asyncio.run(revoke())
     if as_json:
@@ -139,27 +156,34 @@ def creds_revoke(
         say(f"revoked {login.id} of {tenant} in env {where.env}")
 
 
-async def _issue(
-    where: Whereabouts,
-    tenant: str,
-    name: str,
-    lifetime_ms: int | None,
-    write: Callable[[str], None],
-) -> tuple[BusLogin, bool]:
-    """Issue a login, write its seed down, and see whether it is in force."""
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What is to be issued."""
+
+    where: Whereabouts
+    form: LoginForm
+    tenant: str
+    name: str
+    lifetime_ms: int | None
+
+
+async def _issue(order: _Order, write: Callable[[str], None]) -> tuple[BusLogin, bool]:
+    """Issue a login, write down what its owner gets, and see whether it is in force."""
+    where, form, lifetime_ms = order.where, order.form, order.lifetime_ms
     async with open_login_desk(where) as desk:
-        now_ms = SystemClock().now_ms()
-        expires_ms = None if lifetime_ms is None else now_ms + lifetime_ms
-        login, key = await desk.issue(cli_who(), tenant, name, expires_ms=expires_ms)
-    write(f"{key.seed}\n")
-    return login, await _is_in_force(where.bus.url, key.seed)
+        expires_ms = None if lifetime_ms is None else SystemClock().now_ms() + lifetime_ms
+        login, key = await desk.issue(cli_who(), order.tenant, order.name, expires_ms=expires_ms)
+        text = form.text(where.env, login, key)
+        write(text)
+        await form.spread(where, desk.logins, order.tenant)
+    return login, await _is_in_force(form, where.bus.url, text)
 
 
-async def _is_in_force(url: str, seed: str) -> bool:
+async def _is_in_force(form: LoginForm, url: str, text: str) -> bool:
     """Wait a while until a server takes the login."""
     loop = asyncio.get_running_loop()
     give_up_at = loop.time() + IN_FORCE_SECONDS
-    while not await takes_login(url, seed=seed):
+    while not await form.is_taken(url, text):
         if loop.time() >= give_up_at:
             return False
         await asyncio.sleep(IN_FORCE_POLL_SECONDS)

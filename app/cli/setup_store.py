@@ -50,7 +50,8 @@ async def _server(settings: Settings, folder: Path) -> AsyncIterator[BusSettings
     nats = settings.nats
     if nats.url is not None:
         password = None if nats.password is None else nats.password.get_secret_value()
-        yield BusSettings(nats.url, nats.user, password, name=_CLIENT)
+        signed = None if nats.credentials is None else nats.credentials.get_secret_value()
+        yield BusSettings(nats.url, nats.user, password, name=_CLIENT, credentials=signed)
         return
     server_folder = ServerFolder(folder)
     server_folder.prepare()

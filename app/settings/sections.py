@@ -124,6 +124,12 @@ class NatsSection(Section):
     password_file: str | None = None
     """A mounted file that holds the password instead."""
 
+    credentials: SecretStr | None = None
+    """A signed login (the text of a `.creds` file), in place of user and password."""
+
+    credentials_file: str | None = None
+    """A mounted file that holds the signed login instead."""
+
     sync: str | None = None
     """How often the embedded server flushes to disk: `always`, `10s`, `2m` (its default)."""
 

@@ -30,6 +30,7 @@ ENVIRONMENT: Final[Mapping[str, str]] = {
     "GREENTIC_NATS_USER": "nats.user",
     "GREENTIC_NATS_PASSWORD": "nats.password",
     "GREENTIC_NATS_PASSWORD_FILE": "nats.password_file",
+    "GREENTIC_NATS_CREDENTIALS_FILE": "nats.credentials_file",
     "GREENTIC_LOG_LEVEL": "logging.level",
     "GREENTIC_LOG_FORMAT": "logging.format",
     "GREENTIC_ALLOW_PRIVATE": "security.allow_private",
@@ -102,8 +103,13 @@ class Sources:
             nats["url"] = self._without_login(url, nats)
         if isinstance(nats.get("password_file"), str):
             nats["password"] = self._read_secret("nats.password_file", nats["password_file"])
-        if isinstance(nats.get("password"), str):
-            nats["password"] = SecretStr(nats["password"])
+        if isinstance(nats.get("credentials_file"), str):
+            nats["credentials"] = self._read_secret(
+                "nats.credentials_file", nats["credentials_file"]
+            )
+        for name in ("password", "credentials"):
+            if isinstance(nats.get(name), str):
+                nats[name] = SecretStr(nats[name])
 
     def _without_login(self, url: str, nats: dict[str, Any]) -> str:
         """Move the login out of the urls of all servers: it must be one for all of them."""

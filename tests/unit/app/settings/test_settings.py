@@ -64,6 +64,7 @@ def test_every_variable_sets_its_key(variable: str, tmp_path: Path) -> None:
         "GREENTIC_NATS_URL": "nats://h:1",
         "GREENTIC_NATS_REPLICAS": "1",
         "GREENTIC_NATS_PASSWORD_FILE": str(secret),
+        "GREENTIC_NATS_CREDENTIALS_FILE": str(secret),
         "GREENTIC_LOG_LEVEL": "error",
         "GREENTIC_LOG_FORMAT": "json",
         "GREENTIC_ALLOW_PRIVATE": "10.0.0.0/8",
@@ -77,6 +78,15 @@ def test_every_variable_sets_its_key(variable: str, tmp_path: Path) -> None:
         found = getattr(found, name)
     plain = found.get_secret_value() if hasattr(found, "get_secret_value") else found
     assert (plain == (value,)) if isinstance(plain, tuple) else (str(plain) == value)
+
+
+def test_a_signed_login_comes_from_a_mounted_file_and_is_masked(tmp_path: Path) -> None:
+    secret = tmp_path / "platform.creds"
+    secret.write_text("-----BEGIN NATS USER JWT-----\nhunter2\n")
+    nats = load(tmp_path, environ={"GREENTIC_NATS_CREDENTIALS_FILE": str(secret)}).nats
+    assert nats.credentials is not None
+    assert "hunter2" in nats.credentials.get_secret_value()
+    assert "hunter2" not in repr(nats)
 
 
 def test_prod_opens_no_private_addresses(tmp_path: Path) -> None:
