@@ -45,7 +45,7 @@ from actors.runs.shares import FairShare, FairShares
 BATCH_MAX: Final = 100
 """Runs concluded together (DESIGN 4: records are batched by at most 100)."""
 
-PART_MAX: Final = 5
+PART_MAX: Final = 10
 """Of a batch, what is done in one go beside other tenants: a hundred take milliseconds."""
 
 WAITING_MAX: Final = 256

@@ -34,7 +34,7 @@ __all__ = ["BusDelivery", "TenantConsumers", "TenantDeliveries"]
 WORK_SHARE: Final = 4
 """One in so many of the messages asked for is asked of the continuations' consumer."""
 
-DECODE_SECONDS: Final = 0.00025
+DECODE_SECONDS: Final = 0.0005
 """How long a `pull` decodes before it gives what it has: other tenants wait meanwhile."""
 
 

@@ -46,26 +46,31 @@ async def main() -> None:
         await measure.stretch(2)
         alone: list[float] = []
         beside: list[float] = []
-        done = 0
+        done, used = 0, 0.0
         for _ in range(ROUNDS):
             alone += await measure.stretch(SECONDS)
             with flooding(url, user, password):
                 await asyncio.sleep(SETTLE_SECONDS)
-                before = counts[0]
+                before, used_before = counts[0], _used_seconds(started["process"].pid)
                 beside += await measure.stretch(SECONDS)
                 done += counts[0] - before
+                used += _used_seconds(started["process"].pid) - used_before
             await _wait_quiet(counts)
         await client.close()
-    _show(alone, beside, done)
+    _show(alone, beside, done, used)
 
 
-def _show(alone: list[float], beside: list[float], done: int) -> None:
+def _show(alone: list[float], beside: list[float], done: int, used: float) -> None:
     p99_alone, p99_beside = (quantiles(x, n=100)[98] * 1e3 for x in (alone, beside))
     wanted = SHARE_PER_SECOND * TIMES
     print(f"{QUIET} quiet tenants at {SHARE_PER_SECOND}/s: {len(alone)} and {len(beside)} events")
     print(f"alone:            p50 {median(alone) * 1e3:.2f} ms, p99 {p99_alone:.2f} ms")
     print(f"beside the flood: p50 {median(beside) * 1e3:.2f} ms, p99 {p99_beside:.2f} ms")
     print(f"the flood sent {wanted}/s, {done / ROUNDS / SECONDS:.0f}/s of it were done meanwhile")
+    busy = used / ROUNDS / SECONDS
+    print(
+        f"the worker used {busy:.0%} of a core then, the machine's load was {os.getloadavg()[0]:.1f}"
+    )
     print(f"p99 rises to {p99_beside / p99_alone:.2f} times its value (goal < 1.5)")
 
 
@@ -123,6 +128,12 @@ class Measure:
             await subscription.unsubscribe()
         assert len(took) == count, f"{count - len(took)} events have no result"
         return took
+
+
+def _used_seconds(pid: int) -> float:
+    """Give the processor time of a process, not that of its children (proc(5))."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 async def _count_flood(client: Client) -> list[int]:
