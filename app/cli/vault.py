@@ -17,7 +17,6 @@ from app.control import names
 from app.control.credentials import ensure_credential_buckets
 from app.settings.loading import load_settings
 from app.settings.secrets import SecretsSection
-from app.stores.api_keys import KvApiKeys
 from app.stores.key_source import KeySource
 from app.stores.kv import KvBucket
 from app.stores.secrets import KvSecrets
@@ -66,14 +65,6 @@ async def open_secret_records(where: Whereabouts) -> AsyncIterator[Bus]:
     async with connected(where.bus) as bus:
         await ensure_credential_buckets(bus, where.env)
         yield bus
-
-
-@asynccontextmanager
-async def open_api_keys(where: Whereabouts) -> AsyncIterator[KvApiKeys]:
-    """Give the store of API keys."""
-    async with connected(where.bus) as bus:
-        await ensure_credential_buckets(bus, where.env)
-        yield KvApiKeys(KvBucket(bus, names.api_keys_bucket(where.env)), SystemClock())
 
 
 async def logins_on(bus: Bus, env: str) -> KvBusLogins:
