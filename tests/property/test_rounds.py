@@ -1,6 +1,7 @@
 """Deficit round robin: weighted shares, no starvation, nothing for who never waits."""
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -69,7 +70,7 @@ def test_nobody_starves(shares: list[float], sizes: list[float]) -> None:
     for one in busy:
         assert len(one.served_in) >= 1
         seen = sorted({0, *one.served_in, rounds.number})
-        assert max(b - a for a, b in zip(seen, seen[1:], strict=False)) <= longest
+        assert max(b - a for a, b in pairwise(seen)) <= longest
 
 
 @given(st.lists(st.floats(min_value=0.01, max_value=5.0), min_size=1, max_size=50))

@@ -24,7 +24,7 @@ class Loop:
 
     def __init__(self) -> None:
         self.clock = VirtualClock()
-        self.shares = FairShares(self.clock)
+        self.shares = FairShares(self.clock, cpu=self.clock.monotonic)
         self.had: Counter[str] = Counter()
         self.log: list[str] = []
 
@@ -167,7 +167,8 @@ async def test_charged_work_gives_its_value_and_its_error(loop: Loop) -> None:
 
 async def _exhaust(share: FairShare) -> None:
     await share.wait_turn()
-    share.spend(1.0)
+    while share.has_slice:
+        share.spend(QUANTUM_SECONDS)
 
 
 @pytest.mark.parametrize("is_used_up", [False, True])
@@ -202,6 +203,18 @@ async def test_who_was_cancelled_while_it_waited_takes_no_turn(loop: Loop) -> No
     await asyncio.sleep(0)
     gone.cancel()
     await asyncio.wait_for(stays, 5)
+
+
+async def test_time_that_the_machine_took_is_not_the_tenants() -> None:
+    clock, cpu = VirtualClock(), VirtualClock()
+    share = FairShares(clock, cpu=cpu.monotonic).of("a")
+    await share.wait_turn()
+    cpu._now_seconds += QUANTUM_SECONDS / 10
+    share.spend(1.0)
+    assert share.has_slice
+    cpu._now_seconds += 1.0
+    share.spend(1.0)
+    assert not share.has_slice
 
 
 def test_weights_are_bounded() -> None:
