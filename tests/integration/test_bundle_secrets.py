@@ -16,7 +16,7 @@ from app.settings.secrets import SecretsSection
 from app.stores.key_source import KeySource
 from app.stores.secrets import BUNDLE_SCOPE
 from app.system import SystemClock
-from tests.support.bus import connected
+from tests.support.bus import DeafObserver, connected
 from tests.support.nats_server import KillableServer
 
 NAME = "events-webhook.secret_key"
@@ -33,7 +33,9 @@ def bundle(tmp_path: Path) -> Path:
 
 async def credentials(bus: Bus, env: str, folder: Path, key: int = 0) -> Credentials:
     section = SecretsSection(key=SecretStr(format_key(bytes(range(key, key + 32)))))
-    return await Credentials.open(bus, KeySource(section, env, folder), SystemClock())
+    return await Credentials.open(
+        bus, KeySource(section, env, folder), SystemClock(), DeafObserver()
+    )
 
 
 async def come_back(server: KillableServer, bus: Bus) -> None:

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -271,3 +272,19 @@ def test_unsigned_batch_cannot_hold_what_alone_must_be_signed() -> None:
     assert "line 1: event_type: 'github.push' must be signed" in str(refused)
     assert not isinstance(taken, Exception)
     assert len(take_all(door, a_batch(body, headers=bearer("ours")))) == 2
+
+
+def test_address_of_the_sender_reaches_whoever_judges_the_key() -> None:
+    heard: list[tuple[str, str, str]] = []
+
+    class Listening(FakeApiKeys):
+        """Hears what it is asked."""
+
+        def find_tenant(self, token: str, scope: str, address: str = "") -> str | None:
+            heard.append((token, scope, address))
+            return "demo"
+
+    door = a_door("prod", api_keys=Listening())
+    request = replace(a_batch(EVENT, headers=bearer("ours")), client=lambda: "192.0.2.1")
+    door.verify(request)
+    assert heard == [("ours", "publish", "192.0.2.1")]
