@@ -29,7 +29,7 @@ from app.control.control import Control, TenantSubscriptions
 from app.control.lease import hold_lease
 from app.control.limits import StreamLimits
 from app.errors import BusError
-from app.stores.api_key import PUBLISH
+from app.identity.scopes import PUBLISH
 from app.stores.api_keys import KvApiKeys
 from app.stores.kv import KvBucket, KvEntry
 from app.system import SystemClock
