@@ -104,13 +104,24 @@ class UnknownTenantError(TenantError):
 
 
 class QuotaExceededError(TenantError):
-    """The tenant is over a quota; ``retry_after_seconds`` says when to try again."""
+    """The tenant is over a quota; ``retry_after_seconds`` says when to try again.
+
+    ``reason`` names the quota. A step that raises it has its run put off until then.
+    """
 
     code = "actors.quota_exceeded"
 
-    def __init__(self, tenant: str, message: str, *, retry_after_seconds: float) -> None:
+    def __init__(
+        self,
+        tenant: str,
+        message: str,
+        *,
+        retry_after_seconds: float,
+        reason: str = "quota_exceeded",
+    ) -> None:
         super().__init__(tenant, message)
         self.retry_after_seconds = retry_after_seconds
+        self.reason = reason
 
 
 class NodeError(ActorsError):

@@ -58,6 +58,8 @@ class ScriptNode:
             value = check_output(self.program.run(context.scope, budget))
         except EvaluationError as error:
             raise failure_of(error, "script") from None
+        finally:
+            context.world.meter.used(context.tenant, budget.operations)
         if budget.output:
             report_printed(context, budget.output, self.heard)
         return Advance(value)

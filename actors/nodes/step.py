@@ -23,11 +23,13 @@ from actors.ports import (
     NoJournal,
     NoProviderActions,
     NoRunLegs,
+    NoScriptMeter,
     NoScriptPool,
     NoSecrets,
     Observer,
     ProviderActions,
     RunLegs,
+    ScriptMeter,
     ScriptPool,
     Secrets,
     StateScope,
@@ -53,6 +55,7 @@ class World:
     actions: ProviderActions = field(default_factory=NoProviderActions)
     journal: Journal = field(default_factory=NoJournal)
     legs: RunLegs = field(default_factory=NoRunLegs)
+    meter: ScriptMeter = field(default_factory=NoScriptMeter)
 
 
 class StepJournal(Protocol):

@@ -35,8 +35,10 @@ from actors.ports.ingress import (
 )
 from actors.ports.lanes import LaneDeliveries, LaneName
 from actors.ports.scripts import (
+    NoScriptMeter,
     NoScriptPool,
     ScriptCall,
+    ScriptMeter,
     ScriptPool,
     ScriptResult,
     ScriptText,
@@ -96,6 +98,7 @@ __all__ = [
     "NoJournal",
     "NoProviderActions",
     "NoRunLegs",
+    "NoScriptMeter",
     "NoScriptPool",
     "NoSecrets",
     "NormalizedEvent",
@@ -109,6 +112,7 @@ __all__ = [
     "RunRecord",
     "RunRecords",
     "ScriptCall",
+    "ScriptMeter",
     "ScriptPool",
     "ScriptResult",
     "ScriptText",

@@ -86,3 +86,18 @@ class NoScriptPool:
     async def run(self, call: ScriptCall) -> ScriptResult | StateWanted:  # noqa: ARG002
         """Refuse."""
         raise PermanentError("this worker runs no scripts of that size", reason="script.no_pool")
+
+
+class ScriptMeter(Protocol):
+    """Counts what tenants' scripts use of the event loop. Quick; it must not raise."""
+
+    def used(self, tenant: str, operations: int) -> None:
+        """Count the operations of one script that ended, however it ended."""
+        ...
+
+
+class NoScriptMeter:
+    """For worlds where nobody counts."""
+
+    def used(self, tenant: str, operations: int) -> None:
+        """Count nothing."""

@@ -1,0 +1,32 @@
+"""A plan: what a tenant that has it may use.
+
+In: an operator's numbers. Out: frozen limits; None is no limit. Refuses nothing: settings have
+checked the numbers.
+"""
+
+from dataclasses import dataclass
+
+DEFAULT_PLAN = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class PlanLimits:
+    """Limits of one tenant. Rates and runs count for each process, stored things for all."""
+
+    name: str = DEFAULT_PLAN
+    events_per_second: float | None = None
+    """Events taken in, for each process with the role ingress or worker."""
+    backlog_events: int | None = None
+    """Events that wait to be processed; None: as ``[limits]`` says."""
+    backlog_bytes: int | None = None
+    concurrent_runs: int | None = None
+    """Runs that wait for the world at once, for each worker."""
+    script_operations_per_second: float | None = None
+    """Of scripts on the event loop, for each worker."""
+    effects_per_minute: float | None = None
+    """Calls, actions of providers and emitted events, for each worker."""
+    weight: float = 1.0
+    """Its share of a busy worker against that of other tenants."""
+
+
+UNLIMITED = PlanLimits()
