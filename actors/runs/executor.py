@@ -2,7 +2,9 @@
 
 In: run requests. Out: finished runs, handed to the concluder. Flows that never wait are run to
 their end in a plain loop; a run that waits becomes a task, at most `RUNS_MAX` of them at once, and
-past that the executor stops taking requests, its mailbox fills and the tenant's pull stops.
+past that, or past what the
+tenant's plan allows over all of its flows, the executor stops taking requests, its mailbox fills
+and the tenant's pull stops.
 """
 
 import asyncio
@@ -14,13 +16,13 @@ from actors.flows.compiled import CompiledFlow
 from actors.kernel.actor import Actor
 from actors.outcomes import Ended, Settlement
 from actors.ports import StateStore
+from actors.runs.allowance import Allowance
 from actors.runs.begin import RunSeat, begin
 from actors.runs.conclude import Concluder, FinishedRun, RunSinks
 from actors.runs.in_hand import RunsInHand
 from actors.runs.pause import Pause
 from actors.runs.request import RunRequest
 from actors.runs.run import Run
-from actors.runs.shares import FairShare, FairShares
 from actors.runs.way import Skipped, Way
 
 RUNS_MAX: Final = 32
@@ -37,10 +39,11 @@ class FlowExecutorActor(Actor[RunRequest]):
         sinks: RunSinks,
         leases: StateStore,
         in_hand: RunsInHand,
-        share: FairShare | None = None,
+        allowance: Allowance | None = None,
     ) -> None:
         self._seat = seat
-        self._share = share or FairShares(seat.world.clock).of(seat.tenant)
+        allowance = allowance or Allowance.alone(seat.tenant, seat.world)
+        self._share, self._quota = allowance.share, allowance.quota
         self._way = Way(seat, flows, leases, in_hand)
         self._concluder = Concluder(seat.tenant, sinks, seat.world, self._share)
         self._slots = asyncio.Semaphore(RUNS_MAX)
@@ -57,14 +60,14 @@ class FlowExecutorActor(Actor[RunRequest]):
 
     async def receive_many(self, messages: list[RunRequest]) -> None:
         """Run requests in their order, slice by slice, as the tenant's share allows."""
-        clock, share = self._seat.world.clock, self._share
+        clock, share, quota = self._seat.world.clock, self._share, self._quota
         started = 0
         try:
             await share.wait_turn()
             began = clock.monotonic()
             for request in messages:
-                if not share.has_slice:
-                    await share.wait_turn()
+                if not share.has_slice or quota.scripts_at > began:
+                    await self._wait_turn()
                     began = clock.monotonic()
                 await self._start(request)
                 started += 1
@@ -91,7 +94,16 @@ class FlowExecutorActor(Actor[RunRequest]):
         """Give back what is not settled."""
         for request in self._waiting.values():
             request.share.settle_one(Settlement.NAK)
+            self._quota.places.give_back()
+        self._waiting.clear()
         self._concluder.give_back_rest()
+
+    async def _wait_turn(self) -> None:
+        """Wait for the tenant's turn, which comes later while its scripts are over their quota."""
+        clock = self._seat.world.clock
+        while (seconds := self._quota.scripts_at - clock.monotonic()) > 0.0:
+            await clock.sleep(seconds)
+        await self._share.wait_turn()
 
     # ── One run ──────────────────────────────────────────────────────────────────────────────
 
@@ -118,8 +130,9 @@ class FlowExecutorActor(Actor[RunRequest]):
     async def _start_waiting(
         self, request: RunRequest, run: Run | None, pause: Pause | None = None
     ) -> None:
-        self._has_waited |= self._slots.locked()
+        self._has_waited |= self._slots.locked() or self._quota.places.is_full
         await self._slots.acquire()
+        await self._quota.places.take()
         self._waiting[id(request)] = request
         self.add_task(self._share.charge(partial(self._run_waiting, request, run, pause)))
 
@@ -142,6 +155,7 @@ class FlowExecutorActor(Actor[RunRequest]):
     def _release(self, request: RunRequest) -> None:
         del self._waiting[id(request)]
         self._slots.release()
+        self._quota.places.give_back()
 
     def _skip(self, request: RunRequest) -> None:
         if request.reply_to is not None and self._seat.flow.can_answer:

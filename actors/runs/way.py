@@ -9,9 +9,10 @@ import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from math import ceil
 from typing import Final
 
-from actors.errors import NodeError, RunLostError, UnavailableError
+from actors.errors import NodeError, QuotaExceededError, RunLostError, UnavailableError
 from actors.flows.compiled import CompiledFlow
 from actors.outcomes import Cancelled, Continued, Failed, Interrupted, RunError, RunOutcome
 from actors.ports import StateStore
@@ -24,6 +25,8 @@ from actors.runs.run import Run
 from actors.runs.walk import Walker
 
 RETRY_SECONDS: Final = 0.5
+QUOTA_PAUSE_MS_MIN: Final = 100
+"""A continuation that comes at once would only turn round and round."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ class Way:
         in_hand: RunsInHand,
     ) -> None:
         self._seat = seat
-        self._walker = Walker(flows)
+        self._walker = _PatientWalker(flows)
         self._overlap = OverlapGuard(seat, leases, self._walker)
         self._in_hand = in_hand
 
@@ -162,6 +165,17 @@ class Way:
             return await self._walker.walk(run)
         refusal = await self._overlap.take(run)
         return await self._overlap.walk(run) if refusal is None else refusal
+
+
+class _PatientWalker(Walker):
+    """A walker whose runs are put off where a step is over the tenant's quota: nothing failed."""
+
+    async def walk(self, run: Run) -> RunOutcome | Pause:
+        try:
+            return await super().walk(run)
+        except QuotaExceededError as error:
+            wait_ms = max(QUOTA_PAUSE_MS_MIN, ceil(error.retry_after_seconds * 1000))
+            return Pause(run.context.world.clock.now_ms() + wait_ms, "sleep")
 
 
 def _cancel(run: Run, task: "asyncio.Task[None] | None", reason: str) -> None:

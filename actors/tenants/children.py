@@ -16,6 +16,8 @@ from actors.lanes.ports import LanePorts
 from actors.nodes.step import World
 from actors.ports import Deliveries, LaneDeliveries, LaneName, Redriver, StateStore, Ticks
 from actors.ports.timers import TimerPauses
+from actors.quotas.quota import Quotas
+from actors.runs.allowance import Allowance
 from actors.runs.begin import RunSeat
 from actors.runs.conclude import RunSinks
 from actors.runs.executor import FlowExecutorActor
@@ -63,6 +65,8 @@ class TreePorts:
     past: PastDeployments = field(default_factory=NoPastDeployments)
     shares: FairShares | None = None
     """How the tenants of the worker share its event loop; None: each tenant has it for itself."""
+    quotas: Quotas | None = None
+    """What each tenant's plan allows; None: everything."""
 
 
 class Children:
@@ -81,7 +85,12 @@ class Children:
         self._routes = routes
         self._in_hand = in_hand
         self._executors = executors
-        self._share = (ports.shares or FairShares(ports.world.clock)).of(tenant)
+        world = ports.world
+        self._allowance = Allowance.of(
+            tenant,
+            ports.shares or FairShares(world.clock),
+            ports.quotas or Quotas(world.clock, world.observer),
+        )
 
     def ingress(self) -> ChildSpec[Accept]:
         """Make what turns requests into events."""
@@ -100,7 +109,7 @@ class Children:
         def build(_: object) -> DeliveryRouter:
             deliveries = self._ports.open_deliveries(self._tenant)
             ports = RouterPorts(
-                deliveries, sinks.dead_letters, world.observer, world.clock, self._share
+                deliveries, sinks.dead_letters, world.observer, world.clock, self._allowance.share
             )
             return DeliveryRouter(self._tenant, self._routes, ports, self._executors)
 
@@ -151,7 +160,7 @@ class Children:
         return ChildSpec(
             name,
             lambda _: FlowExecutorActor(
-                seat, deployment.flows, ports.sinks, ports.leases, self._in_hand, self._share
+                seat, deployment.flows, ports.sinks, ports.leases, self._in_hand, self._allowance
             ),
             own_budget=FLOW_BUDGET,
             mailbox_capacity=FLOW_MAILBOX_MAX,

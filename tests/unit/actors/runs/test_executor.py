@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 import pytest_asyncio
 
-from actors.errors import PermanentError
+from actors.errors import PermanentError, QuotaExceededError
 from actors.flows.compiled import CompiledFlow
 from actors.kernel.ports import KernelPorts
 from actors.kernel.ref import ActorRef
@@ -15,11 +15,14 @@ from actors.kernel.supervisor import Supervisor
 from actors.nodes.step import StepContext
 from actors.outcomes import Advance, CallFlow, Ended, Settlement, StepOutcome
 from actors.ports import RunRecord
+from actors.quotas.plan import PlanLimits
+from actors.quotas.quota import Quotas
+from actors.runs.allowance import Allowance
 from actors.runs.conclude import WAITING_MAX
 from actors.runs.executor import RUNS_MAX, FlowExecutorActor
 from actors.runs.in_hand import RunsInHand
 from actors.runs.request import RunRequest
-from actors.runs.shares import QUANTUM_ALONE_SECONDS
+from actors.runs.shares import QUANTUM_ALONE_SECONDS, FairShares
 from actors.testing.deliveries import MemoryDelivery
 from tests.support.builders import (
     REPLY_TO,
@@ -52,12 +55,16 @@ class Plant:
     async def start(self, flow: CompiledFlow, *others: CompiledFlow) -> ActorRef[RunRequest]:
         self.flow = flow
         seat, flows = self.yard.seat(flow), by_name(flow, *others)
+        clock = self.yard.clock
+        self.quotas = Quotas(clock, self.yard.observer)
+        shares = FairShares(clock, cpu=clock.monotonic)
+        allowance = Allowance.of(seat.tenant, shares, self.quotas)
         await self.root.start()
         self.ref = await self.root.spawn(
             ChildSpec(
                 "flow",
                 lambda _: FlowExecutorActor(
-                    seat, flows, self.yard.sinks, self.yard.leases, self.in_hand
+                    seat, flows, self.yard.sinks, self.yard.leases, self.in_hand, allowance
                 ),
             )
         )
@@ -297,3 +304,69 @@ async def test_a_crash_of_the_executor_gives_back_its_runs_and_the_next_one_work
     await yard.clock.settle()
     assert second.settlement is ACK
     assert plant.root.children()[0].restarts == 1
+
+
+# ── Plans ────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_plan_bounds_the_runs_that_wait(plant: Plant, yard: Yard) -> None:
+    gate = Gate()
+    await plant.start(a_flow(a_node("gate", gate)))
+    plant.quotas.of("demo").adopt(PlanLimits(concurrent_runs=3))
+    deliveries = [plant.ask() for _ in range(10)]
+    await yard.clock.settle()
+    assert gate.inside == 3
+    gate.opened.set()
+    await yard.clock.settle()
+    assert gate.most == 3
+    assert {delivery.settlement for delivery in deliveries} == {ACK}
+    assert plant.quotas.of("demo").places.taken == 0
+
+
+async def test_runs_that_are_given_back_leave_their_places(plant: Plant, yard: Yard) -> None:
+    gate = Gate()
+    await plant.start(a_flow(a_node("gate", gate)))
+    plant.quotas.of("demo").adopt(PlanLimits(concurrent_runs=2))
+    deliveries = [plant.ask() for _ in range(5)]
+    await yard.clock.settle()
+    await plant.stop()
+    assert plant.quotas.of("demo").places.taken == 0
+    assert {delivery.settlement for delivery in deliveries[:3]} == {NAK}
+
+
+async def test_scripts_over_their_quota_space_the_runs_out(plant: Plant, yard: Yard) -> None:
+    def work(_: StepContext) -> StepOutcome:
+        plant.quotas.used("demo", 100)
+        return Advance()
+
+    await plant.start(a_flow(a_node("first", Inline(work))))
+    plant.quotas.of("demo").adopt(PlanLimits(script_operations_per_second=100))
+    for _ in range(5):
+        plant.ask()
+    await yard.clock.settle()
+    assert plant.statuses() == ["completed"] * 2  # a burst, and what goes over it
+    await yard.clock.advance(1.0)
+    assert plant.statuses() == ["completed"] * 3
+    await yard.clock.advance(2.0)
+    assert plant.statuses() == ["completed"] * 5
+
+
+async def test_a_run_over_a_quota_is_put_off_and_nothing_fails(plant: Plant, yard: Yard) -> None:
+    async def calls(_: StepContext) -> StepOutcome:
+        plant.quotas.of("demo").take_effect("step-1")
+        return Advance("called")
+
+    await plant.start(a_flow(a_node("call", Waiting(calls), is_journalled=True)))
+    quota = plant.quotas.of("demo")
+    quota.adopt(PlanLimits(effects_per_minute=1))
+    quota.take_effect("another")
+    delivery = plant.ask()
+    await yard.clock.settle()
+    assert delivery.settlement is ACK
+    (continuation,) = yard.stage.continuations.scheduled.values()
+    assert continuation.due_ms == yard.clock.now_ms() + 60_000
+    assert (continuation.attempt, continuation.retries, continuation.leg) == (1, {}, 1)
+    await yard.clock.advance(60)
+    quota.take_effect("step-1")  # it was booked
+    with pytest.raises(QuotaExceededError):
+        quota.take_effect("step-3")
