@@ -194,13 +194,7 @@ class Program:
     def _keep_logins(self, bus: Bus) -> None:
         """Look after who may log in to our own server; other servers have their own stewards."""
         if self._server is not None:
-            steward = start_steward(
-                self._server,
-                bus,
-                self._options.env,
-                clock=SystemClock(),
-                observer=self._observer,
-            )
+            steward = start_steward(self._server, bus, self._options.env, SystemClock())
             self._stack.push_async_callback(steward.stop)
 
     async def _begin_keys(self) -> None:
