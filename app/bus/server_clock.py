@@ -21,7 +21,8 @@ ASK_EVERY_SECONDS: Final = 30.0
 ASK_SOON_SECONDS: Final = 1.0
 """Until the first answer, and after a reconnect: it may be another server's."""
 ANSWER_SECONDS_MAX: Final = 1.0
-"""An answer that took longer says too little about when it was given."""
+DRIFT_MS_PER_SECOND: Final = 0.1
+"""How far two clocks part at most, as quartz goes (100 ppm)."""
 
 _MS: Final = 1000
 
@@ -32,6 +33,9 @@ class ServerClock(SystemClock):
     def __init__(self) -> None:
         self._ahead_ms: float | None = None
         """What the server's clock shows beyond our monotonic one."""
+        self._error_ms = 0.0
+        """By how much that may be wrong, when it was learnt."""
+        self._learnt_at = 0.0
 
     def now_ms(self) -> int:
         """Wall clock: milliseconds since the epoch."""
@@ -39,10 +43,20 @@ class ServerClock(SystemClock):
             return super().now_ms()
         return int(self._ahead_ms + time.monotonic() * _MS)
 
-    def set(self, server_ms: float, asked_at: float, heard_at: float) -> None:
-        """Go by what the server said; the others are monotonic seconds before and after."""
-        if heard_at - asked_at <= ANSWER_SECONDS_MAX:
-            self._ahead_ms = server_ms - (asked_at + heard_at) / 2 * _MS
+    def learn(self, server_ms: float, asked_at: float, heard_at: float) -> None:
+        """Go by what the server said; the others are monotonic seconds before and after.
+
+        An answer that was longer on its way says less. It counts only if it says no less than what
+        is known, which grows old; or if the two cannot both be right: the server's clock was set.
+        """
+        error_ms = (heard_at - asked_at) / 2 * _MS
+        ahead_ms = server_ms - (asked_at + heard_at) / 2 * _MS
+        if self._ahead_ms is not None:
+            known_ms = self._error_ms + (heard_at - self._learnt_at) * DRIFT_MS_PER_SECOND
+            is_contradicted = abs(ahead_ms - self._ahead_ms) > known_ms + error_ms
+            if error_ms > known_ms and not is_contradicted:
+                return
+        self._ahead_ms, self._error_ms, self._learnt_at = ahead_ms, error_ms, heard_at
 
 
 class ClockKeeper:
@@ -77,7 +91,7 @@ class ClockKeeper:
         server_ms = _time_of(answer.data)
         if server_ms is None:
             return False
-        self._clock.set(server_ms, asked_at, heard_at)
+        self._clock.learn(server_ms, asked_at, heard_at)
         return True
 
     async def close(self) -> None:

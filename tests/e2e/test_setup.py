@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from actors.nodes.secret_access import MASK
+from actors.nodes.redaction import MASK
 from tests.support.programs import ROOT, nats_credentials, running_program, write_bundle
 
 WEBHOOK_SECRET = "canary-webhook-7f3a"

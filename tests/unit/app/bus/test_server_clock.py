@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from actors.errors import UnavailableError
-from app.bus.server_clock import ANSWER_SECONDS_MAX, ClockKeeper, ServerClock
+from app.bus.server_clock import ClockKeeper, ServerClock
 
 HOUR_MS = 3_600_000
 
@@ -62,9 +62,19 @@ async def test_an_answer_without_a_time_changes_nothing(data: bytes | None) -> N
     assert abs(clock.now_ms() - time.time() * 1000) < 1000
 
 
-def test_a_slow_answer_says_too_little() -> None:
+def test_a_slower_answer_does_not_count_until_the_known_one_is_old() -> None:
     clock = ServerClock()
-    clock.set(0.0, 0.0, ANSWER_SECONDS_MAX + 0.1)
-    assert clock.now_ms() > HOUR_MS
-    clock.set(1000.0, time.monotonic(), time.monotonic())
-    assert clock.now_ms() < HOUR_MS
+    now = time.monotonic()
+    clock.learn(1_000_000.0, now, now + 0.002)
+    clock.learn(1_000_020.0, now, now + 0.2)
+    assert clock.now_ms() < 1_000_015
+    clock.learn(1_000_020.0 + 3_600_000, now + 3600, now + 3600.04)
+    assert clock.now_ms() >= 1_000_000 - 25
+
+
+def test_a_server_whose_clock_was_set_is_believed() -> None:
+    clock = ServerClock()
+    now = time.monotonic()
+    clock.learn(1_000_000.0, now, now + 0.002)
+    clock.learn(1_000_000.0 + HOUR_MS, now, now + 0.2)
+    assert clock.now_ms() > 1_000_000 + HOUR_MS - 1000
