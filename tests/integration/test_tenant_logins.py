@@ -11,7 +11,8 @@ import nats.errors
 import pytest
 from nats.aio.client import Client
 
-from app.accounts.login import public_key_of
+from app.accounts.grants import TenantAccount
+from app.accounts.login import BusLogin, new_user_key, public_key_of
 from app.accounts.logins import LOGINS_MAX, KvBusLogins
 from app.accounts.steward import AccountsSteward
 from app.bus.admin import JetStreamAdmin
@@ -355,3 +356,26 @@ async def _rate(client: Client, subject: str) -> float:
     began = time.monotonic()
     await asyncio.gather(*(publish() for _ in range(AT_ONCE)))
     return EVENTS / (time.monotonic() - began)
+
+
+async def test_a_server_that_reads_its_accounts_anew_is_asked_again(host: Host) -> None:
+    """Meanwhile JetStream's administration is not there at all."""
+    await host.steward.stop()
+    is_over = False
+
+    async def ask() -> int:
+        asked = 0
+        while not is_over:
+            await host.logins.revision()
+            asked += 1
+        return asked
+
+    asking = [asyncio.create_task(ask()) for _ in range(4)]
+    accounts = [
+        TenantAccount("dev", f"t{number}", (BusLogin("abcdefgh", f"t{number}", "n", key, 1),))
+        for number, key in enumerate(new_user_key().public_key for _ in range(200))
+    ]
+    for some in (accounts[:-1], accounts):
+        await host.accounts.apply(some)
+    is_over = True
+    assert min(await asyncio.gather(*asking)) > 0
