@@ -18,6 +18,7 @@ from actors.ports import (
     ScriptPool,
     Secrets,
 )
+from actors.quotas.quota import Quotas
 from actors.runs.conclude import RunSinks
 from app.bus.acked_publisher import PATIENT_SECONDS, AckedPublisher
 from app.bus.answers import AnswerInbox, NatsAnswers
@@ -34,6 +35,7 @@ from app.bus.lane_deliveries import JetStreamLaneDeliveries, LanePlace
 from app.bus.publisher import JetStreamEventPublisher
 from app.bus.pull_health import PullState, state_of, with_lanes
 from app.bus.pulls import ConsumerName, PullHub
+from app.bus.rates import PacedActions, PacedHttpCaller, PlannedBacklog
 from app.bus.records import JetStreamRunRecords
 from app.bus.results import JetStreamResults
 from app.bus.run_legs import JetStreamRunLegs
@@ -84,6 +86,7 @@ class BusSide:
     patient: AckedPublisher
     """Of what workers store: it outlasts the election of a leader."""
     quota: BacklogQuota
+    quotas: Quotas
     hub: PullHub
     reader: DirectReader
     inbox: AnswerInbox
@@ -114,8 +117,9 @@ class BusSide:
         http = GuardedCaller(egress, clock=clock, observer=observer)
         publisher = await AckedPublisher.start(bus)
         patient = await AckedPublisher.start(bus, deadline_seconds=PATIENT_SECONDS)
+        quotas = Quotas(clock, observer)
         quota = BacklogQuota(
-            backlog,
+            PlannedBacklog(backlog, quotas),
             lambda tenant: consumers_of(env, tenant),
             reader=BacklogReader(bus),
             observer=observer,
@@ -124,19 +128,20 @@ class BusSide:
         reader = await DirectReader.start(bus)
         world = World(
             env=env,
-            publisher=JetStreamEventPublisher(publisher, env=env, quota=quota),
+            publisher=JetStreamEventPublisher(publisher, env=env, quota=quota, quotas=quotas),
             continuations=JetStreamContinuations(patient, env=env, clock=clock),
             state=open_state(bus, env, clock),
-            http=http,
+            http=PacedHttpCaller(http, quotas),
             answers=NatsAnswers(bus),
             observer=observer,
             clock=clock,
             ids=UlidIds(),
-            actions=nodes.actions,
+            actions=PacedActions(nodes.actions, quotas),
             scripts=nodes.scripts,
             secrets=nodes.secrets,
             journal=open_journal(patient, reader, env),
             legs=JetStreamRunLegs(bus, env=env, stream_of=lambda tenant: work_of(env, tenant)),
+            meter=quotas,
         )
         return cls(
             bus=bus,
@@ -146,6 +151,7 @@ class BusSide:
             publisher=publisher,
             patient=patient,
             quota=quota,
+            quotas=quotas,
             hub=await PullHub.start(bus, clock, observer),
             reader=reader,
             inbox=await AnswerInbox.start(bus, uuid.uuid4().hex),

@@ -15,6 +15,7 @@ from actors.tenants.host import TenantHost
 from app.audit.log import AuditLog, Change
 from app.bootstrap.credentials import Credentials
 from app.bootstrap.past import KeptDeployments
+from app.bootstrap.plans import PlanBook
 from app.bootstrap.providers import Providers
 from app.bundle.reading import Bundle, read_bundle
 from app.bus.connection import Bus
@@ -43,6 +44,8 @@ class Deployer:
     """Options for what the bundle's answers leave out: `--dev` makes accounts up."""
     audit: AuditLog | None = None
     """None: deployments are written down nowhere."""
+    plans: PlanBook | None = None
+    """None: nobody is limited."""
     replicas: int = 0
     """On how many servers each stream is kept; 0 leaves them as they are."""
 
@@ -67,6 +70,9 @@ class Deployer:
         they let through must not meet the old routes, which would not want it.
         """
         before = sorted({each.revision for each in self.host.deployments().values()})
+        if self.plans is not None:
+            self.plans.check(bundle)
+            self.plans.adopt(bundle)
         self.providers.replace(bundle, self.context)
         plans = [_plan(bundle, tenant) for tenant in bundle.tenants]
         wanted = [TenantSubscriptions(p.tenant, p.patterns(), p.lanes()) for p in plans]

@@ -10,6 +10,7 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Final
 
+from actors.quotas.plan import PlanLimits
 from app.bootstrap.egress import build_policy
 from app.bus.backlog import BacklogLimits
 from app.bus.connection import BusSettings
@@ -57,6 +58,8 @@ class StartOptions:
     """Where the calls of flows and providers may lead."""
     backlog: BacklogLimits = field(default_factory=BacklogLimits)
     """What a tenant may have unprocessed."""
+    plans: Mapping[str, PlanLimits] = field(default_factory=dict)
+    """What tenants with a plan may use, by the plan's name."""
 
 
 def build_options(settings: Settings, bundle: Path, environment: Mapping[str, str]) -> StartOptions:
@@ -83,6 +86,7 @@ def build_options(settings: Settings, bundle: Path, environment: Mapping[str, st
         secrets=settings.secrets,
         egress=build_policy(settings.security),
         backlog=BacklogLimits(settings.limits.backlog_events, settings.limits.backlog_bytes),
+        plans={name: section.as_limits(name) for name, section in settings.plans.items()},
     )
 
 

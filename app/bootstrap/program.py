@@ -32,6 +32,7 @@ from app.bootstrap.egress import ports_of
 from app.bootstrap.first_key import make_first_key
 from app.bootstrap.options import StartOptions
 from app.bootstrap.past import KeptDeployments, actions_of
+from app.bootstrap.plans import PlanBook
 from app.bootstrap.providers import Providers
 from app.bootstrap.pull_watch import SILENT_SECONDS_MAX, PullWatch
 from app.bootstrap.reload import Reloader
@@ -148,6 +149,8 @@ class Program:
         self._stack.push_async_callback(self._providers.close)
         versions = ObjectBlobs(bus.client, versions_bucket(options.env))
         self._kept = KeptDeployments(versions, actions_of(provider_specs()))
+        quotas = self._side.quotas
+        self._plans = PlanBook(options.plans, quotas, FairShares(self._side.clock))
         self._host = self._build_host()
         await self._host.start()
         self._stack.push_async_callback(self._host.drain)
@@ -169,6 +172,7 @@ class Program:
             ),
             stand_ins=dev_options() if options.is_dev else {},
             audit=self._audit.log,
+            plans=self._plans,
             replicas=options.replicas,
         )
         if options.has_worker:
@@ -236,7 +240,8 @@ class Program:
             open_lane=side.open_lane,
             redriver=side.desk,
             past=self._kept,
-            shares=FairShares(side.clock),
+            shares=self._plans.shares,
+            quotas=side.quotas,
         )
         chance = random.Random()  # noqa: S311 - spreads restarts, hides nothing
         kernel = KernelPorts(side.clock, chance.random, self._observer.observe)

@@ -86,6 +86,9 @@ class TenantEntry(Section):
     """A tenant, and which apps it runs: all of them unless ``apps`` lists some."""
 
     name: Text | None = None
+    plan: Token | None = None
+    """What it may use: a plan of the operator's `greentic.toml`; the plan `default` unless given.
+    """
     settings: Annotated[TenantSettings, _OrEmpty] = TenantSettings()
     apps: list[Token] | None = None
     teams: Annotated[dict[Token, Annotated[TeamEntry, _OrEmpty]], _OrEmpty] = Field(

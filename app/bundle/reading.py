@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from actors.flows.compiled import CompiledFlow
 from actors.nodes.resources import ActionForms
+from actors.quotas.plan import DEFAULT_PLAN
 from app.bundle.answers import TIMER, WEBHOOK, Lookups, read_answers
 from app.bundle.answers_file import read_answers_file
 from app.bundle.checks import (
@@ -56,6 +57,7 @@ class TenantBundle:
     language: str | None
     flows: Mapping[str, CompiledFlow]
     teams: tuple[str, ...] = ()
+    plan: str = DEFAULT_PLAN
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +256,7 @@ class _Reader:
                 language=entry.settings.language,
                 flows=loaded_by_apps[key].flows,
                 teams=tuple(entry.teams),
+                plan=entry.plan or DEFAULT_PLAN,
             )
         return tenants, problems
 

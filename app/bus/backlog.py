@@ -53,6 +53,10 @@ class BacklogLimits:
         """Give how full it is: 1 is full."""
         return max(figures.events / self.events, figures.bytes / self.bytes)
 
+    def of(self, tenant: str) -> "BacklogLimits":  # noqa: ARG002 - the same for all
+        """Give a tenant's limits."""
+        return self
+
 
 @dataclass(frozen=True, slots=True)
 class Pace:
@@ -72,6 +76,14 @@ class Reader(Protocol):
 
     async def read(self, consumers: TenantConsumers, memory: BacklogMemory) -> BacklogFigures:
         """Read it anew. UnavailableError, BusError."""
+        ...
+
+
+class LimitsBook(Protocol):
+    """Knows what each tenant may have unprocessed."""
+
+    def of(self, tenant: str) -> BacklogLimits:
+        """Give a tenant's limits."""
         ...
 
 
@@ -112,7 +124,7 @@ class BacklogQuota:
 
     def __init__(
         self,
-        limits: BacklogLimits,
+        limits: LimitsBook,
         consumers_of: Callable[[str], TenantConsumers],
         *,
         reader: Reader,
@@ -151,7 +163,7 @@ class BacklogQuota:
 
     def _open(self, tenant: str) -> Room:
         """Begin to look after a tenant. Until the server has answered it has its whole quota."""
-        room = self._rooms[tenant] = Room(self._limits)
+        room = self._rooms[tenant] = Room(self._limits.of(tenant))
         account = self._accounts.setdefault(tenant, _Account())
         account.drained_per_second = None
         keeper = asyncio.get_running_loop().create_task(self._keep(tenant, room, account))
@@ -226,7 +238,8 @@ class BacklogQuota:
         if figures.lost:
             account.lost += figures.lost
             self._observer.observe(EventsLost(tenant, figures.lost, account.lost))
-        limits, fill, now = self._limits, self._limits.fill_of(figures), self._clock.monotonic()
+        limits, now = self._limits.of(tenant), self._clock.monotonic()
+        fill = limits.fill_of(figures)
         was_over, room.is_over = room.is_over, fill >= (RESUME_SHARE if room.is_over else 1.0)
         if was_over and now > account.read_at:
             _learn_drain(account, (account.fill - fill) / (now - account.read_at))

@@ -2,7 +2,8 @@
 
 In: an envelope. Out: a future of the acknowledgement; for a repeated message id it names the event
 that the stream already has. Refuses an event that cannot be written, or is too large, with
-InvalidEventError, and what a tenant over its quota sends (`app.bus.backlog`). Everything else that
+InvalidEventError, and what a tenant over its quota sends (`app.bus.backlog`,
+`app.bus.rates`). Everything else that
 goes wrong is UnavailableError: nothing is known to be stored, and the caller may send the same
 envelope again.
 """
@@ -15,6 +16,7 @@ import msgspec
 
 from actors.errors import ActorsError, InvalidEventError, UnavailableError
 from actors.ports import Envelope, PublishAck
+from actors.quotas.quota import Quotas
 from actors.subjects import build_event_subject
 from app.bus.acked_publisher import RETRY_AFTER_SECONDS, AckedPublisher, Outcome, PubAck
 from app.bus.backlog import BacklogQuota
@@ -30,6 +32,7 @@ from app.bus.headers import (
     checked_traceparent,
 )
 from app.bus.leader import read_at
+from app.bus.rates import enter_event
 from app.bus.storing import as_unavailable
 from app.bus.wire import build_headers
 
@@ -43,10 +46,16 @@ class JetStreamEventPublisher:
     """Publishes the events of one env, of any tenant, within their quotas if there are any."""
 
     def __init__(
-        self, publisher: AckedPublisher, *, env: str, quota: BacklogQuota | None = None
+        self,
+        publisher: AckedPublisher,
+        *,
+        env: str,
+        quota: BacklogQuota | None = None,
+        quotas: Quotas | None = None,
     ) -> None:
         self._publisher = publisher
         self._quota = quota
+        self._quotas = quotas
         self._env = env
         self._loop = asyncio.get_running_loop()
         self._lookups: set[asyncio.Task[None]] = set()
@@ -60,6 +69,8 @@ class JetStreamEventPublisher:
             subject = build_event_subject(self._env, envelope.tenant, envelope.event.event_type)
             data = encode_event(envelope.event)
             headers = _event_headers(envelope)
+            if self._quotas is not None:
+                enter_event(self._quotas, envelope)
         except ActorsError as error:
             future.set_exception(error)
             return future

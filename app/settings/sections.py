@@ -19,6 +19,7 @@ from pydantic import (
 from actors.errors import InvalidSubjectError
 from actors.subjects import check_token
 from app.settings.limits import LimitsSection
+from app.settings.plans import PLANS_MAX, PlanSection
 from app.settings.secrets import SecretsSection
 from app.settings.section import Section
 from app.settings.security import SecuritySection
@@ -204,6 +205,19 @@ class Settings(Section):
     secrets: SecretsSection = Field(default_factory=SecretsSection)
     security: SecuritySection = Field(default_factory=SecuritySection)
     limits: LimitsSection = Field(default_factory=LimitsSection)
+    plans: dict[str, PlanSection] = Field(default_factory=dict, max_length=PLANS_MAX)
+    """What tenants may use, a section `[plans.NAME]` for each plan; `default` is that of tenants
+    whose bundle names none, and limits nothing unless it is here."""
+
+    @field_validator("plans")
+    @classmethod
+    def _check_plans(cls, value: dict[str, PlanSection]) -> dict[str, PlanSection]:
+        for name in value:
+            try:
+                check_token(name, "the plan's name")
+            except InvalidSubjectError as error:
+                raise ValueError(str(error)) from None
+        return value
 
     @field_validator("env")
     @classmethod
