@@ -40,9 +40,6 @@ from app.bus.wire import Received, build_frame
 
 CONNECT_TIMEOUT_SECONDS: Final = 2
 PING_INTERVAL_SECONDS: Final = 10
-API: Final = "$JS.API."
-DIRECT_API: Final = "$JS.API.DIRECT."
-"""Answered by streams themselves: nobody there means that there is no such stream."""
 OUTBOX_BYTES_MAX: Final = 64 * 1024 * 1024
 """What may wait to be written, together; beyond it what is sent is dropped and reported."""
 
@@ -223,19 +220,14 @@ class Bus:
     ) -> Received:
         """Ask and wait for one answer; UnavailableError when nobody is there or none came.
 
-        In a cluster nobody may be there for a moment: then it is asked again within the time. So
-        it is with the administration of JetStream anywhere: while a server reads its accounts anew
-        that is not there, for 0.2 s where there are a thousand (measured).
+        Where nobody is there for a moment, it is asked again within the time: see `asking`.
         """
         question = Question(subject, data, timeout_seconds, headers)
-        is_administration = subject.startswith(API) and not subject.startswith(DIRECT_API)
-        return await ask(
-            self._client, question, lambda: self._is_worth_asking_again(is_administration)
-        )
+        return await ask(self._client, question, self._is_worth_asking_again)
 
-    def _is_worth_asking_again(self, is_administration: bool) -> bool:  # noqa: FBT001
+    def _is_worth_asking_again(self, question: Question) -> bool:
         if self.lone_server is not None:
-            return is_administration
+            return question.is_administration
         self.doubt.unheard()
         return True
 
