@@ -27,6 +27,14 @@ class EventRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class EffectPutOff:
+    """A call, action or emitted event of a flow has to wait: the tenant is over a quota."""
+
+    tenant: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class SecretRead:
     """A call of a tenant asked for a secret; ``source`` gave it: store, file, environment, none."""
 

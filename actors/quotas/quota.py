@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from actors.errors import QuotaExceededError, TransientError
-from actors.observations import EventRefused
+from actors.observations import EffectPutOff, EventRefused
 from actors.ports import Clock, Observer
 from actors.quotas.pace import Pace
 from actors.quotas.places import Places
@@ -162,9 +162,10 @@ class TenantQuota:
     def _note(self, reason: str) -> None:
         if reason == EVENTS:
             self.usage.events_refused += 1
+            self._observer.observe(EventRefused(self.tenant, reason))
         else:
             self.usage.effects_put_off += 1
-        self._observer.observe(EventRefused(self.tenant, reason))
+            self._observer.observe(EffectPutOff(self.tenant, reason))
 
 
 class Quotas:

@@ -65,6 +65,7 @@ from app.http.pages import build_admin_app, build_public_pages
 from app.http.public import PublicApp
 from app.http.routes import RouteTable
 from app.http.server import HttpServer
+from app.http.usage_api import UsageApi
 from app.observability.loop_watchdog import LoopWatchdog
 from app.observability.metrics import Metrics
 from app.observability.observer import ReportingObserver
@@ -272,6 +273,7 @@ class Program:
             *DeadLetterApi(side.desk, access, audit.log, side.clock).routes(),
             *KeyApi(self._keys, access, side.clock).routes(),
             *AuditApi(audit.reader, access, side.clock).routes(),
+            *UsageApi(side.quotas, access).routes(),
         ]
 
     async def _serve(self, app: AsgiApp, host: str, port: int) -> HttpServer:

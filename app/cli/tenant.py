@@ -7,6 +7,7 @@ import typer
 
 from app.cli.creds import creds_app
 from app.cli.tenant_key import tenant_key_app
+from app.cli.tenant_usage import usage_command
 
 
 def tenant_app() -> typer.Typer:
@@ -14,4 +15,5 @@ def tenant_app() -> typer.Typer:
     app = typer.Typer(help="Manage what belongs to a tenant.", no_args_is_help=True)
     app.add_typer(tenant_key_app(), name="key")
     app.add_typer(creds_app(), name="creds")
+    app.command("usage")(usage_command)
     return app

@@ -6,6 +6,7 @@ values are bounded: tenants and flows beyond `labels` count as ``other``.
     greentic_http_requests_total{route, status}      requests answered
     greentic_events_accepted_total{tenant, source, duplicate}  events stored, or stored before
     greentic_events_refused_total{tenant, reason}    events not taken in, by the quota they exceed
+    greentic_effects_put_off_total{tenant, reason}   calls, actions and emitted events that wait
     greentic_backlog_events{tenant}                  events stored and not processed, as last seen
     greentic_backlog_bytes{tenant}                   their bytes, estimated
     greentic_events_lost{tenant}                     unprocessed events that the stream let go
@@ -133,6 +134,12 @@ class Metrics:
         )
         self.lock_outs = self._counter(
             "greentic_lock_outs_total", "Lock-outs for guessing API keys.", "by"
+        )
+        self.effects_put_off = self._counter(
+            "greentic_effects_put_off_total",
+            "Calls, actions and emitted events that wait for their tenant's quota.",
+            "tenant",
+            "reason",
         )
         self.secrets_read = self._counter(
             "greentic_secrets_read_total",

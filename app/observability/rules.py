@@ -112,6 +112,12 @@ def _refused(metrics: Metrics, seen: core.EventRefused) -> None:
     metrics.refused.count(metrics.tenants.bound(seen.tenant), metrics.codes.bound(seen.reason))
 
 
+def _put_off(metrics: Metrics, seen: core.EffectPutOff) -> None:
+    metrics.effects_put_off.count(
+        metrics.tenants.bound(seen.tenant), metrics.codes.bound(seen.reason)
+    )
+
+
 def _fired(metrics: Metrics, seen: core.TimerFired) -> None:
     metrics.timers.count(metrics.tenants.bound(seen.tenant), _YES_NO[seen.is_duplicate])
     metrics.timer_late_seconds.observe(max(0, seen.late_ms) / _MS)
@@ -220,6 +226,7 @@ RULES: Final[Mapping[type, Rule]] = {
         "backlog.measured", "debug", _measured, ("tenant", "events", "bytes", "lost")
     ),
     core.EventRefused: Rule("event.refused", "debug", _refused, ("tenant", "reason")),
+    core.EffectPutOff: Rule("effect.put_off", "debug", _put_off, ("tenant", "reason")),
     core.SecretRead: Rule("secret.read", "debug", _secret_read, ("tenant", "source")),
     core.TimerFired: Rule(
         "timer.fired", "debug", _fired, ("tenant", "flow", "event_type", "scheduled_ms", "late_ms")

@@ -188,7 +188,9 @@ async def test_a_version_that_is_gone_is_a_dead_letter(past: Past, yard: Yard) -
     assert past.said() == {"evt-of-run-c": [ACK]}
 
 
-async def test_a_store_that_is_away_leaves_the_run_until_it_comes_again(past: Past, yard: Yard) -> None:
+async def test_a_store_that_is_away_leaves_the_run_until_it_comes_again(
+    past: Past, yard: Yard
+) -> None:
     past.archive.keep(versioned("old"))
     past.archive.is_available = False
     event = an_event("evt-of-run-c")
