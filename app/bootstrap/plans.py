@@ -43,6 +43,8 @@ class PlanBook:
 
     def adopt(self, bundle: Bundle) -> None:
         """Bring the plans of a bundle's tenants into force."""
+        self.quotas.keep_only(bundle.tenants)
+        self.shares.keep_only(bundle.tenants)
         for tenant in bundle.tenants.values():
             plan = self._find(tenant.plan) or UNLIMITED
             self.quotas.of(tenant.id).adopt(plan)

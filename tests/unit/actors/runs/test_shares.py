@@ -225,5 +225,7 @@ def test_weights_are_bounded() -> None:
     share.weight = 0.0
     assert share.weight == WEIGHT_MIN
     assert shares.of("a") is share
-    shares.forget("a")
+    shares.keep_only({"a"})
+    assert shares.of("a") is share
+    shares.keep_only(())
     assert shares.of("a") is not share
