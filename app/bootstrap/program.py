@@ -127,10 +127,25 @@ class Program:
             refuse_prod(options.env)
         self._watchdog.start()
         self._stack.callback(self._watchdog.stop)
-        self._bus_settings = options.bus or await self._start_server()
-        bus = await Bus.connect(
+        bus = await self._connect()
+        await self._open_sides(bus)
+        await self._start_trees(bus)
+        self._deployer = await self._build_deployer(bus)
+        await self._deploy(await self._deployer.read())
+        await self._start_http()
+        self._guard_own_ports()
+        self._watch()
+        spare_the_collector()
+
+    async def _connect(self) -> Bus:
+        self._bus_settings = self._options.bus or await self._start_server()
+        return await Bus.connect(
             self._bus_settings, self._observer, deadline_seconds=CONNECT_SECONDS_MAX
         )
+
+    async def _open_sides(self, bus: Bus) -> None:
+        """Open what hangs on the connection; it is closed in the opposite order."""
+        options = self._options
         keys = KeySource(options.secrets, options.env, options.data_dir)
         self._credentials = await Credentials.open(bus, keys, SystemClock(), self._observer)
         self._audit = await AuditSide.open(bus, options.env, SystemClock(), self._observer)
@@ -148,14 +163,24 @@ class Program:
         self._stack.push_async_callback(self._credentials.close)
         await self._begin_keys()
         self._stack.push_async_callback(self._providers.close)
-        versions = ObjectBlobs(bus.client, versions_bucket(options.env))
+
+    async def _start_trees(self, bus: Bus) -> None:
+        """Start the root of the tenants' trees; they come with the first deployment."""
+        env = self._options.env
+        versions = ObjectBlobs(bus.client, versions_bucket(env))
         self._kept = KeptDeployments(versions, actions_of(provider_specs()))
-        quotas = self._side.quotas
-        self._plans = PlanBook(options.plans, quotas, FairShares(self._side.clock))
+        shares = FairShares(self._side.clock)
+        self._plans = PlanBook(self._options.plans, self._side.quotas, shares)
         self._host = self._build_host()
         await self._host.start()
         self._stack.push_async_callback(self._host.drain)
-        self._deployer = Deployer(
+        if self._options.has_worker:
+            cancels = await listen_for_cancels(bus, env, self._host.cancel)
+            self._stack.push_async_callback(bus.unsubscribe, cancels)
+
+    async def _build_deployer(self, bus: Bus) -> Deployer:
+        options = self._options
+        return Deployer(
             root=options.bundle,
             env=options.env,
             environment=options.environment,
@@ -176,14 +201,6 @@ class Program:
             plans=self._plans,
             replicas=options.replicas,
         )
-        if options.has_worker:
-            cancels = await listen_for_cancels(bus, options.env, self._host.cancel)
-            self._stack.push_async_callback(bus.unsubscribe, cancels)
-        await self._deploy(await self._deployer.read())
-        await self._start_http()
-        self._guard_own_ports()
-        self._watch()
-        spare_the_collector()
 
     async def _start_server(self) -> BusSettings:
         server = EmbeddedServer(
