@@ -6,7 +6,6 @@ finish, settle, close. SIGTERM, SIGINT end it; SIGHUP reloads.
 """
 
 import asyncio
-import random
 import signal
 from collections.abc import Awaitable, Coroutine, Mapping
 from contextlib import AsyncExitStack
@@ -16,10 +15,7 @@ from typing import Any, Final
 import structlog
 from starlette.routing import Route
 
-from actors.kernel.ports import KernelPorts
 from actors.runs.shares import FairShares
-from actors.tenants.children import TreePorts
-from actors.tenants.host import TenantHost
 from actors.tenants.tree import Roles
 from app.audit.lock_outs import LockOutTeller
 from app.bootstrap.audit_side import AuditSide
@@ -36,6 +32,7 @@ from app.bootstrap.plans import PlanBook
 from app.bootstrap.providers import Providers
 from app.bootstrap.pull_watch import SILENT_SECONDS_MAX, PullWatch
 from app.bootstrap.reload import Reloader
+from app.bootstrap.tree_side import build_host
 from app.bundle.problems import bundle_error, errors_of
 from app.bundle.reading import Bundle
 from app.bus.cancelling import listen_for_cancels
@@ -46,9 +43,6 @@ from app.bus.server_process import ServerSettings
 from app.control.keys import KeyDesk
 from app.control.names import (
     blobs_bucket,
-    events_stream,
-    leases_bucket,
-    timers_bucket,
     versions_bucket,
 )
 from app.emulators.accounts import dev_options
@@ -74,11 +68,7 @@ from app.providers.catalog import provider_specs
 from app.providers.provider import ProviderContext
 from app.stores.blobs import ObjectBlobs
 from app.stores.key_source import KeySource
-from app.stores.kv import KvBucket
-from app.stores.pauses import KvTimerPauses
 from app.stores.secret_chain import SecretChain
-from app.stores.state import KvStateStore
-from app.stores.ticks import LastTicks
 from app.system import SystemClock, spare_the_collector
 from app.worker.script_pool import MIB, ScriptProcessPool
 
@@ -171,7 +161,8 @@ class Program:
         self._kept = KeptDeployments(versions, actions_of(provider_specs()))
         shares = FairShares(self._side.clock)
         self._plans = PlanBook(self._options.plans, self._side.quotas, shares)
-        self._host = self._build_host()
+        roles = Roles(self._options.has_ingress, self._options.has_worker)
+        self._host = build_host(self._side, roles, self._kept, self._plans)
         await self._host.start()
         self._stack.push_async_callback(self._host.drain)
         if self._options.has_worker:
@@ -245,25 +236,6 @@ class Program:
         )
         self._stack.push_async_callback(scripts.close)
         return scripts
-
-    def _build_host(self) -> TenantHost:
-        side, options = self._side, self._options
-        ports = TreePorts(
-            world=side.world,
-            sinks=side.sinks,
-            ticks=LastTicks(side.bus, env=options.env, stream_of=events_stream),
-            pauses=KvTimerPauses(KvBucket(side.bus, timers_bucket(options.env))),
-            leases=KvStateStore(KvBucket(side.bus, leases_bucket(options.env)), side.clock),
-            open_deliveries=side.open_deliveries,
-            open_lane=side.open_lane,
-            redriver=side.desk,
-            past=self._kept,
-            shares=self._plans.shares,
-            quotas=side.quotas,
-        )
-        chance = random.Random()  # noqa: S311 - spreads restarts, hides nothing
-        kernel = KernelPorts(side.clock, chance.random, self._observer.observe)
-        return TenantHost(Roles(options.has_ingress, options.has_worker), ports, kernel)
 
     async def _start_http(self) -> None:
         options = self._options
