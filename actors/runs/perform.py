@@ -41,6 +41,7 @@ async def take_step(run: Run, node: CompiledNode, context: StepContext) -> StepO
             recalled = await _recall(run, context)
             if recalled is not None:
                 return recalled
+        began_at = context.world.clock.monotonic()
         try:
             return await _perform(run, node, context)
         except _ChangedError:
@@ -49,6 +50,8 @@ async def take_step(run: Run, node: CompiledNode, context: StepContext) -> StepO
             if node.is_journalled and journal_of(run).has(context.race):
                 raise
             await context.world.clock.sleep(UNAVAILABLE_RETRY_SECONDS)
+            # The bus's outage is no time of the flow's.
+            run.deadline += context.world.clock.monotonic() - began_at
 
 
 def journal_of(run: Run) -> RunJournal:

@@ -212,6 +212,14 @@ async def test_a_step_waits_out_the_absence_of_the_bus(yard: Yard) -> None:
     assert (await running)[1] == Completed("after 3")
 
 
+async def test_an_outage_of_the_bus_is_no_time_of_the_flows(yard: Yard) -> None:
+    effect = Effect(fails_times(12, UnavailableError("away")))
+    course = Course(yard, a_flow(an_effect("first", effect), timeout_seconds=2))
+    running = asyncio.ensure_future(course.run())
+    await yard.clock.advance(10)
+    assert (await running)[1] == Completed("after 12")
+
+
 async def test_a_value_too_large_for_the_journal_fails_its_node(yard: Yard) -> None:
     class Narrow(type(yard.stage.journal)):  # type: ignore[misc]
         async def write(self, *args: Any, **more: Any) -> bool:
