@@ -130,13 +130,13 @@ class TenantQuota:
         else:
             wait = pace.take(now)
             if wait > AHEAD_SECONDS_MAX or (wait > 0.0 and not self._has_room(now)):
-                self._note(reason)
+                self._note_put_off(reason)
                 raise TransientError(_TEXTS[reason], reason=reason, retry_after_seconds=wait)
             if wait > 0.0:
                 pace.book(now)
                 self._book(key, now + wait)
         if wait > 0.0:
-            self._note(reason)
+            self._note_put_off(reason)
             raise QuotaExceededError(
                 self.tenant, _TEXTS[reason], retry_after_seconds=wait, reason=reason
             )
@@ -155,18 +155,15 @@ class TenantQuota:
         return len(self._booked) < BOOKED_MAX
 
     def _refuse_event(self, wait: float) -> None:
-        self._note(EVENTS)
+        self.usage.events_refused += 1
+        self._observer.observe(EventRefused(self.tenant, EVENTS))
         raise QuotaExceededError(
             self.tenant, _TEXTS[EVENTS], retry_after_seconds=wait, reason=EVENTS
         )
 
-    def _note(self, reason: str) -> None:
-        if reason == EVENTS:
-            self.usage.events_refused += 1
-            self._observer.observe(EventRefused(self.tenant, reason))
-        else:
-            self.usage.effects_put_off += 1
-            self._observer.observe(EffectPutOff(self.tenant, reason))
+    def _note_put_off(self, reason: str) -> None:
+        self.usage.effects_put_off += 1
+        self._observer.observe(EffectPutOff(self.tenant, reason))
 
 
 class Quotas:
