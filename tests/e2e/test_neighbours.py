@@ -112,7 +112,7 @@ async def wait_parked(given: dict[str, str], count: int) -> None:
     """Wait until every poisoned message lies in the dead letters, with its bytes."""
     async with asyncio.timeout(60):
         while True:
-            letters = await read_stream(given, "DEAD-dev", "greentic.dead.dev.poison")
+            letters = await read_stream(given, "DEAD-dev", "greentic.dead.dev.poison.>")
             if len(letters) >= count:
                 assert len(letters) == count
                 return
