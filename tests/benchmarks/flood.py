@@ -46,9 +46,12 @@ async def main() -> None:
         await measure.stretch(2)
         alone: list[float] = []
         beside: list[float] = []
+        stored: tuple[list[float], list[float]] = ([], [])
         done, used = 0, 0.0
         for _ in range(ROUNDS):
+            measure.stored = stored[0]
             alone += await measure.stretch(SECONDS)
+            measure.stored = stored[1]
             with flooding(url, user, password):
                 await asyncio.sleep(SETTLE_SECONDS)
                 before, used_before = counts[0], _used_seconds(started["process"].pid)
@@ -58,6 +61,7 @@ async def main() -> None:
             await _wait_quiet(counts)
         await client.close()
     _show(alone, beside, done, used)
+    _show_stored(*stored)
 
 
 def _show(alone: list[float], beside: list[float], done: int, used: float) -> None:
@@ -96,12 +100,19 @@ class Measure:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._turn = 0
+        self.stored: list[float] = []
+        """How long the bus itself took to store each event: what no worker can be blamed for."""
 
     async def stretch(self, seconds: float) -> list[float]:
         """Give the seconds that each event took."""
         self._turn += 1
         sent: dict[str, float] = {}
         took: list[float] = []
+        inbox = self._client.new_inbox()
+
+        async def on_stored(message: Msg) -> None:
+            identity = message.subject.rpartition(".")[2]
+            self.stored.append(time.perf_counter() - sent[identity])
 
         async def on_result(message: Msg) -> None:
             event = json.loads(message.data)["event_id"]
@@ -112,6 +123,7 @@ class Measure:
             await self._client.subscribe(f"{_subject(number)}.result", cb=on_result)
             for number in range(QUIET)
         ]
+        listening.append(await self._client.subscribe(f"{inbox}.*", cb=on_stored))
         await self._client.flush()
         count = round(seconds * QUIET * SHARE_PER_SECOND)
         began = time.perf_counter()
@@ -120,7 +132,9 @@ class Measure:
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
             identity = f"{self._turn}-{number}"
             sent[identity] = time.perf_counter()
-            await self._client.publish(_subject(number % QUIET), event_bytes(identity))
+            await self._client.publish(
+                _subject(number % QUIET), event_bytes(identity), reply=f"{inbox}.{identity}"
+            )
         deadline = time.monotonic() + 20
         while len(took) < count and time.monotonic() < deadline:
             await asyncio.sleep(0.05)
@@ -128,6 +142,14 @@ class Measure:
             await subscription.unsubscribe()
         assert len(took) == count, f"{count - len(took)} events have no result"
         return took
+
+
+def _show_stored(alone: list[float], beside: list[float]) -> None:
+    p99_alone, p99_beside = (quantiles(x, n=100)[98] * 1e3 for x in (alone, beside))
+    print(
+        f"of it the bus, to store the event: p99 {p99_alone:.2f} ms alone, {p99_beside:.2f} ms"
+        f" beside ({p99_beside / p99_alone:.2f} times)"
+    )
 
 
 def _used_seconds(pid: int) -> float:
