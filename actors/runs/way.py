@@ -36,6 +36,9 @@ class Skipped:
 
 SKIPPED: Final = Skipped()
 
+TIMER_SOURCE: Final = "timer"
+"""Of a timer's events (SPEC 1)."""
+
 IN_HAND: Final = Interrupted("this worker has the run in hand already", is_lost=True)
 """Of a second delivery of one run: two walks of it beside each other would do things twice."""
 
@@ -91,15 +94,15 @@ class Way:
 
     async def resume(self, request: RunRequest) -> tuple[Run, Reached]:
         """Go on with a run that may have begun before."""
-        run = begin(request, self._seat)
+        run: Run | None = None
         try:
             found = await self._recall(request)
             if not isinstance(found, Run):
-                return run, found
+                return begin(request, self._seat), found
             run = found
             let_in = self._let_in(run)
         except Exception as error:  # noqa: BLE001 - the run's edge: one bad run stops no other
-            return run, _outcome_of(error)
+            return run or begin(request, self._seat), _outcome_of(error)
         if let_in is not None and not isinstance(let_in, Pause):
             return run, let_in
         if request.run_id in self._in_hand:
@@ -119,18 +122,24 @@ class Way:
             return IN_HAND
         while True:
             try:
-                return await self._find_later(request) or await resume(request, self._seat)
+                run = await resume(request, self._seat)
+                return await self._find_later(run) or run
             except UnavailableError:
                 if not is_ours(request, clock):
                     return Interrupted("its journal could not be read", is_lost=True)
                 await clock.sleep(RETRY_SECONDS)
 
-    async def _find_later(self, request: RunRequest) -> Continued | None:
+    async def _find_later(self, run: Run) -> Continued | None:
         """Look for a later leg of the run.
 
         Its worker died after it had put the run off and before that was heard: two deliveries of
-        one run would go on side by side.
+        one run would go on side by side. A run that was put off has that on record, but for a
+        timer's that waited for its turn.
         """
+        request = run.request
+        is_begun = run.journal is not None and run.journal.is_begun
+        if not (is_begun or request.was_put_off or request.event.source == TIMER_SOURCE):
+            return None
         later = await self._seat.world.legs.latest(self._seat.tenant, request.run_id)
         if later is None or (later.leg, later.round) <= (request.leg, request.round):
             return None
