@@ -14,7 +14,7 @@ from actors.ids import run_id
 from actors.kernel.ref import ActorRef
 from actors.lanes.arrivals import park
 from actors.lanes.board import Board
-from actors.lanes.hand import STALE_SECONDS, Hand, HeldDelivery, place_of
+from actors.lanes.hand import Hand, HeldDelivery, place_of
 from actors.lanes.hands import Hands
 from actors.lanes.ports import LanePorts
 from actors.lanes.ticket import Begin, CancelWork, Decision, Drop, Form, PutOff, Refuse
@@ -22,7 +22,7 @@ from actors.observations import LaneBatched, LanePutOff, LaneRefused
 from actors.outcomes import Cancelled, Failed, RunError, RunOutcome, Settlement
 from actors.ports import Continuation
 from actors.runs.journal import JournalSeat, write_cancel
-from actors.runs.request import RunRequest, SharedDelivery, request_of
+from actors.runs.request import OURS_SECONDS, RunRequest, SharedDelivery, request_of
 
 AWAY_MS: Final = 1_000
 """An executor that is away is asked again after so long."""
@@ -200,7 +200,7 @@ class Errands:
         Then nothing is said: what is too old is given up, and comes again to whoever has it.
         """
         clock = self._ports.clock
-        while all(clock.monotonic() - hand.kept_alive_at <= STALE_SECONDS for hand in hands):
+        while all(clock.monotonic() - hand.kept_alive_at <= OURS_SECONDS for hand in hands):
             try:
                 await self._ports.continuations.schedule(
                     self._place.tenant, waiting, lane=self._place.lane

@@ -12,9 +12,6 @@ from actors.lanes.ticket import Ticket
 from actors.outcomes import RunOutcome, Settlement
 from actors.ports import Continuation, Delivery
 
-STALE_SECONDS = 15.0
-"""Half of the consumer's ack_wait: what was not kept alive for so long may be another worker's."""
-
 Place = tuple[int, int, int]
 
 

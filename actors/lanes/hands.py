@@ -7,7 +7,8 @@ ended of late.
 from collections.abc import Iterator
 from typing import Final
 
-from actors.lanes.hand import STALE_SECONDS, Hand
+from actors.lanes.hand import Hand
+from actors.runs.request import OURS_SECONDS
 
 ENDED_MAX: Final = 10_000
 """Runs whose end is remembered: what comes late of them is settled and not run again."""
@@ -73,7 +74,7 @@ class Hands:
         stale: list[Hand] = []
         for hand in self._hands.values():
             age_seconds = now - hand.kept_alive_at
-            if age_seconds > STALE_SECONDS:
+            if age_seconds > OURS_SECONDS:
                 stale.append(hand)
             elif age_seconds >= every_seconds:
                 for delivery in hand.deliveries:

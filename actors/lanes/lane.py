@@ -20,7 +20,7 @@ from actors.lanes.arrivals import Arrivals
 from actors.lanes.board import Board
 from actors.lanes.endings import end_without_lane, is_heard, is_interrupted
 from actors.lanes.errands import Errands, Place
-from actors.lanes.hand import STALE_SECONDS, Hand
+from actors.lanes.hand import Hand
 from actors.lanes.hands import Hands
 from actors.lanes.memory import LaneMemory, needs_marks
 from actors.lanes.paces import Paces
@@ -30,6 +30,7 @@ from actors.lanes.ticket import OPEN_STAGES, Stage
 from actors.observations import LaneHeld
 from actors.outcomes import Continued, Settlement
 from actors.ports import Continuation, Delivery, LaneName
+from actors.runs.request import OURS_SECONDS
 
 HOLD_MAX: Final = 1_000
 """Deliveries of an exclusive lane held at once: no fewer than its consumer hands out unsettled
@@ -306,7 +307,7 @@ class LaneActor(Actor[Never]):
 
     def _give_back(self, hand: Hand, settlement: Settlement = Settlement.NAK) -> None:
         """Let it come again, to whoever has the lane then; what is later waits for it."""
-        if self._clock.monotonic() - hand.kept_alive_at > STALE_SECONDS:
+        if self._clock.monotonic() - hand.kept_alive_at > OURS_SECONDS:
             settlement = Settlement.LEAVE
         for delivery in hand.deliveries:
             self._gate.expect(delivery.sequence)

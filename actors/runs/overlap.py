@@ -20,7 +20,7 @@ from actors.outcomes import Cancelled, Continued, Interrupted, Rejected, RunOutc
 from actors.ports import Clock, StateStore
 from actors.runs.begin import RunSeat
 from actors.runs.line import WAITING_MAX, Line
-from actors.runs.pause import Pause, is_ours, put_off
+from actors.runs.pause import Pause, put_off
 from actors.runs.run import Run
 from actors.runs.turns import TURN_SECONDS, Claim, Turn, Turns, TurnState
 from actors.runs.walk import Walker
@@ -57,7 +57,7 @@ class OverlapGuard:
             try:
                 taken = await self._take(run, claim)
             except UnavailableError:
-                if not is_ours(run.request, self._clock):
+                if not run.request.is_ours(self._clock):
                     return Interrupted("its turn could not be asked for", is_lost=True)
                 await self._clock.sleep(RETRY_SECONDS)
             else:

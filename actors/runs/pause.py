@@ -9,12 +9,8 @@ from typing import Final, Literal
 
 from actors.errors import RunLostError, UnavailableError
 from actors.outcomes import Continued, Interrupted
-from actors.ports import Clock, Continuation
-from actors.runs.request import RunRequest
+from actors.ports import Continuation
 from actors.runs.run import Run
-
-OURS_SECONDS: Final = 15.0
-"""Half of the consumer's ack_wait, as for effects."""
 
 RETRY_SECONDS: Final = 0.5
 
@@ -35,7 +31,7 @@ class Pause:
 async def put_off(run: Run, pause: Pause) -> Continued | Interrupted:
     """Store the run's continuation."""
     clock = run.context.world.clock
-    while is_ours(run.request, clock):
+    while run.request.is_ours(clock):
         try:
             return await _schedule(run, pause)
         except RunLostError as error:
@@ -87,8 +83,3 @@ def _trigger_of(run: Run) -> int | None:
     if run.chosen is not None:
         return run.chosen.number
     return run.journal.head.trigger if run.journal is not None else None
-
-
-def is_ours(request: RunRequest, clock: Clock) -> bool:
-    """Tell whether the bus has heard of late that we work on the run's delivery."""
-    return clock.monotonic() - request.share.delivery.kept_alive_at <= OURS_SECONDS

@@ -17,9 +17,6 @@ from actors.runs.journal import RunJournal
 from actors.runs.journal_entries import Recalled
 from actors.runs.run import Run
 
-KEEP_ALIVE_AGE_SECONDS_MAX: Final = 15.0
-"""Half of the consumer's ack_wait: past it another worker may have the delivery already."""
-
 UNAVAILABLE_RETRY_SECONDS: Final = 0.5
 
 
@@ -68,8 +65,7 @@ def check_may_begin(run: Run) -> None:
 
 def check_is_ours(run: Run) -> None:
     """Refuse (StaleError) to say or do anything for a run that may be another worker's by now."""
-    clock = run.context.world.clock
-    if clock.monotonic() - run.request.share.delivery.kept_alive_at > KEEP_ALIVE_AGE_SECONDS_MAX:
+    if not run.request.is_ours(run.context.world.clock):
         raise StaleError("the delivery was not kept alive; another worker may have it")
 
 

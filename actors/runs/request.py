@@ -11,7 +11,7 @@ from typing import Final
 from actors.events import Event
 from actors.flows.compiled import CompiledFlow, CompiledTrigger
 from actors.outcomes import RunOutcome, Settlement
-from actors.ports import Continuation, Delivery
+from actors.ports import Clock, Continuation, Delivery
 from actors.subjects import matches_pattern
 
 _SEVERITY: Final = (Settlement.ACK, Settlement.TERM, Settlement.NAK, Settlement.LEAVE)
@@ -49,6 +49,11 @@ class SharedDelivery:
                 self._on_settled(self.delivery)
 
 
+OURS_SECONDS: Final = 15.0
+"""Half of the consumer's ack_wait: a delivery that was not kept alive for so long may be another
+worker's by now."""
+
+
 @dataclass(frozen=True, slots=True)
 class RunRequest:
     """Start the run of one flow for one event."""
@@ -83,6 +88,10 @@ class RunRequest:
     def may_be_repeated(self) -> bool:
         """False only if certainly nobody has begun this run before."""
         return self.was_put_off or self.share.delivery.may_be_repeated
+
+    def is_ours(self, clock: Clock) -> bool:
+        """Tell whether the bus has heard of late that we work on the run's delivery."""
+        return clock.monotonic() - self.share.delivery.kept_alive_at <= OURS_SECONDS
 
     @property
     def was_put_off(self) -> bool:

@@ -26,7 +26,7 @@ from actors.outcomes import (
     Sleep,
     StepOutcome,
 )
-from actors.runs.pause import Pause, is_ours
+from actors.runs.pause import Pause
 from actors.runs.perform import OverdueError, StaleError, check_may_begin, journal_of, take_step
 from actors.runs.retrying import FLOW, pause_ms
 from actors.runs.run import NESTING_MAX, Frame, Run, step_key
@@ -237,7 +237,7 @@ _ENDS: Final = END_TARGETS | {None, RESPOND}
 
 def _overdue(run: Run, node: CompiledNode) -> Failed | Interrupted:
     """End a run whose time is over: no `on_error` could do anything with no time left."""
-    if not is_ours(run.request, run.context.world.clock):
+    if not run.request.is_ours(run.context.world.clock):
         return Interrupted("its time is over, and another worker may have it", is_lost=True)
     seconds = run.flow.timeout_seconds
     message = f"the flow's timeout of {seconds:g} s is over"

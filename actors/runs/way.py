@@ -19,7 +19,7 @@ from actors.ports import StateStore
 from actors.runs.begin import RunSeat, begin, choose_trigger, resume
 from actors.runs.in_hand import RunsInHand
 from actors.runs.overlap import OverlapGuard, needs_turn
-from actors.runs.pause import Pause, is_ours, put_off
+from actors.runs.pause import Pause, put_off
 from actors.runs.request import RunRequest
 from actors.runs.run import Run
 from actors.runs.walk import Walker
@@ -125,7 +125,7 @@ class Way:
                 run = await resume(request, self._seat)
                 return await self._find_later(run) or run
             except UnavailableError:
-                if not is_ours(request, clock):
+                if not request.is_ours(clock):
                     return Interrupted("its journal could not be read", is_lost=True)
                 await clock.sleep(RETRY_SECONDS)
 

@@ -26,8 +26,7 @@ from actors.ports import (
     Delivery,
     Observer,
 )
-from actors.runs.perform import KEEP_ALIVE_AGE_SECONDS_MAX
-from actors.runs.request import RunRequest, SharedDelivery, request_of
+from actors.runs.request import OURS_SECONDS, RunRequest, SharedDelivery, request_of
 from actors.runs.shares import FairShare, FairShares
 from actors.tenants.executors import Executors
 from actors.tenants.routes import RoutesInForce
@@ -136,7 +135,7 @@ class DeliveryRouter(Actor[Never]):
                 age = now - delivery.kept_alive_at
                 # One that is older may be another worker's by now: a process that was frozen must
                 # not take it for its own again.
-                if KEEP_ALIVE_EVERY_SECONDS <= age <= KEEP_ALIVE_AGE_SECONDS_MAX:
+                if KEEP_ALIVE_EVERY_SECONDS <= age <= OURS_SECONDS:
                     delivery.keep_alive()
 
     # ── Dispatch ─────────────────────────────────────────────────────────────────────────────

@@ -34,8 +34,7 @@ from actors.outcomes import (
 )
 from actors.ports import Continuation, LaneName
 from actors.runs.in_hand import RunsInHand
-from actors.runs.pause import OURS_SECONDS
-from actors.runs.request import RunRequest
+from actors.runs.request import OURS_SECONDS, RunRequest
 from actors.testing.clock import VirtualClock
 from actors.testing.dead_letters import MemoryDeadLetters
 from actors.testing.deliveries import MemoryEventStream

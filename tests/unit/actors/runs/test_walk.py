@@ -22,7 +22,7 @@ from actors.outcomes import (
 )
 from actors.runs.begin import begin, choose_trigger
 from actors.runs.pause import Pause
-from actors.runs.perform import KEEP_ALIVE_AGE_SECONDS_MAX
+from actors.runs.request import OURS_SECONDS
 from actors.runs.run import NESTING_MAX, STEPS_MAX, Run
 from actors.runs.walk import Walker, entry_target
 from tests.support.builders import (
@@ -357,6 +357,6 @@ async def test_an_effect_is_not_begun_when_another_worker_may_have_the_delivery(
 ) -> None:
     delivery = yard.delivered(an_event())
     run = a_run(yard, a_flow(a_node("first", Waiting(forever))), delivery=delivery)
-    await yard.clock.advance(KEEP_ALIVE_AGE_SECONDS_MAX + 1)
+    await yard.clock.advance(OURS_SECONDS + 1)
     assert isinstance(await Walker({}).walk(run), Interrupted)
     assert run.path == []
