@@ -30,6 +30,8 @@ class StreamLimits:
     versions_age_seconds: int = 400 * _DAY
     """Flows that runs are bound to: longer than a run may sleep; each start keeps its own anew."""
     versions_bytes: int = _GIBIBYTE
+    bundles_bytes: int = 4 * _GIBIBYTE
+    """Bundles of all tenants, as long as a deployment's history names them."""
     events_duplicate_window_seconds: int = _DAY
     """How long a delivery or a run's result that comes again is recognized; at most 3 days."""
     work_duplicate_window_seconds: int = _HOUR

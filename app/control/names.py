@@ -97,6 +97,16 @@ def deployments_bucket(env: str) -> str:
     return f"deployments-{check_token(env, 'env')}"
 
 
+def tenants_bucket(env: str) -> str:
+    """Name the bucket of who the tenants are."""
+    return f"tenants-{check_token(env, 'env')}"
+
+
+def bundles_bucket(env: str) -> str:
+    """Name the object store of bundles, by content."""
+    return f"bundles-{check_token(env, 'env')}"
+
+
 def leases_bucket(env: str) -> str:
     """Name the bucket of leases."""
     return f"leases-{check_token(env, 'env')}"

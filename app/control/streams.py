@@ -103,6 +103,7 @@ def shared_specs(env: str, limits: StreamLimits) -> Sequence[StreamSpec]:
         audit_spec(env, limits),
         blobs_spec(env, limits),
         versions_spec(env, limits),
+        bundles_spec(env, limits),
     )
 
 
@@ -124,6 +125,7 @@ def bucket_specs(env: str) -> Sequence[StreamSpec]:
     return (
         bucket_spec(names.leases_bucket(env)),
         bucket_spec(names.deployments_bucket(env)),
+        bucket_spec(names.tenants_bucket(env)),
         bucket_spec(names.timers_bucket(env)),
         bucket_spec(names.state_bucket(env), value_bytes_max=value_bytes),
         *credential_buckets(env),
@@ -151,6 +153,11 @@ def versions_spec(env: str, limits: StreamLimits) -> StreamSpec:
     """Describe the object store of flows that runs are bound to."""
     age_seconds, bytes_max = limits.versions_age_seconds, limits.versions_bytes
     return _object_spec(names.versions_bucket(env), age_seconds, bytes_max)
+
+
+def bundles_spec(env: str, limits: StreamLimits) -> StreamSpec:
+    """Describe the object store of bundles: they stay until nobody has them in force any more."""
+    return _object_spec(names.bundles_bucket(env), 0, limits.bundles_bytes)
 
 
 def _object_spec(bucket: str, age_seconds: int, bytes_max: int) -> StreamSpec:

@@ -1,0 +1,1 @@
+"""Deployments: which bundle a tenant runs, by immutable versions and one pointer."""

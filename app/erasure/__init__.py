@@ -1,0 +1,1 @@
+"""Erasure: everything of a deleted tenant, gone from every store."""

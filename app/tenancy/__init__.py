@@ -1,0 +1,1 @@
+"""Tenancy: who the tenants of an env are, and whether they still are."""
