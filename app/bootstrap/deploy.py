@@ -19,9 +19,12 @@ from app.bootstrap.plans import PlanBook
 from app.bootstrap.providers import Providers
 from app.bundle.reading import Bundle, read_bundle
 from app.bus.connection import Bus
+from app.control.activations import Activations
 from app.control.control import Control, TenantSubscriptions
 from app.control.limits import StreamLimits
+from app.control.names import deployments_bucket
 from app.providers.provider import ProviderContext
+from app.stores.kv import KvBucket
 
 SECONDS_PER_HOUR: Final = 3600
 
@@ -75,11 +78,27 @@ class Deployer:
             self.plans.adopt(bundle)
         self.providers.replace(bundle, self.context)
         plans = [_plan(bundle, tenant) for tenant in bundle.tenants]
-        wanted = [TenantSubscriptions(p.tenant, p.patterns(), p.lanes()) for p in plans]
         control = self._control(bundle)
+        await control.ensure([])
+        record = Activations(KvBucket(self.bus, deployments_bucket(self.env)))
         with self.host.holding():
-            activated = await control.apply(wanted)
-            leftover = await control.leftover_lanes(wanted)
+            activated = {
+                plan.tenant: await record.activate(
+                    plan.tenant, plan.patterns(), await control.last_sequence(plan.tenant)
+                )
+                for plan in plans
+            }
+            wanted = [
+                TenantSubscriptions(
+                    p.tenant,
+                    p.patterns(),
+                    p.lanes(),
+                    1 + min(activated[p.tenant].values(), default=0),
+                )
+                for p in plans
+            ]
+            leftover = await control.ensure(wanted)
+            await control.remove(self.host.deployments().keys() - bundle.tenants.keys())
             for plan in plans:
                 await self.kept.keep(plan)
             await self.host.reconcile(

@@ -1,15 +1,15 @@
-"""Makes NATS what a deployment needs: streams, consumers, buckets, activations (DESIGN 3).
+"""Makes NATS what deployments need: streams, consumers, buckets (DESIGN 3).
 
-In: for each tenant, which event types its triggers want. Out: from which sequence each trigger
-takes events. Idempotent, and one at a time for each env under a lease. It never deletes a stream:
-a removed tenant loses its consumers and keeps its events. Refuses names that are no tokens,
+In: for each tenant, which event types its triggers want. Out: what is left on lanes that are gone.
+Idempotent, and one at a time for each env under a lease. It never deletes a stream: a tenant
+without a deployment loses its consumers and keeps its events. Refuses names that are no tokens,
 patterns that are no patterns (InvalidSubjectError) and what the server refuses (BusError).
 """
 
 import asyncio
 import os
 import socket
-from collections.abc import Collection, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
@@ -19,8 +19,7 @@ from app.bus.admin import JetStreamAdmin
 from app.bus.admin_specs import StreamInfo, StreamSpec
 from app.bus.connection import Bus
 from app.control import names, streams
-from app.control.activations import Activations
-from app.control.lanes import LaneConsumers, Lanes
+from app.control.lanes import LaneConsumers
 from app.control.lease import Lease, hold_lease
 from app.control.limits import StreamLimits
 from app.errors import BusError, ConflictError
@@ -49,6 +48,8 @@ class TenantSubscriptions:
     patterns: Mapping[str, str]
     lanes: Mapping[str, bool] = field(default_factory=dict)
     """Its private lanes (`CompiledFlow.lane`), and whether one worker at a time gets each."""
+    first_sequence: int = 1
+    """Of its events' stream, where a consumer that is made now begins."""
 
 
 class Control:
@@ -66,62 +67,69 @@ class Control:
         self._admin = JetStreamAdmin(bus)
         self._leases = KvBucket(bus, names.leases_bucket(env))
         self._deployments = KvBucket(bus, names.deployments_bucket(env))
-        self._activations = Activations(self._deployments)
         self._lanes = LaneConsumers(self._admin, env, self._limits, work_shards)
 
-    async def apply(
+    async def ensure(
         self, subscriptions: Sequence[TenantSubscriptions]
-    ) -> Mapping[str, Mapping[str, int]]:
-        """Make everything so and give, for each tenant and trigger, its activation sequence.
+    ) -> Mapping[str, tuple[str, ...]]:
+        """Make everything so for these tenants, whatever the others have.
 
-        ``subscriptions`` is the whole deployment: a tenant that was there before and is not now
-        loses its consumers. ConflictError if the lease was lost half-way, again and again.
+        Gives for each tenant the lanes that are gone and may still hold something. Each has a
+        consumer that serves whoever asks: workers must take from them until they are found empty.
+        ConflictError if the lease was lost half-way, again and again.
         """
         _check(subscriptions)
+        return await self._again(lambda: self._ensure(subscriptions))
+
+    async def remove(self, tenants: Collection[str]) -> None:
+        """Take tenants' consumers away; what is stored stays until its age ends it."""
+        for tenant in tenants:
+            check_token(tenant, "tenant")
+        await self._again(lambda: self._remove(tenants))
+
+    async def last_sequence(self, tenant: str) -> int:
+        """Give the number of the last event stored for a tenant; 0 where there is no stream."""
+        info = await self._admin.stream_info(names.events_stream(self._env, tenant))
+        return 0 if info is None else info.last_sequence
+
+    async def _again(self, work: Callable[[], Awaitable[_T]]) -> _T:
+        """Do what may be done twice until it has gone through once."""
         for _ in range(ATTEMPTS_MAX - 1):
             try:
-                return await self._apply(subscriptions)
+                return await work()
             except ConflictError:
-                pass  # all of it may be done twice
+                pass
             except UnavailableError:
                 if self._bus.lone_server is not None:
                     raise  # nobody is being elected who would be there soon
             await asyncio.sleep(AGAIN_SECONDS)
-        return await self._apply(subscriptions)
+        return await work()
 
-    async def _apply(
+    async def _ensure(
         self, subscriptions: Sequence[TenantSubscriptions]
-    ) -> Mapping[str, Mapping[str, int]]:
+    ) -> Mapping[str, tuple[str, ...]]:
         for spec in streams.bucket_specs(self._env):
             await self._ensure_stream(spec)
         async with hold_lease(self._leases, LEASE_KEY, _holder()) as lease:
             await self._ensure_shared([item.tenant for item in subscriptions])
             limit = asyncio.Semaphore(TENANTS_AT_ONCE_MAX)
-            applied = await _all([self._apply_tenant(item, lease, limit) for item in subscriptions])
-            activations = {
-                item.tenant: sequences
-                for item, sequences in zip(subscriptions, applied, strict=True)
-            }
-            for tenant in sorted(await self._activations.tenants() - activations.keys()):
+            await _all([self._ensure_tenant(item, lease, limit) for item in subscriptions])
+            return await self._lanes.retire({i.tenant: i.lanes for i in subscriptions}, lease)
+
+    async def _remove(self, tenants: Collection[str]) -> None:
+        async with hold_lease(self._leases, LEASE_KEY, _holder()) as lease:
+            for tenant in sorted(tenants):
                 lease.check()
-                await self._remove_tenant(tenant)
-            await self._lanes.retire(_lanes_of(subscriptions), lease)
-            return activations
-
-    async def leftover_lanes(
-        self, subscriptions: Sequence[TenantSubscriptions]
-    ) -> Mapping[str, tuple[str, ...]]:
-        """Give for each tenant the lanes that are gone and may still hold something.
-
-        Each has a consumer that serves whoever asks: workers must take from them until another
-        deployment finds them empty. Meant to be asked after `apply`.
-        """
-        return await self._lanes.leftovers(_lanes_of(subscriptions))
+                events = names.events_stream(self._env, tenant)
+                work = names.work_stream(self._env, self._shard(tenant))
+                await self._admin.delete_consumer(events, names.FLOWS_DURABLE)
+                await self._admin.delete_consumer(work, names.work_durable(tenant))
+            await self._lanes.remove(tenants, lease)
 
     async def wait_ready(
         self, tenants: Collection[str], lanes: Mapping[str, Collection[str]] | None = None
     ) -> None:
-        """Wait until somebody's `apply` has made what workers of these tenants need.
+        """Wait until somebody's `ensure` has made what workers of these tenants need.
 
         ``lanes``: the private lanes of each tenant that has any.
         """
@@ -196,36 +204,25 @@ class Control:
         existing = info.config["subjects"] if info else ()
         return streams.shard_subjects(f"greentic.{root}", self._env, tenants, existing)
 
-    async def _apply_tenant(
+    async def _ensure_tenant(
         self, item: TenantSubscriptions, lease: Lease, limit: asyncio.Semaphore
-    ) -> Mapping[str, int]:
+    ) -> None:
         env, tenant = self._env, item.tenant
         async with limit:
             lease.check()
-            info = await self._ensure_stream(streams.events_spec(env, tenant, self._limits))
-            # The activation is written before the filter grows: whatever the consumer then
-            # delivers from before it is known to be old.
-            activations = await self._activations.activate(
-                tenant, item.patterns, info.last_sequence
-            )
-            first = 1 + min(activations.values(), default=info.last_sequence)
+            await self._ensure_stream(streams.events_spec(env, tenant, self._limits))
             flows = streams.flows_consumer(
-                env, tenant, item.patterns.values(), self._limits, first_sequence=first
+                env,
+                tenant,
+                item.patterns.values(),
+                self._limits,
+                first_sequence=item.first_sequence,
             )
             lease.check()
             await self._admin.ensure_consumer(flows)
             work = streams.work_consumer(env, tenant, self._shard(tenant), self._limits)
             await self._admin.ensure_consumer(work)
             await self._lanes.ensure(tenant, item.lanes, lease)
-            return activations
-
-    async def _remove_tenant(self, tenant: str) -> None:
-        """Take a tenant's consumers away; what is stored stays until its age ends it."""
-        events = names.events_stream(self._env, tenant)
-        work = names.work_stream(self._env, self._shard(tenant))
-        await self._admin.delete_consumer(events, names.FLOWS_DURABLE)
-        await self._admin.delete_consumer(work, names.work_durable(tenant))
-        await self._activations.forget(tenant)
 
     def _shard(self, tenant: str) -> int:
         return names.work_shard(tenant, self._work_shards)
@@ -241,10 +238,6 @@ def _check(subscriptions: Sequence[TenantSubscriptions]) -> None:
             check_pattern(pattern)
         for lane in item.lanes:
             names.lane_durable(item.tenant, lane)
-
-
-def _lanes_of(subscriptions: Sequence[TenantSubscriptions]) -> Lanes:
-    return {item.tenant: item.lanes for item in subscriptions}
 
 
 async def _all(work: Sequence[Coroutine[Any, Any, _T]]) -> list[_T]:

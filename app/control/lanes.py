@@ -6,8 +6,8 @@ from lanes that are gone. Refuses what is no lane's name (InvalidSubjectError).
 A lane that is gone keeps its consumer for as long as something lies on it, or may still come to it:
 a continuation that waits for its time names its lane, and nobody can tell which (so any waiting
 continuation of the tenant counts). Such a consumer serves whoever asks: without its flow's rules
-there is nobody to be the only one. `leftovers` names them, for workers to take the rest from; the
-next `apply` that finds one empty removes it. Nothing is lost with a consumer: what is stored stays,
+there is nobody to be the only one. `retire` names them, for workers to take the rest from; the
+next one that finds one empty removes it. Nothing is lost with a consumer: what is stored stays,
 and a lane that returns gets it all.
 """
 
@@ -48,34 +48,34 @@ class LaneConsumers:
                 return False
         return True
 
-    async def retire(self, deployed: Lanes, lease: Lease) -> None:
+    async def retire(self, deployed: Lanes, lease: Lease) -> Mapping[str, tuple[str, ...]]:
         """Look after the lanes that are gone: remove their consumers, or keep or make them shared.
 
-        Made they are for what an older worker stored after the lane was removed.
+        Made they are for what an older worker stored after the lane was removed. Only the tenants
+        in ``deployed`` are looked at; gives for each of them the lanes that were kept.
         """
+        kept: dict[str, list[str]] = {}
         for shard in range(self._work_shards):
             consumers, stored = await self._found(shard)
             for lane in sorted(consumers | stored):
-                if lane.lane in deployed.get(lane.tenant, ()):
+                if lane.tenant not in deployed or lane.lane in deployed[lane.tenant]:
                     continue
                 lease.check()
-                is_wanted = lane.tenant in deployed and (
-                    lane in stored or await self._may_be_used(lane)
-                )
-                if is_wanted:
+                if lane in stored or await self._may_be_used(lane):
                     await self._ensure(lane, is_exclusive=False)
+                    kept.setdefault(lane.tenant, []).append(lane.lane)
                 elif lane in consumers:
                     await self._delete(lane)  # what is stored stays
+        return {tenant: tuple(lanes) for tenant, lanes in kept.items()}
 
-    async def leftovers(self, deployed: Lanes) -> Mapping[str, tuple[str, ...]]:
-        """Give for each tenant the lanes that are gone and may still hold something."""
-        found: dict[str, list[str]] = {}
+    async def remove(self, tenants: Collection[str], lease: Lease) -> None:
+        """Take all lanes of these tenants away; what is stored stays."""
         for shard in range(self._work_shards):
             consumers, _ = await self._found(shard)
-            for tenant, lane in sorted(consumers):
-                if tenant in deployed and lane not in deployed[tenant]:
-                    found.setdefault(tenant, []).append(lane)
-        return {tenant: tuple(lanes) for tenant, lanes in found.items()}
+            for lane in sorted(consumers):
+                if lane.tenant in tenants:
+                    lease.check()
+                    await self._delete(lane)
 
     async def _found(self, shard: int) -> tuple[set[names.TenantLane], set[names.TenantLane]]:
         """Give the lanes that have consumers, and those that hold something."""

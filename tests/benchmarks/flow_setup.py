@@ -47,7 +47,7 @@ async def prepare(
         if only in ("", flow)
     }
     plan = Deployment(TENANT, bundle.revision, flows)
-    activated = await Control(bus, env).apply([TenantSubscriptions(TENANT, plan.patterns())])
+    await Control(bus, env).ensure([TenantSubscriptions(TENANT, plan.patterns())])
     side = await BusSide.open(
         bus,
         env=env,
@@ -65,7 +65,7 @@ async def prepare(
         ]
         for ack in acks:
             await ack
-    return side, Deployment(TENANT, bundle.revision, flows, activated[TENANT])
+    return side, Deployment(TENANT, bundle.revision, flows)
 
 
 def _event(number: int) -> Event:

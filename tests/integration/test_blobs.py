@@ -21,7 +21,7 @@ def a_blob(content: bytes) -> Blob:
 
 async def test_a_blob_is_stored_once_and_read_back(nats_server: Endpoint, fresh_env: str) -> None:
     async with connected(nats_server) as bus:
-        await Control(bus, fresh_env).apply([])
+        await Control(bus, fresh_env).ensure([])
         blobs = ObjectBlobs(bus.client, blobs_bucket(fresh_env))
         blob = a_blob(bytes(range(256)) * 2048)  # several chunks
         await blobs.put("demo", blob)
@@ -35,7 +35,7 @@ async def test_a_blob_is_stored_once_and_read_back(nats_server: Endpoint, fresh_
 
 async def test_tenants_do_not_see_each_others(nats_server: Endpoint, fresh_env: str) -> None:
     async with connected(nats_server) as bus:
-        await Control(bus, fresh_env).apply([])
+        await Control(bus, fresh_env).ensure([])
         blobs = ObjectBlobs(bus.client, blobs_bucket(fresh_env))
         await blobs.put("a", a_blob(b"private"))
         assert await blobs.get("a", a_blob(b"private").name) == b"private"

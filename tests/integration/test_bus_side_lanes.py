@@ -27,7 +27,7 @@ ISOLATED = LaneName(TENANT, "reports", is_exclusive=False)
 async def side(nats_server: Endpoint, fresh_env: str) -> AsyncIterator[BusSide]:
     async with connected(nats_server) as bus:
         lanes = {ORDERS.lane: True, ISOLATED.lane: False}
-        await Control(bus, fresh_env).apply([TenantSubscriptions(TENANT, {"a": "a"}, lanes)])
+        await Control(bus, fresh_env).ensure([TenantSubscriptions(TENANT, {"a": "a"}, lanes)])
         side = await BusSide.open(
             bus,
             env=fresh_env,

@@ -1,4 +1,4 @@
-"""Control makes streams, consumers and activations on a real nats-server, again and again."""
+"""Control makes streams, consumers and buckets on a real nats-server, again and again."""
 
 import asyncio
 import json
@@ -81,7 +81,7 @@ async def fetch(bus: Bus, stream: str, durable: str) -> list[str]:
 async def test_apply_makes_every_stream_of_the_design(
     control: Control, admin: JetStreamAdmin, fresh_env: str
 ) -> None:
-    await control.apply([acme(a="order.created")])
+    await control.ensure([acme(a="order.created")])
     env = fresh_env
     wanted = {
         f"EVENTS-{env}-T-acme": [f"greentic.events.{env}.acme.>"],
@@ -106,7 +106,7 @@ async def test_apply_makes_every_stream_of_the_design(
 async def test_events_stream_keeps_what_it_must_recognize(
     control: Control, admin: JetStreamAdmin, fresh_env: str
 ) -> None:
-    await control.apply([acme(a="order.created")])
+    await control.ensure([acme(a="order.created")])
     info = await admin.stream_info(names.events_stream(fresh_env, "acme"))
     assert info is not None
     assert info.config["duplicate_window"] == 24 * HOUR * NANOSECONDS
@@ -118,7 +118,7 @@ async def test_events_stream_keeps_what_it_must_recognize(
 async def test_work_stream_has_nothing_that_ends_a_schedule(
     control: Control, admin: JetStreamAdmin, fresh_env: str
 ) -> None:
-    await control.apply([acme()])
+    await control.ensure([acme()])
     info = await admin.stream_info(names.work_stream(fresh_env, 0))
     assert info is not None
     config = info.config
@@ -132,7 +132,7 @@ async def test_work_stream_has_nothing_that_ends_a_schedule(
 async def test_scheduled_continuation_reaches_the_tenants_consumer(
     control: Control, bus: Bus, fresh_env: str
 ) -> None:
-    await control.apply([acme()])
+    await control.ensure([acme()])
     target = work_run_subject(fresh_env, "acme", "r1")
     acknowledgement = await publish(
         bus,
@@ -151,7 +151,7 @@ async def test_scheduled_continuation_reaches_the_tenants_consumer(
 async def test_journal_refuses_a_second_write_of_a_step(
     control: Control, bus: Bus, fresh_env: str
 ) -> None:
-    await control.apply([acme()])
+    await control.ensure([acme()])
     subject = journal_subject(fresh_env, "acme", "r1", "charge")
     assert "error" not in await publish(bus, subject, Nats_TTL="1h")
     refused = await publish(bus, subject, Nats_TTL="1h")
@@ -172,7 +172,7 @@ async def test_hundreds_of_byte_limits_need_no_such_disk(
 async def test_flows_consumer_covers_the_triggers_without_overlap(
     control: Control, admin: JetStreamAdmin, fresh_env: str
 ) -> None:
-    await control.apply([acme(a="order.created", b="order.*", c="order.created", d="user.>")])
+    await control.ensure([acme(a="order.created", b="order.*", c="order.created", d="user.>")])
     info = await admin.consumer_info(names.events_stream(fresh_env, "acme"), "flows")
     assert info is not None
     prefix = f"greentic.events.{fresh_env}.acme."
@@ -186,7 +186,7 @@ async def test_flows_consumer_covers_the_triggers_without_overlap(
 async def test_tenant_without_event_triggers_receives_nothing(
     control: Control, bus: Bus, fresh_env: str
 ) -> None:
-    await control.apply([acme()])
+    await control.ensure([acme()])
     await publish(bus, build_event_subject(fresh_env, "acme", "order.created"))
     assert await fetch(bus, names.events_stream(fresh_env, "acme"), "flows") == []
 
@@ -194,7 +194,7 @@ async def test_tenant_without_event_triggers_receives_nothing(
 async def test_default_trigger_receives_everything(
     control: Control, bus: Bus, fresh_env: str
 ) -> None:
-    await control.apply([acme(a="order.created", default=">")])
+    await control.ensure([acme(a="order.created", default=">")])
     subjects = [
         build_event_subject(fresh_env, "acme", "user.left"),
         build_result_subject(fresh_env, "acme", "user.left"),
@@ -208,11 +208,11 @@ async def test_changed_filter_keeps_the_consumers_position(
     control: Control, admin: JetStreamAdmin, bus: Bus, fresh_env: str
 ) -> None:
     stream = names.events_stream(fresh_env, "acme")
-    await control.apply([acme(a="order.created")])
+    await control.ensure([acme(a="order.created")])
     for _ in range(3):
         await publish(bus, build_event_subject(fresh_env, "acme", "order.created"))
     before = await admin.consumer_info(stream, "flows")
-    await control.apply([acme(a="order.created", b="user.left")])
+    await control.ensure([acme(a="order.created", b="user.left")])
     await publish(bus, build_event_subject(fresh_env, "acme", "user.left"))
     assert before is not None
     after = await admin.consumer_info(stream, "flows")
@@ -228,7 +228,7 @@ async def test_changed_filter_keeps_the_consumers_position(
 async def test_operators_change_of_an_unowned_field_survives(
     control: Control, bus: Bus, admin: JetStreamAdmin, fresh_env: str
 ) -> None:
-    await control.apply([acme(a="order.created")])
+    await control.ensure([acme(a="order.created")])
     stream = names.events_stream(fresh_env, "acme")
     info = await admin.consumer_info(stream, "flows")
     assert info is not None
@@ -240,7 +240,7 @@ async def test_operators_change_of_an_unowned_field_survives(
     await bus.request(
         f"$JS.API.CONSUMER.CREATE.{stream}.flows", json.dumps(body).encode(), timeout_seconds=5
     )
-    await control.apply([acme(a="order.created", b="user.left")])
+    await control.ensure([acme(a="order.created", b="user.left")])
     info = await admin.consumer_info(stream, "flows")
     assert info is not None
     assert info.config["description"] == "watched"
@@ -250,7 +250,7 @@ async def test_operators_change_of_an_unowned_field_survives(
 async def test_two_tenants_with_similar_names_stay_apart(
     control: Control, bus: Bus, fresh_env: str
 ) -> None:
-    await control.apply(
+    await control.ensure(
         [acme(a=">"), TenantSubscriptions("acme-t-2", {"a": ">"}), TenantSubscriptions("t", {})]
     )
     await publish(bus, build_event_subject(fresh_env, "acme-t-2", "order.created"))
@@ -265,7 +265,7 @@ async def test_applying_again_changes_nothing(
     control: Control, admin: JetStreamAdmin, bus: Bus, fresh_env: str
 ) -> None:
     deployment = [acme(a="order.created", b="user.*")]
-    first = await control.apply(deployment)
+    await control.ensure(deployment)
     sent: list[str] = []
     request = bus.request
 
@@ -274,7 +274,7 @@ async def test_applying_again_changes_nothing(
         return await request(subject, data, **options)  # type: ignore[arg-type]
 
     bus.request = listen  # type: ignore[assignment,method-assign]
-    assert await control.apply(deployment) == first
+    await control.ensure(deployment)
     assert sent
     assert not [subject for subject in sent if "CREATE" in subject or "UPDATE" in subject]
 
@@ -282,9 +282,9 @@ async def test_applying_again_changes_nothing(
 async def test_removed_tenant_keeps_its_events_and_loses_its_consumers(
     control: Control, admin: JetStreamAdmin, bus: Bus, fresh_env: str
 ) -> None:
-    await control.apply([acme(a=">"), TenantSubscriptions("other", {"a": ">"})])
+    await control.ensure([acme(a=">"), TenantSubscriptions("other", {"a": ">"})])
     await publish(bus, build_event_subject(fresh_env, "acme", "order.created"))
-    await control.apply([TenantSubscriptions("other", {"a": ">"})])
+    await control.remove(["acme"])
     events = await admin.stream_info(names.events_stream(fresh_env, "acme"))
     assert events is not None
     assert events.messages == 1
@@ -292,22 +292,38 @@ async def test_removed_tenant_keeps_its_events_and_loses_its_consumers(
     assert await admin.consumer_names(names.work_stream(fresh_env, 0)) == {"work-other"}
 
 
-async def test_tenant_that_comes_back_starts_after_what_it_missed(
+async def test_tenant_that_comes_back_starts_where_it_is_told(
     control: Control, bus: Bus, fresh_env: str
 ) -> None:
-    await control.apply([acme(a=">")])
-    await control.apply([])
+    await control.ensure([acme(a=">")])
+    await control.remove(["acme"])
     await publish(bus, build_event_subject(fresh_env, "acme", "missed"))
-    assert await control.apply([acme(a=">")]) == {"acme": {"a": 1}}
+    last = await control.last_sequence("acme")
+    await control.ensure([TenantSubscriptions("acme", {"a": ">"}, first_sequence=last + 1)])
     await publish(bus, build_event_subject(fresh_env, "acme", "seen"))
     received = await fetch(bus, names.events_stream(fresh_env, "acme"), "flows")
     assert received == [build_event_subject(fresh_env, "acme", "seen")]
 
 
+async def test_other_tenants_stay_as_they_are(
+    control: Control, admin: JetStreamAdmin, fresh_env: str
+) -> None:
+    await control.ensure([acme(a=">")])
+    await control.ensure([TenantSubscriptions("other", {"a": ">"})])
+    await control.remove(["other"])
+    stream = names.events_stream(fresh_env, "acme")
+    assert await admin.consumer_names(stream) == {names.FLOWS_DURABLE}
+
+
+async def test_last_sequence_of_a_tenant_that_has_none_is_zero(
+    control: Control, fresh_env: str
+) -> None:
+    assert await control.last_sequence("nobody") == 0
+
+
 async def test_two_controls_at_once_agree(bus: Bus, admin: JetStreamAdmin, fresh_env: str) -> None:
     deployment = [TenantSubscriptions(f"t{number}", {"a": "x.y"}) for number in range(20)]
-    outcomes = await asyncio.gather(*(Control(bus, fresh_env).apply(deployment) for _ in range(3)))
-    assert outcomes[0] == outcomes[1] == outcomes[2]
+    await asyncio.gather(*(Control(bus, fresh_env).ensure(deployment) for _ in range(3)))
     assert len(await admin.consumer_names(names.work_stream(fresh_env, 0))) == 20
 
 
@@ -319,9 +335,9 @@ async def test_wrong_deployment_changes_nothing(
         [acme(a="order.created"), TenantSubscriptions("b", {"a": "Order.*"})],
     ):
         with pytest.raises(InvalidSubjectError):
-            await control.apply(wrong)
+            await control.ensure(wrong)
     with pytest.raises(BusError, match="twice"):
-        await control.apply([acme(), acme()])
+        await control.ensure([acme(), acme()])
     assert await admin.stream_info(names.events_stream(fresh_env, "acme")) is None
 
 
@@ -331,7 +347,7 @@ async def test_conflicting_stream_of_somebody_else_is_named(
     js = bus.client.jetstream()
     await js.add_stream(name=f"squatter-{fresh_env}", subjects=[f"greentic.dead.{fresh_env}.>"])
     with pytest.raises(BusError, match="overlap") as refused:
-        await control.apply([acme()])
+        await control.ensure([acme()])
     assert refused.value.server_code == 10065
     await js.delete_stream(f"squatter-{fresh_env}")
 
@@ -342,41 +358,10 @@ async def test_one_tenants_refusal_is_raised_as_itself(
     js = bus.client.jetstream()
     await js.add_stream(name=f"squat-{fresh_env}", subjects=[f"greentic.events.{fresh_env}.b.>"])
     with pytest.raises(BusError) as refused:
-        await control.apply([acme(a="x"), TenantSubscriptions("b", {"a": "x"})])
+        await control.ensure([acme(a="x"), TenantSubscriptions("b", {"a": "x"})])
     assert refused.value.server_code == 10065
     await js.delete_stream(f"squat-{fresh_env}")
-    await control.apply([acme(a="x"), TenantSubscriptions("b", {"a": "x"})])
-
-
-# ── Activations ──────────────────────────────────────────────────────────────────────────────
-
-
-async def test_trigger_of_a_new_tenant_starts_at_zero(control: Control) -> None:
-    assert await control.apply([acme(a="order.created")]) == {"acme": {"a": 0}}
-
-
-async def test_added_trigger_starts_after_the_last_event_and_others_keep_theirs(
-    control: Control, bus: Bus, fresh_env: str
-) -> None:
-    await control.apply([acme(a="order.created")])
-    for _ in range(5):
-        await publish(bus, build_event_subject(fresh_env, "acme", "user.left"))
-    assert await control.apply([acme(a="order.created", b="user.left")]) == {
-        "acme": {"a": 0, "b": 5}
-    }
-    await publish(bus, build_event_subject(fresh_env, "acme", "user.left"))
-    restarted = Control(bus, fresh_env)
-    assert await restarted.apply([acme(a="order.*", b="user.left")]) == {"acme": {"a": 6, "b": 5}}
-
-
-async def test_stream_made_anew_does_not_leave_triggers_deaf(
-    control: Control, admin: JetStreamAdmin, bus: Bus, fresh_env: str
-) -> None:
-    await control.apply([acme(a="x")])
-    await publish(bus, build_event_subject(fresh_env, "acme", "y"))
-    await control.apply([acme(a="x", b="y")])
-    await admin.delete_stream(names.events_stream(fresh_env, "acme"))
-    assert await control.apply([acme(a="x", b="y")]) == {"acme": {"a": 0, "b": 0}}
+    await control.ensure([acme(a="x"), TenantSubscriptions("b", {"a": "x"})])
 
 
 # ── The lease ────────────────────────────────────────────────────────────────────────────────
@@ -459,8 +444,8 @@ async def test_tenants_are_spread_over_work_shards(
     tenants = [f"tenant{number}" for number in range(6)]
     used = {names.work_shard(tenant, 3) for tenant in tenants}
     assert len(used) > 1
-    await control.apply([TenantSubscriptions(tenant, {}) for tenant in tenants[:3]])
-    await control.apply([TenantSubscriptions(tenant, {}) for tenant in tenants])
+    await control.ensure([TenantSubscriptions(tenant, {}) for tenant in tenants[:3]])
+    await control.ensure([TenantSubscriptions(tenant, {}) for tenant in tenants])
     for tenant in tenants:
         stream = names.work_stream(fresh_env, names.work_shard(tenant, 3))
         assert f"work-{tenant}" in await admin.consumer_names(stream)
@@ -469,9 +454,9 @@ async def test_tenants_are_spread_over_work_shards(
 
 
 async def test_number_of_work_shards_is_fixed(bus: Bus, fresh_env: str) -> None:
-    await Control(bus, fresh_env).apply([acme()])
+    await Control(bus, fresh_env).ensure([acme()])
     with pytest.raises(BusError, match="created with work_shards = 1"):
-        await Control(bus, fresh_env, work_shards=2).apply([acme()])
+        await Control(bus, fresh_env, work_shards=2).ensure([acme()])
 
 
 @pytest.mark.parametrize("work_shards", [0, 257])
@@ -485,17 +470,17 @@ async def test_others_wait_until_everything_is_there(
 ) -> None:
     monkeypatch.setattr(control_module, "WAIT_POLL_SECONDS", 0.01)
     waiting = asyncio.create_task(Control(bus, fresh_env).wait_ready(["acme", "b"]))
-    await Control(bus, fresh_env).apply([acme()])
+    await Control(bus, fresh_env).ensure([acme()])
     await asyncio.sleep(0.1)
     assert not waiting.done()
-    await Control(bus, fresh_env).apply([acme(), TenantSubscriptions("b", {})])
+    await Control(bus, fresh_env).ensure([acme(), TenantSubscriptions("b", {})])
     async with asyncio.timeout(10):
         await waiting
 
 
 async def test_last_stored_tick_is_read_back(control: Control, bus: Bus, fresh_env: str) -> None:
     ticks = LastTicks(bus, env=fresh_env, stream_of=names.events_stream)
-    await control.apply([acme()])
+    await control.ensure([acme()])
     assert await ticks.last_stored_tick("acme", "timer.report.1") is None
     for scheduled in (1000, 2000):
         body = json.dumps({"payload": {"scheduled_ms": scheduled}}).encode()

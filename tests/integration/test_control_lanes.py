@@ -76,7 +76,7 @@ async def next_of(bus: Bus, env: str, durable: str, **fields: Any) -> tuple[str,
 async def test_each_lane_gets_a_consumer_of_its_own(
     control: Control, admin: JetStreamAdmin, fresh_env: str
 ) -> None:
-    await control.apply([with_lanes({"auth.login": True, "reports": False, "~": True})])
+    await control.ensure([with_lanes({"auth.login": True, "reports": False, "~": True})])
     exclusive = await config_of(admin, fresh_env, "auth.login")
     shared = await config_of(admin, fresh_env, "reports")
     assert exclusive is not None
@@ -96,7 +96,7 @@ async def test_no_name_makes_consumers_overlap(control: Control, bus: Bus, fresh
     words = ("run", "lane", "at", "run.run", "lane.run", "lane.at", "run.lane.x")
     lanes = dict.fromkeys((*words, "~"), True)
     tenants = ("run", "lane", "at", "a", "a-l-a")
-    await control.apply([with_lanes(lanes, tenant) for tenant in tenants])
+    await control.ensure([with_lanes(lanes, tenant) for tenant in tenants])
     for tenant in tenants:
         for lane in words:
             await publish(bus, work_lane_subject(fresh_env, tenant, lane))
@@ -118,18 +118,18 @@ async def test_lane_becomes_exclusive_and_shared_again_without_losing_anything(
 ) -> None:
     subject = work_lane_subject(fresh_env, "acme", "orders")
     durable = names.lane_durable("acme", "orders")
-    await control.apply([with_lanes({"orders": False})])
+    await control.ensure([with_lanes({"orders": False})])
     for number in range(4):
         await publish(bus, subject, Nats_Msg_Id=str(number))
     created = (await admin.consumer_info(names.work_stream(fresh_env, 0), durable)) is not None
     assert created
     assert await next_of(bus, fresh_env, durable) == (subject, None)
-    await control.apply([with_lanes({"orders": True})])
+    await control.ensure([with_lanes({"orders": True})])
     with pytest.raises(AssertionError, match="400"):
         await next_of(bus, fresh_env, durable)
     _, pin = await next_of(bus, fresh_env, durable, group="lane")
     assert pin
-    await control.apply([with_lanes({"orders": False})])
+    await control.ensure([with_lanes({"orders": False})])
     assert (await config_of(admin, fresh_env, "orders") or {}).get("priority_policy") is None
     assert await next_of(bus, fresh_env, durable) == (subject, None)
     info = await admin.consumer_info(names.work_stream(fresh_env, 0), durable)
@@ -141,12 +141,12 @@ async def test_second_apply_changes_nothing(
     control: Control, admin: JetStreamAdmin, bus: Bus, fresh_env: str
 ) -> None:
     lanes = [with_lanes({"orders": True, "reports": False})]
-    await control.apply(lanes)
+    await control.ensure(lanes)
     asked: list[str] = []
     subscription = await bus.subscribe(
         "$JS.API.CONSUMER.CREATE.>", lambda message: asked.append(message.subject)
     )
-    await control.apply(lanes)
+    await control.ensure(lanes)
     await bus.unsubscribe(subscription)
     assert asked == []
 
@@ -154,20 +154,19 @@ async def test_second_apply_changes_nothing(
 async def test_empty_lane_that_is_gone_loses_its_consumer(
     control: Control, admin: JetStreamAdmin, fresh_env: str
 ) -> None:
-    await control.apply([with_lanes({"orders": True, "reports": False})])
-    await control.apply([with_lanes({"reports": False})])
+    await control.ensure([with_lanes({"orders": True, "reports": False})])
+    await control.ensure([with_lanes({"reports": False})])
     assert await config_of(admin, fresh_env, "orders") is None
     assert await config_of(admin, fresh_env, "reports") is not None
-    assert await control.leftover_lanes([with_lanes({"reports": False})]) == {}
+    assert await control.ensure([with_lanes({"reports": False})]) == {}
 
 
 async def test_what_lies_on_a_gone_lane_stays_within_reach(
     control: Control, admin: JetStreamAdmin, bus: Bus, fresh_env: str
 ) -> None:
-    await control.apply([with_lanes({"auth.login": True})])
+    await control.ensure([with_lanes({"auth.login": True})])
     await publish(bus, work_lane_subject(fresh_env, "acme", "auth.login"))
-    await control.apply([with_lanes({})])
-    assert await control.leftover_lanes([with_lanes({})]) == {"acme": ("auth.login",)}
+    assert await control.ensure([with_lanes({})]) == {"acme": ("auth.login",)}
     config = await config_of(admin, fresh_env, "auth.login")
     assert config is not None
     assert "priority_policy" not in config, "whoever asks may take it"
@@ -175,14 +174,13 @@ async def test_what_lies_on_a_gone_lane_stays_within_reach(
     async with asyncio.timeout(5):
         while await admin.has_message(names.work_stream(fresh_env, 0), ">"):
             await asyncio.sleep(0.02)
-    await control.apply([with_lanes({})])
-    assert await control.leftover_lanes([with_lanes({})]) == {}
+    assert await control.ensure([with_lanes({})]) == {}
 
 
 async def test_what_may_still_come_due_on_a_gone_lane_keeps_it(
     control: Control, admin: JetStreamAdmin, bus: Bus, fresh_env: str
 ) -> None:
-    await control.apply([with_lanes({"orders": True})])
+    await control.ensure([with_lanes({"orders": True})])
     schedule = f"greentic.work.{fresh_env}.acme.at.r1"
     await publish(
         bus,
@@ -191,24 +189,22 @@ async def test_what_may_still_come_due_on_a_gone_lane_keeps_it(
         Nats_Schedule_Target=work_lane_subject(fresh_env, "acme", "orders"),
         Nats_TTL="never",
     )
-    await control.apply([with_lanes({})])
-    assert await control.leftover_lanes([with_lanes({})]) == {"acme": ("orders",)}
+    assert await control.ensure([with_lanes({})]) == {"acme": ("orders",)}
     stream = names.work_stream(fresh_env, 0)
     purge = json.dumps({"filter": schedule}).encode()
     await bus.request(f"$JS.API.STREAM.PURGE.{stream}", purge, timeout_seconds=5)
-    await control.apply([with_lanes({})])
+    await control.ensure([with_lanes({})])
     assert await config_of(admin, fresh_env, "orders") is None
 
 
 async def test_what_was_stored_after_a_lane_was_removed_is_found(
     control: Control, bus: Bus, fresh_env: str
 ) -> None:
-    await control.apply([with_lanes({})])
+    await control.ensure([with_lanes({})])
     await publish(bus, work_lane_subject(fresh_env, "acme", "orders"))
     await publish(bus, work_lane_subject(fresh_env, "acme", "No.Lane"))
     await publish(bus, f"greentic.work.{fresh_env}.Stranger.lane.orders")
-    await control.apply([with_lanes({})])
-    assert await control.leftover_lanes([with_lanes({})]) == {"acme": ("orders",)}
+    assert await control.ensure([with_lanes({})]) == {"acme": ("orders",)}
     await next_of(bus, fresh_env, names.lane_durable("acme", "orders"))
 
 
@@ -216,24 +212,24 @@ async def test_removed_tenants_lanes_lose_their_consumers_and_keep_what_they_hol
     control: Control, admin: JetStreamAdmin, bus: Bus, fresh_env: str
 ) -> None:
     subject = work_lane_subject(fresh_env, "acme", "orders")
-    await control.apply([with_lanes({"orders": True}), with_lanes({"orders": True}, "b")])
+    await control.ensure([with_lanes({"orders": True}), with_lanes({"orders": True}, "b")])
     await publish(bus, subject)
-    await control.apply([with_lanes({"orders": True}, "b")])
+    await control.remove(["acme"])
     assert await config_of(admin, fresh_env, "orders") is None
     assert await config_of(admin, fresh_env, "orders", "b") is not None
-    await control.apply([with_lanes({"orders": True}), with_lanes({"orders": True}, "b")])
+    await control.ensure([with_lanes({"orders": True}), with_lanes({"orders": True}, "b")])
     durable = names.lane_durable("acme", "orders")
     assert (await next_of(bus, fresh_env, durable, group="lane"))[0] == subject
 
 
 async def test_wait_ready_waits_for_lanes(control: Control, bus: Bus, fresh_env: str) -> None:
-    await control.apply([with_lanes({})])
+    await control.ensure([with_lanes({})])
     other = Control(bus, fresh_env)
     await asyncio.wait_for(other.wait_ready(["acme"]), 5)
     waiting = asyncio.create_task(other.wait_ready(["acme"], {"acme": ["auth.login"]}))
     await asyncio.sleep(0.3)
     assert not waiting.done()
-    await control.apply([with_lanes({"auth.login": True})])
+    await control.ensure([with_lanes({"auth.login": True})])
     await asyncio.wait_for(waiting, 5)
 
 
@@ -242,5 +238,5 @@ async def test_deployment_with_a_wrong_lane_changes_nothing(
 ) -> None:
     for lane in ("a.>", "*", "", "a b"):
         with pytest.raises(InvalidSubjectError):
-            await control.apply([with_lanes({lane: True})])
+            await control.ensure([with_lanes({lane: True})])
     assert await admin.stream_info(names.work_stream(fresh_env, 0)) is None

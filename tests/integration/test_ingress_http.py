@@ -95,7 +95,7 @@ class Rig:
 @pytest.fixture
 async def rig(nats_server: Endpoint, fresh_env: str) -> AsyncIterator[Rig]:
     async with connected(nats_server) as bus:
-        await Control(bus, fresh_env).apply([TenantSubscriptions(TENANT, {"f#1": "order.*"})])
+        await Control(bus, fresh_env).ensure([TenantSubscriptions(TENANT, {"f#1": "order.*"})])
         publisher = await AckedPublisher.start(bus)
         inbox = await AnswerInbox.start(bus, uuid.uuid4().hex)
         metrics, clock = Metrics(), SystemClock()

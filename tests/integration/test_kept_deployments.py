@@ -59,7 +59,7 @@ class Vault:
 @asynccontextmanager
 async def a_vault(endpoint: Endpoint, env: str) -> AsyncIterator[Vault]:
     async with connected(endpoint) as bus:
-        await Control(bus, env).apply([])
+        await Control(bus, env).ensure([])
         yield Vault(bus, env)
 
 

@@ -27,7 +27,7 @@ async def test_same_ids_of_two_tenants_are_two_messages(
         "password": nats_server.password,
     }
     async with connected(nats_server) as bus:
-        await Control(bus, fresh_env).apply([TenantSubscriptions(t, {}) for t in TENANTS])
+        await Control(bus, fresh_env).ensure([TenantSubscriptions(t, {}) for t in TENANTS])
         publisher = await AckedPublisher.start(bus)
         continuations = JetStreamContinuations(publisher, env=fresh_env, clock=VirtualClock())
         letters = JetStreamDeadLetters(publisher, env=fresh_env)

@@ -83,7 +83,9 @@ async def test_scheduler_paused_for_five_minutes_repeats_no_tick(
 ) -> None:
     settings = BusSettings(nats_server.url, nats_server.user, nats_server.password)
     bus = await Bus.connect(settings, RecordingObserver(), deadline_seconds=10)
-    await Control(bus, fresh_env).apply([TenantSubscriptions("demo", {"pulse#1": "timer.pulse.1"})])
+    await Control(bus, fresh_env).ensure(
+        [TenantSubscriptions("demo", {"pulse#1": "timer.pulse.1"})]
+    )
     inner = JetStreamEventPublisher(await AckedPublisher.start(bus), env=fresh_env)
     clocks = VirtualClock(), VirtualClock()
     publishers = Remembering(inner), Remembering(inner)
@@ -151,7 +153,9 @@ async def test_a_system_that_slept_as_a_whole_catches_up_by_the_misfire(
 ) -> None:
     settings = BusSettings(nats_server.url, nats_server.user, nats_server.password)
     bus = await Bus.connect(settings, RecordingObserver(), deadline_seconds=10)
-    await Control(bus, fresh_env).apply([TenantSubscriptions("demo", {"pulse#1": "timer.pulse.1"})])
+    await Control(bus, fresh_env).ensure(
+        [TenantSubscriptions("demo", {"pulse#1": "timer.pulse.1"})]
+    )
     inner = JetStreamEventPublisher(await AckedPublisher.start(bus), env=fresh_env)
     clock, publishers = VirtualClock(), (Remembering(inner), Remembering(inner))
     schedule = TimerSchedule("*/10 * * * *", "UTC", misfire=misfire, jitter_ms=jitter_ms)

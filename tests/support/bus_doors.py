@@ -154,7 +154,7 @@ async def an_estate(endpoint: Endpoint, env: str) -> AsyncIterator[BusEstate]:
     try:
         tenants = [TenantSubscriptions(name, {"t": "order.*"}) for name in (ATTACKER, VICTIM)]
         async with connected(endpoint) as bus:
-            await Control(bus, env).apply(tenants)
+            await Control(bus, env).ensure(tenants)
         estate = BusEstate(env, platform)
         for tenant in (ATTACKER, VICTIM):
             await estate.store(tenant, "order.created")
