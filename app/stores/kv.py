@@ -179,16 +179,16 @@ class KvBucket:
             async with limit:
                 return await self.get_surely(key)
 
-        keys = sorted(await self._written_keys(prefix))
+        keys = sorted(await self.written_keys(prefix))
         found = zip(keys, await asyncio.gather(*map(read, keys)), strict=True)
         return {key: entry for key, entry in found if entry.value is not None}
 
     async def keys(self, prefix: str = "") -> frozenset[str]:
         """List the keys that have a value, of those whose first tokens are ``prefix``."""
-        keys = await self._written_keys(prefix)
+        keys = await self.written_keys(prefix)
         return frozenset([key for key in keys if (await self.get_surely(key)).value is not None])
 
-    async def _written_keys(self, prefix: str) -> list[str]:
+    async def written_keys(self, prefix: str = "") -> list[str]:
         """List the keys that have a value or a tombstone."""
         wanted = f"{self._subject(prefix)}.>" if prefix else f"{self._prefix}>"
         names: list[str] = []
