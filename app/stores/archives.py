@@ -1,0 +1,225 @@
+"""Archives of bundles in JetStream's object store, each under the digest of its content.
+
+In: bytes under a digest. Out: the same bytes. An archive is written once and never over: a name
+says the content. Only `app.control` makes the bucket. UnavailableError when nobody answers,
+StoreError for what was damaged there.
+
+The record of an object is changed by compare-and-set alone. Of two who store the same archive at
+once one wins, and the other takes its own chunks away again; what is being collected cannot be
+reported as stored, since storing it notes a new time on its record, and collecting it asks for the
+time that was seen.
+"""
+
+import asyncio
+import base64
+import hashlib
+import json
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from nats.errors import Error as NatsError
+from nats.js.errors import (
+    BadObjectMetaError,
+    BucketNotFoundError,
+    DigestMismatchError,
+    NotFoundError,
+)
+
+from actors.errors import UnavailableError
+from app.bus.acked_publisher import TEMPORARY
+from app.bus.leader import read_last, read_next
+from app.errors import BusError, ConflictError, StoreError
+from app.stores.blobs import STORED_MS, JetStreams
+from app.stores.kv import WRONG_LAST_SEQUENCE, Requester
+
+STORE_SECONDS_MAX: Final = 60.0
+"""For one archive, to be written or read: 32 MiB."""
+REQUEST_SECONDS: Final = 10.0
+CHUNK_BYTES: Final = 128 * 1024
+RENEW_MS: Final = 10 * 60_000
+"""An archive that is stored again notes the new time where the old one is older than that."""
+ATTEMPTS_MAX: Final = 5
+OBJECTS_MAX: Final = 100_000
+
+_UNAVAILABLE: Final = 503
+_MS_DIGITS_MAX: Final = 15
+
+
+class ArchiveBus(JetStreams, Requester, Protocol):
+    """What the store needs of the bus."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredArchive:
+    """An archive's record: when it was stored last, and the place of that note."""
+
+    digest: str
+    stored_ms: int
+    sequence: int
+
+
+class ArchiveObjects:
+    """The archives of one env."""
+
+    def __init__(self, bus: ArchiveBus, bucket: str) -> None:
+        self._bus = bus
+        self._bucket = bucket
+        self._stream = f"OBJ_{bucket}"
+
+    async def put(self, digest: str, content: bytes, now_ms: int) -> None:
+        """Store an archive; one that is there already stays, and is kept as if it were new."""
+        try:
+            async with asyncio.timeout(STORE_SECONDS_MAX):
+                for _ in range(ATTEMPTS_MAX):
+                    with suppress(ConflictError):  # somebody else stores or collects it
+                        return await self._put(digest, content, now_ms)
+        except TimeoutError as error:
+            raise UnavailableError("the object store of bundles takes too long") from error
+        raise UnavailableError("the archive is being changed by others", retry_after_seconds=1.0)
+
+    async def get(self, digest: str) -> bytes | None:
+        """Read an archive; None where there is none, or no more. StoreError: it is damaged."""
+        try:
+            async with asyncio.timeout(STORE_SECONDS_MAX):
+                store = await self._bus.jetstream().object_store(self._bucket)
+                return (await store.get(digest)).data or b""
+        except BucketNotFoundError as error:
+            raise UnavailableError(f"there is no bucket {self._bucket} yet") from error
+        except NotFoundError:
+            return None
+        except (BadObjectMetaError, DigestMismatchError) as error:
+            raise StoreError(f"the archive {digest} is damaged: {type(error).__name__}") from error
+        except (NatsError, TimeoutError) as error:
+            raise UnavailableError(f"the object store: {type(error).__name__}") from error
+
+    async def find(self, digest: str) -> StoredArchive | None:
+        """Look at an archive's record; None where there is none."""
+        found = await self._record(digest)
+        return None if found is None else _stored(*found)
+
+    async def all(self) -> AsyncIterator[StoredArchive]:
+        """Give every archive's record."""
+        sequence = 0
+        pattern = f"$O.{self._bucket}.M.>"
+        for _ in range(OBJECTS_MAX):
+            message = await read_next(self._bus, self._stream, pattern, sequence + 1)
+            if message is None:
+                return
+            sequence = message.sequence
+            document = _parse(message.data)
+            if not document.get("deleted"):
+                yield _stored(document, sequence)
+
+    async def delete(self, archive: StoredArchive) -> bool:
+        """Delete an archive, if its record is still the one that was seen."""
+        found = await self._record(archive.digest)
+        if found is None or found[1] != archive.sequence:
+            return False
+        document = found[0]
+        gone = {**document, "size": 0, "chunks": 0, "digest": "", "deleted": True}
+        try:
+            await self._write_record(gone, archive.sequence)
+        except ConflictError:
+            return False
+        await self._purge(str(document["nuid"]))
+        return True
+
+    async def _put(self, digest: str, content: bytes, now_ms: int) -> None:
+        message = await read_last(self._bus, self._stream, self._subject(digest))
+        sequence = 0 if message is None else message.sequence
+        document = {} if message is None else _parse(message.data)
+        if message is None or document.get("deleted"):
+            await self._upload(digest, content, now_ms, sequence)
+        elif now_ms - _stored(document, sequence).stored_ms > RENEW_MS:
+            await self._write_record({**document, "headers": _noted(now_ms)}, sequence)
+
+    async def _upload(self, digest: str, content: bytes, now_ms: int, sequence: int) -> None:
+        place = uuid.uuid4().hex
+        subject = f"$O.{self._bucket}.C.{place}"
+        starts = range(0, len(content), CHUNK_BYTES)
+        record = {
+            "name": digest,
+            "headers": _noted(now_ms),
+            "options": {"max_chunk_size": CHUNK_BYTES},
+            "bucket": self._bucket,
+            "nuid": place,
+            "size": len(content),
+            "chunks": len(starts),
+            "digest": f"SHA-256={_base64(hashlib.sha256(content).digest())}",
+        }
+        try:
+            for start in starts:
+                await self._ask(subject, content[start : start + CHUNK_BYTES])
+            await self._write_record(record, sequence)
+        except ConflictError:
+            await self._purge(place)
+            raise
+        except UnavailableError:
+            # The record may be stored although nobody said so: then its chunks must stay.
+            found = await self._record(digest)
+            if found is None or found[0].get("nuid") != place:
+                await self._purge(place)
+            raise
+
+    async def _write_record(self, document: Mapping[str, Any], sequence: int) -> None:
+        headers = {
+            "Nats-Rollup": "sub",
+            "Nats-Expected-Last-Subject-Sequence": str(sequence),
+        }
+        data = json.dumps(document).encode()
+        await self._ask(self._subject(str(document["name"])), data, headers)
+
+    async def _record(self, digest: str) -> tuple[dict[str, Any], int] | None:
+        message = await read_last(self._bus, self._stream, self._subject(digest))
+        if message is None:
+            return None
+        document = _parse(message.data)
+        return None if document.get("deleted") else (document, message.sequence)
+
+    async def _purge(self, place: str) -> None:
+        body = json.dumps({"filter": f"$O.{self._bucket}.C.{place}"}).encode()
+        await self._ask(f"$JS.API.STREAM.PURGE.{self._stream}", body)
+
+    async def _ask(self, subject: str, data: bytes, headers: dict[str, str] | None = None) -> None:
+        reply = await self._bus.request(
+            subject, data, timeout_seconds=REQUEST_SECONDS, headers=headers
+        )
+        error = json.loads(reply.data).get("error")
+        if error is None:
+            return
+        text = f"the object store of bundles: {error.get('description', 'refused')}"
+        if error.get("err_code") == WRONG_LAST_SEQUENCE:
+            raise ConflictError(text)
+        if error.get("code") == _UNAVAILABLE or error.get("err_code") in TEMPORARY:
+            raise UnavailableError(text)
+        raise BusError(text, server_code=error.get("err_code"))
+
+    def _subject(self, digest: str) -> str:
+        return f"$O.{self._bucket}.M.{_base64(digest.encode())}"
+
+
+def _stored(document: Mapping[str, Any], sequence: int) -> StoredArchive:
+    text = str((document.get("headers") or {}).get(STORED_MS, "0"))
+    stored_ms = int(text) if text.isdecimal() and len(text) <= _MS_DIGITS_MAX else 0
+    return StoredArchive(str(document["name"]), stored_ms, sequence)
+
+
+def _noted(now_ms: int) -> dict[str, str]:
+    return {STORED_MS: str(now_ms)}
+
+
+def _parse(data: bytes) -> dict[str, Any]:
+    try:
+        document = json.loads(data)
+    except ValueError as error:
+        raise StoreError("a record of the object store is damaged") from error
+    if not isinstance(document, dict) or not isinstance(document.get("name"), str):
+        raise StoreError("a record of the object store is damaged")
+    return document
+
+
+def _base64(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode()
