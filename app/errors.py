@@ -25,6 +25,7 @@
     └── StoreError                a store refused what we asked of it
         ├── NotFoundError
         ├── ConflictError
+        ├── ValueRefusedError       a value makes no sense there; the text says which
         └── SealError             a sealed value cannot be opened with this key
 
 Each class has a stable ``code`` that logs, HTTP answers and the command line show. Which status an
@@ -231,6 +232,12 @@ class ConflictError(StoreError):
     """Somebody else changed it first."""
 
     code = "store.conflict"
+
+
+class ValueRefusedError(StoreError):
+    """What was given makes no sense there: an unknown plan, a name that is too long."""
+
+    code = "store.value"
 
 
 class SealError(StoreError):

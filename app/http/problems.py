@@ -41,6 +41,7 @@ STATUSES: Final[Mapping[type[Exception], int]] = {
     outer.OverloadedError: 503,
     outer.NotFoundError: 404,
     outer.ConflictError: 409,
+    outer.ValueRefusedError: 422,
     outer.BusError: 503,
     outer.StoreError: 503,
     outer.AppError: 500,

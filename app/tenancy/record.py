@@ -1,8 +1,8 @@
 """One tenant's record: who it is, what it may use, and whether it still is.
 
-In: fields, or the bytes of a record. Out: a frozen record, its bytes, its document. Refuses
-(StoreError, InvalidSubjectError) values of no sense, and reads only what is exactly a record of
-this version that lies under the tenant's own key.
+In: fields, or the bytes of a record. Out: a frozen record, its bytes, its document. Refuses values
+of no sense (ValueRefusedError, InvalidSubjectError), and reads only what is exactly a record of
+this version that lies under the tenant's own key (StoreError).
 
 A deleted tenant's record is its tombstone. It stays for `TOMBSTONE_SECONDS` from the deletion,
 whatever is written in it meanwhile, so that a worker that slept cannot make the tenant anew; then
@@ -20,7 +20,7 @@ import msgspec
 from actors.errors import InvalidSubjectError
 from actors.quotas.plan import DEFAULT_PLAN
 from actors.subjects import check_token
-from app.errors import StoreError
+from app.errors import StoreError, ValueRefusedError
 
 VERSION: Final = 1
 RECORD_BYTES_MAX: Final = 16 * 1024
@@ -79,7 +79,7 @@ class TenantRecord:
             if text is not None:
                 _check_text(text, "a tenant's setting")
         if self.workers is not None and not 1 <= self.workers <= WORKERS_MAX:
-            raise StoreError(f"a tenant has 1 to {WORKERS_MAX} workers, or as many as usual")
+            raise ValueRefusedError(f"a tenant has 1 to {WORKERS_MAX} workers, or as many as usual")
         if (self.status == "deleted") != (self.deleted_ms is not None):
             raise StoreError("a tenant is deleted, or it has no time of its deletion")
         if self.purged_ms is not None and self.deleted_ms is None:
@@ -183,4 +183,4 @@ def read_record(tenant: str, data: bytes) -> TenantRecord:
 
 def _check_text(text: str, what: str) -> None:
     if not text.isprintable() or not 0 < len(text) <= TEXT_CHARS_MAX:
-        raise StoreError(f"{what} is 1 to {TEXT_CHARS_MAX} printable characters")
+        raise ValueRefusedError(f"{what} is 1 to {TEXT_CHARS_MAX} printable characters")
