@@ -177,7 +177,13 @@ def read_record(tenant: str, data: bytes) -> TenantRecord:
         settings = TenantSettings(found.settings.timezone, found.settings.language)
         known = {name: value for name, value in fields.items() if name != "v"}
         return TenantRecord(**{**known, "settings": settings})
-    except (msgspec.DecodeError, UnicodeDecodeError, InvalidSubjectError) as error:
+    except (
+        msgspec.DecodeError,
+        UnicodeDecodeError,
+        RecursionError,
+        InvalidSubjectError,
+        ValueRefusedError,
+    ) as error:
         raise StoreError(f"what is kept for tenant {tenant!r} is no record of it") from error
 
 

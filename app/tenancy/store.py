@@ -98,7 +98,7 @@ class TenantStore:
         """
         stored = await self.find(record.id)
         if stored.revision != revision:
-            raise ConflictError(f"somebody else has changed tenant {record.id!r}")
+            raise changed_meanwhile(record.id)
         if stored.record.is_deleted and stored.record.deleted_ms != record.deleted_ms:
             raise taken(stored.record)
         return await self._write(record, revision)
@@ -110,7 +110,7 @@ class TenantStore:
                 record.id, record.as_bytes(), revision=revision, ttl_seconds=ttl_seconds
             )
         except ConflictError:
-            raise ConflictError(f"somebody else has changed tenant {record.id!r}") from None
+            raise changed_meanwhile(record.id) from None
         return StoredTenant(record, written)
 
     async def _entry(self, tenant: str) -> KvEntry:
@@ -146,6 +146,11 @@ def record_at(key: str, entry: KvEntry) -> TenantRecord | None:
     if entry.value is None:
         return None
     return read_record(key, entry.value)
+
+
+def changed_meanwhile(tenant: str) -> ConflictError:
+    """Say that a write came too late."""
+    return ConflictError(f"somebody else has changed tenant {tenant!r}")
 
 
 def taken(record: TenantRecord) -> ConflictError:
