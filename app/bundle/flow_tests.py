@@ -11,7 +11,7 @@ from typing import Final
 from actors.nodes.schema import read_model
 from app.bundle.collecting import FLOW_SUFFIX
 from app.bundle.document import Document
-from app.bundle.files import BundleFiles
+from app.bundle.files import BundleFiles, FolderFiles
 from app.bundle.flow_test_models import FlowTests
 from app.bundle.problems import Problem, errors_of
 from app.bundle.yaml import read_yaml
@@ -39,12 +39,12 @@ class CaseFile:
         return self.document.position_of(("tests", index))[0]
 
 
-def find_test_files(path: Path) -> tuple[BundleFiles, list[str]]:
+def find_test_files(path: Path) -> tuple[FolderFiles, list[str]]:
     """Find the test files that a path names: itself, the one beside a flow, or all in a folder."""
     if path.is_dir():
-        files = BundleFiles(path)
+        files = FolderFiles(path)
         return files, files.list_files("", TESTS_SUFFIX)
-    files = BundleFiles(path.parent)
+    files = FolderFiles(path.parent)
     name = path.name
     if name.endswith(FLOW_SUFFIX):
         name = name.removesuffix(FLOW_SUFFIX) + TESTS_SUFFIX

@@ -11,7 +11,7 @@ from pathlib import Path
 from actors.flows.compiled import CompiledFlow
 from app.bundle.collecting import FLOW_SUFFIX, collect_loose
 from app.bundle.document import Document
-from app.bundle.files import BundleFiles
+from app.bundle.files import FolderFiles
 from app.bundle.flows import FlowSource, load_flows
 from app.bundle.models import DEFAULT_TENANT
 from app.bundle.problems import Problem, bundle_error, sorted_problems
@@ -79,7 +79,7 @@ def _bundled_flows(
 def flow_documents(path: Path) -> list[Document]:
     """Read the flow files that a path names, right or wrong, without examining them."""
     folder = path if path.is_dir() else path.parent
-    files = BundleFiles(folder)
+    files = FolderFiles(folder)
     names = files.list_files("", FLOW_SUFFIX) if path.is_dir() else [path.name]
     texts = ((name, files.read_text(name)) for name in names)
     documents = [read_yaml(text, name) for name, text in texts if text is not None]
@@ -91,7 +91,7 @@ def flow_documents(path: Path) -> list[Document]:
 def _loose_sources(path: Path) -> tuple[list[FlowSource], list[Problem]]:
     """Read flow files that belong to no bundle."""
     folder = path if path.is_dir() else path.parent
-    files = BundleFiles(folder)
+    files = FolderFiles(folder)
     names = files.list_files("", FLOW_SUFFIX) if path.is_dir() else [path.name]
     sources, problems = collect_loose(files, names)
     return sources, [*problems, *files.problems]

@@ -1,17 +1,20 @@
 """A bundle, read whole: its tenants, their flows ready to run, and its providers' options.
 
-In: a folder (SPEC 3). Out: a frozen `Bundle`. Refuses, with every problem at once, a bundle whose
-own files are wrong or that asks for what this version lacks; a flow that is wrong is left out and
-named in ``Bundle.problems`` (SPEC 12.6).
+In: a folder (SPEC 3) or an archive's files. Out: a frozen `Bundle`. Refuses, with every problem at
+once, a bundle whose own files are wrong or that asks for what this version lacks; a flow that is
+wrong is left out and named in ``Bundle.problems`` (SPEC 12.6).
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypedDict, Unpack
 
 from pydantic import BaseModel
 
+from actors.diagnostics import did_you_mean
 from actors.flows.compiled import CompiledFlow
 from actors.nodes.resources import ActionForms
 from actors.quotas.plan import DEFAULT_PLAN
@@ -27,7 +30,8 @@ from app.bundle.checks import (
 )
 from app.bundle.collecting import ROOT_APP, Collected, collect_flows
 from app.bundle.document import Document
-from app.bundle.files import BundleFiles
+from app.bundle.files import BundleFiles, open_files
+from app.bundle.flow_cache import FlowCache, FlowsKey
 from app.bundle.flows import FlowSource, LoadedFlows, load_flows
 from app.bundle.models import (
     DEFAULT_TENANT,
@@ -66,17 +70,24 @@ class Bundle:
 
     name: str
     version: str
-    root: Path
+    root: Path | None
+    """Its folder; None where it was read from memory."""
     revision: str
     tenants: Mapping[str, TenantBundle]
     options: Mapping[str, BaseModel] = field(repr=False)
     """Checked options by provider, only of those that are on."""
+    secret_names: frozenset[str] = frozenset()
+    """The secrets that its answers refer to."""
     apps: Mapping[str, AppEntry] = field(default_factory=dict, repr=False)
     """What the manifest says of its apps."""
     templates: Mapping[str, str] = field(default_factory=dict, repr=False)
     """The root's template files by their name below ``templates/``."""
     problems: tuple[Problem, ...] = ()
     """Flows that were left out and why, and warnings."""
+
+    def options_of(self, tenant: str) -> Mapping[str, BaseModel]:
+        """Give the options that hold for one of its tenants, by provider."""
+        return self.options if tenant in self.tenants else {}
 
     @property
     def webhook(self) -> WebhookOptions | None:
@@ -105,51 +116,52 @@ class Inspection:
     """What compiled, by tenant, even where the bundle as a whole cannot be started."""
 
 
-def read_bundle(
-    path: Path,
-    *,
-    environment: Mapping[str, str] | None = None,
-    secrets: Mapping[str, SecretValue] | None = None,
-    stand_ins: Mapping[str, Mapping[str, Any]] | None = None,
-) -> Bundle:
-    """Read the bundle in a folder.
+class Reading(TypedDict, total=False):
+    """How a bundle is to be read; what is not said is None."""
 
-    ``environment`` expands ``$NAME`` in the answers: the command line gives the caller's own, a
-    server gives None and then refuses them (SPEC 3). ``secrets`` has those that the answers refer
-    to (`referenced_secrets`); without it such providers are left out. ``stand_ins`` are
-    options for what the answers leave out. Raises BundleError with all problems.
-    """
-    inspection = inspect_bundle(path, environment=environment, secrets=secrets, stand_ins=stand_ins)
+    environment: Mapping[str, str] | None
+    """Expands ``$NAME`` in the answers: the command line gives the caller's own, a server gives
+    None and then refuses them (SPEC 3)."""
+    secrets: Mapping[str, SecretValue] | None
+    """Those that the answers refer to (`referenced_secrets`); without it such providers are left
+    out."""
+    stand_ins: Mapping[str, Mapping[str, Any]] | None
+    """Options for what the answers leave out."""
+    tenant: str | None
+    """The only tenant that the result is to have. It must be one of the manifest's, where that has
+    any."""
+    entry: TenantEntry | None
+    """What is said of that tenant where the manifest has none."""
+    flows: FlowCache | None
+    """Flows of archives that were compiled before."""
+
+
+def read_bundle(source: Path | BundleFiles, **how: Unpack[Reading]) -> Bundle:
+    """Read a bundle; `Reading` says how. Raises BundleError with all problems."""
+    inspection = inspect_bundle(source, **how)
     if inspection.bundle is None:
         raise bundle_error(inspection.problems)
     return inspection.bundle
 
 
-def referenced_secrets(path: Path) -> frozenset[str]:
+def referenced_secrets(source: Path | BundleFiles) -> frozenset[str]:
     """Name the secrets that a bundle's answers refer to; none where there is nothing to read."""
-    if not path.is_dir():
+    if isinstance(source, Path) and not source.is_dir():
         return frozenset()
-    document, _ = read_answers_file(BundleFiles(path))
+    document, _ = read_answers_file(open_files(source))
     return find_references(document.data)
 
 
-def inspect_bundle(
-    path: Path,
-    *,
-    environment: Mapping[str, str] | None = None,
-    secrets: Mapping[str, SecretValue] | None = None,
-    stand_ins: Mapping[str, Mapping[str, Any]] | None = None,
-) -> Inspection:
+def inspect_bundle(source: Path | BundleFiles, **how: Unpack[Reading]) -> Inspection:
     """Read a bundle and report everything, whether or not it can be started."""
-    if not path.is_dir():
-        message = "there is no such folder" if not path.exists() else "a bundle is a folder"
-        return Inspection(None, (Problem("error", "bundle.missing", message, str(path)),))
-    files = BundleFiles(path)
+    if isinstance(source, Path) and not source.is_dir():
+        message = "there is no such folder" if not source.exists() else "a bundle is a folder"
+        return Inspection(None, (Problem("error", "bundle.missing", message, str(source)),))
+    files = open_files(source)
     manifest_document = _read_manifest(files)
     if manifest_document is None:
-        return Inspection(None, (*files.problems, _no_manifest(path)))
-    lookups = Lookups(environment, secrets, stand_ins or {})
-    inspection = _Reader(files, manifest_document, lookups).inspect()
+        return Inspection(None, (*files.problems, _no_manifest(source)))
+    inspection = _Reader(files, manifest_document, how).inspect()
     return replace(inspection, root=files.root)
 
 
@@ -165,10 +177,15 @@ def find_bundle_root(path: Path) -> Path | None:
 class _Reader:
     """Goes through a bundle once; notes fatal problems apart from those of single flows."""
 
-    def __init__(self, files: BundleFiles, document: Document, lookups: Lookups) -> None:
+    def __init__(self, files: BundleFiles, document: Document, how: Reading) -> None:
         self._files = files
         self._document = document
-        self._lookups = lookups
+        self._lookups = Lookups(
+            how.get("environment"), how.get("secrets"), how.get("stand_ins") or {}
+        )
+        self._tenant, self._entry = how.get("tenant"), how.get("entry")
+        self._cache = how.get("flows") or FlowCache()
+        self._secret_names: frozenset[str] = frozenset()
         self._unchecked: frozenset[str] = frozenset()
         self._problems: list[Problem] = list(document.problems)
 
@@ -182,7 +199,9 @@ class _Reader:
         self._problems += tenant_problems(known, self._document)
         options = self._options(known)
         self._problems += unsupported_files(self._files)
-        collected = collect_flows(self._files, known, self._document)
+        collected = self._cache.collected(
+            self._files, lambda: collect_flows(self._files, known, self._document)
+        )
         tenants, flow_problems = self._tenants(known, collected, options)
         # A shared script with an error refuses the whole: nobody can tell who would have called it.
         self._problems += collected.problems
@@ -196,9 +215,10 @@ class _Reader:
             name=manifest.name,
             version=manifest.version,
             root=self._files.root,
-            revision=revision_with(self._files.revision, self._lookups.secrets or {}),
+            revision=self._revision(manifest),
             tenants=tenants,
             options=options,
+            secret_names=self._secret_names,
             apps=manifest.apps or {},
             templates=collected.root_templates,
             problems=found,
@@ -220,6 +240,7 @@ class _Reader:
         self._problems += problems
         if errors_of(document.problems):
             return {}
+        self._secret_names = find_references(document.data)
         answers = read_answers(document, manifest.providers, self._lookups)
         self._unchecked = answers.unchecked
         self._problems += answers.problems
@@ -235,30 +256,56 @@ class _Reader:
         timer = options.get(TIMER)
         zone_default = timer.timezone if isinstance(timer, TimerOptions) else "UTC"
         actions = _actions_of(frozenset(options) | self._unchecked)
-        entries = manifest.tenants or {DEFAULT_TENANT: TenantEntry()}
         # Tenants with the same apps and zone run the same flows: a thousand compile them once.
-        loaded_by_apps: dict[tuple[tuple[str, ...] | None, str], LoadedFlows] = {}
+        loaded_by_key: dict[FlowsKey, LoadedFlows] = {}
         tenants: dict[str, TenantBundle] = {}
         problems: list[Problem] = []
-        for tenant, entry in entries.items():
+        for tenant, entry in self._entries(manifest).items():
             zone = entry.settings.timezone or zone_default
-            key = (None if entry.apps is None else tuple(sorted(entry.apps)), zone)
-            if key not in loaded_by_apps:
+            apps = None if entry.apps is None else tuple(sorted(entry.apps))
+            key = FlowsKey(apps, zone, tuple(actions))
+            if key not in loaded_by_key:
                 sources = _sources_of(entry, collected, zone, actions)
-                loaded_by_apps[key] = load_flows(sources)
-                problems += loaded_by_apps[key].problems
+                loaded_by_key[key] = self._cache.loaded(
+                    self._files, key, partial(load_flows, sources)
+                )
+                problems += loaded_by_key[key].problems
                 if timer is None:
-                    problems += _silent_timers(sources, loaded_by_apps[key].flows)
+                    problems += _silent_timers(sources, loaded_by_key[key].flows)
             tenants[tenant] = TenantBundle(
                 id=tenant,
                 name=entry.name,
                 timezone=zone,
                 language=entry.settings.language,
-                flows=loaded_by_apps[key].flows,
+                flows=loaded_by_key[key].flows,
                 teams=tuple(entry.teams),
                 plan=entry.plan or DEFAULT_PLAN,
             )
         return tenants, problems
+
+    def _entries(self, manifest: Manifest) -> Mapping[str, TenantEntry]:
+        """Give the tenants that are to be read, or report that there is no such tenant."""
+        wanted = self._tenant
+        if wanted is None:
+            return manifest.tenants or {DEFAULT_TENANT: TenantEntry()}
+        if not manifest.tenants:
+            return {wanted: self._entry or TenantEntry()}
+        if wanted in manifest.tenants:
+            return {wanted: manifest.tenants[wanted]}
+        message = f"the bundle has no tenant {wanted!r}"
+        hint = did_you_mean(wanted, manifest.tenants)
+        self._problems.append(
+            self._document.problem(("tenants",), "bundle.no_tenant", message, hint=hint)
+        )
+        return {}
+
+    def _revision(self, manifest: Manifest) -> str:
+        """Name what was read: the files, the secrets, and what else the flows depend on."""
+        revision = revision_with(self._files.revision, self._lookups.secrets or {})
+        if self._tenant is None or manifest.tenants or self._entry is None:
+            return revision
+        given = self._entry.model_dump_json(include={"apps": True, "settings": {"timezone"}})
+        return hashlib.sha256(f"{revision}\n{given}".encode()).hexdigest()
 
 
 def _read_manifest(files: BundleFiles) -> Document | None:
@@ -274,9 +321,9 @@ def _read_manifest(files: BundleFiles) -> Document | None:
     return document
 
 
-def _no_manifest(path: Path) -> Problem:
+def _no_manifest(source: Path | BundleFiles) -> Problem:
     message = f"no {MANIFEST_NAMES[0]} here: this is no bundle"
-    hint = f"greentic-events init {path}"
+    hint = f"greentic-events init {source}" if isinstance(source, Path) else None
     return Problem("error", "bundle.no_manifest", message, MANIFEST_NAMES[0], hint=hint)
 
 

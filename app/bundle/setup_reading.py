@@ -14,7 +14,7 @@ from actors.diagnostics import did_you_mean
 from app.bundle.answers import ALWAYS_ON
 from app.bundle.answers_file import read_answers_file
 from app.bundle.document import Document
-from app.bundle.files import BundleFiles
+from app.bundle.files import BundleFiles, FolderFiles
 from app.bundle.json_document import read_json
 from app.bundle.models import Manifest, check_section
 from app.bundle.problems import Problem, bundle_error, errors_of
@@ -53,7 +53,7 @@ def read_for_setup(
             raise CommandError(f"there is no provider {name!r}", hint=hint)
     if not root.is_dir():
         raise bundle_error([Problem("error", "bundle.missing", "a bundle is a folder", str(root))])
-    files = BundleFiles(root)
+    files = FolderFiles(root)
     listed = _listed_providers(files)
     document, problems = read_answers_file(files)
     answers = _mapping(document, problems)
