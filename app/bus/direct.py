@@ -13,6 +13,7 @@ A subscription of its own for each question would cost 0.6 ms, and 12 ms at its 
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
@@ -187,6 +188,24 @@ class DirectReader:
         question = {"next_by_subj": pattern, "seq": from_sequence, "batch": count_max}
         return await self._ask(stream, question, bytes_max)
 
+    async def step(
+        self, stream: str, pattern: str, *, from_sequence: int, count_max: int, bytes_cut: int
+    ) -> Batch:
+        """Give what `page` gives, but no more of it once it has ``bytes_cut``: one at least."""
+        question = {
+            "next_by_subj": pattern,
+            "seq": from_sequence,
+            "batch": count_max,
+            "max_bytes": bytes_cut,
+        }
+        return await self._ask(stream, question, ANSWER_BYTES_MAX)
+
+    async def first_since(self, stream: str, pattern: str, time_ms: int) -> StoredMessage | None:
+        """Give the first message that matches and was stored at that time or later."""
+        question = {"next_by_subj": pattern, "start_time": _rfc3339(time_ms), "batch": 1}
+        batch = await self._ask(stream, question, ANSWER_BYTES_MAX)
+        return batch.messages[0] if batch.messages else None
+
     async def _ask(self, stream: str, question: Mapping[str, Any], bytes_max: int) -> Batch:
         body = msgspec.json.encode(question)
         try:
@@ -235,3 +254,8 @@ class DirectReader:
         return UnavailableError(
             "NATS did not answer in time", retry_after_seconds=RETRY_AFTER_SECONDS
         )
+
+
+def _rfc3339(time_ms: int) -> str:
+    moment = datetime.fromtimestamp(time_ms // 1000, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{time_ms % 1000:03d}Z"
