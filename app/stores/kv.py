@@ -148,17 +148,31 @@ class KvBucket:
         headers = {} if ttl_seconds is None else {"Nats-TTL": f"{ttl_seconds}s"}
         return await self._store(key, value, headers | _tagged(tag), revision)
 
-    async def delete(self, key: str, *, revision: int | None = None, tag: str = "") -> None:
-        """Forget the value, leaving a tombstone for a while; an absent key is no error."""
+    async def delete(
+        self,
+        key: str,
+        *,
+        revision: int | None = None,
+        tag: str = "",
+        remembered: str = TOMBSTONE_TTL,
+    ) -> None:
+        """Forget the value, leaving a tombstone for a while; an absent key is no error.
+
+        ``remembered``: for how long, as nats-server writes it: ``24h``, ``10s``.
+        """
         if revision is None and (await self.get(key)).value is None:
             return
-        headers = {"KV-Operation": "DEL", "Nats-TTL": TOMBSTONE_TTL}
+        headers = {"KV-Operation": "DEL", "Nats-TTL": remembered}
         await self._store(key, b"", headers | _tagged(tag), revision)
 
     @property
     def pattern(self) -> str:
         """The subjects on which writes of the bucket can be heard, before they are decided."""
         return f"{self._prefix}>"
+
+    def pattern_of(self, prefix: str) -> str:
+        """Give the same of the keys alone whose first tokens are ``prefix``."""
+        return f"{self._subject(prefix)}.>"
 
     async def next_change(self, revision: int) -> KvChange | None:
         """Give the first key whose last write came after this revision; None: there is none.
@@ -189,7 +203,7 @@ class KvBucket:
         return frozenset([key for key in keys if (await self.get_surely(key)).value is not None])
 
     async def written_keys(self, prefix: str = "") -> list[str]:
-        """List the keys that have a value or a tombstone."""
+        """List the keys that have a value or a tombstone: one question for many keys."""
         wanted = f"{self._subject(prefix)}.>" if prefix else f"{self._prefix}>"
         names: list[str] = []
         while len(names) < KEYS_MAX:
