@@ -30,6 +30,12 @@ TEXT_CHARS_MAX: Final = 200
 WORKERS_MAX: Final = 1000
 DEFAULT_CELL: Final = "default"
 _MS: Final = 1000
+_UNREADABLE: Final = (
+    msgspec.DecodeError,
+    UnicodeDecodeError,
+    RecursionError,
+    InvalidSubjectError,
+)
 
 Status = Literal["active", "suspended", "deleted"]
 Origin = Literal["folder", "api"]
@@ -168,23 +174,21 @@ class _Document(msgspec.Struct, forbid_unknown_fields=True):
 def read_record(tenant: str, data: bytes) -> TenantRecord:
     """Read the record under a tenant's key. StoreError: it is none, or another tenant's."""
     try:
-        if len(data) > RECORD_BYTES_MAX:
-            raise StoreError("a tenant's record is too large")
-        found = msgspec.json.decode(data, type=_Document, strict=True)
-        if found.v != VERSION or found.id != tenant:
-            raise StoreError(f"what is kept for tenant {tenant!r} is no record of it")
-        fields: Mapping[str, Any] = msgspec.structs.asdict(found)
-        settings = TenantSettings(found.settings.timezone, found.settings.language)
-        known = {name: value for name, value in fields.items() if name != "v"}
-        return TenantRecord(**{**known, "settings": settings})
-    except (
-        msgspec.DecodeError,
-        UnicodeDecodeError,
-        RecursionError,
-        InvalidSubjectError,
-        ValueRefusedError,
-    ) as error:
+        return _read(tenant, data)
+    except (*_UNREADABLE, StoreError) as error:
         raise StoreError(f"what is kept for tenant {tenant!r} is no record of it") from error
+
+
+def _read(tenant: str, data: bytes) -> TenantRecord:
+    if len(data) > RECORD_BYTES_MAX:
+        raise StoreError("a tenant's record is too large")
+    found = msgspec.json.decode(data, type=_Document, strict=True)
+    if found.v != VERSION or found.id != tenant:
+        raise StoreError("it is of another version or another tenant")
+    fields: Mapping[str, Any] = msgspec.structs.asdict(found)
+    settings = TenantSettings(found.settings.timezone, found.settings.language)
+    known = {name: value for name, value in fields.items() if name != "v"}
+    return TenantRecord(**{**known, "settings": settings})
 
 
 def _check_text(text: str, what: str) -> None:
