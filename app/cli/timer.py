@@ -17,9 +17,11 @@ from app.bundle.reading import read_bundle
 from app.cli.auditing import audit_on
 from app.cli.connecting import bus_settings, chosen_env, connected
 from app.cli.output import print_json, say, warn
-from app.cli.timer_firings import Firing, firings_after, instant_of, parse_schedule
-from app.cli.timer_rows import TimerRow, find_settings, read_rows, server_rows
+from app.cli.timer_firings import instant_of, parse_schedule
+from app.cli.timer_rows import find_settings, read_rows, server_rows
 from app.cli.timer_switch import switch_timers
+from app.control.firings import Firing, firings_after
+from app.control.timer_desk import TimerRow
 
 FIRINGS_MAX: Final = 1000
 FIRINGS_LISTED: Final = 5

@@ -5,19 +5,16 @@ bundle's own is asked when it runs.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
-from zoneinfo import ZoneInfo
+from typing import Final
 
 from actors.errors import UnavailableError
-from actors.flows.compiled import TimerSchedule
-from actors.tenants.timer import Timer, timers_of
+from actors.tenants.timer import timers_of
 from app.bundle.reading import Bundle
 from app.bus.connection import BusSettings
 from app.cli.connecting import DATA_DIR_DEFAULT, bus_settings, connected
-from app.cli.timer_firings import Firing, firings_after
 from app.control.names import events_stream, timers_bucket
+from app.control.timer_desk import TimerRow, look_at, row_of
 from app.errors import CommandError
 from app.stores.kv import KvBucket
 from app.stores.pauses import KvTimerPauses
@@ -27,42 +24,6 @@ from app.system import SystemClock
 NATS_URL: Final = "GREENTIC_NATS_URL"
 
 
-@dataclass(frozen=True, slots=True)
-class TimerRow:
-    """One timer. ``is_paused`` None: no server was asked."""
-
-    tenant: str
-    flow: str
-    event_type: str
-    schedule: TimerSchedule
-    zone: ZoneInfo
-    firings: tuple[Firing, ...]
-    is_paused: bool | None = None
-    last_ms: int | None = None
-
-    @property
-    def name(self) -> str:
-        """How commands name it: ``flow#n``."""
-        return f"{self.flow}#{self.event_type.rpartition('.')[2]}"
-
-    def as_document(self) -> dict[str, Any]:
-        """Give it as ``--json`` shows it."""
-        last = None if self.last_ms is None else Firing(self.last_ms, self.zone).as_document()
-        return {
-            "tenant": self.tenant,
-            "timer": self.name,
-            "event_type": self.event_type,
-            "cron": self.schedule.cron,
-            "timezone": self.schedule.timezone,
-            "overlap": self.schedule.overlap,
-            "misfire": self.schedule.misfire,
-            "jitter_ms": self.schedule.jitter_ms,
-            "paused": self.is_paused,
-            "last": last,
-            "next": [firing.as_document() for firing in self.firings],
-        }
-
-
 def read_rows(bundle: Bundle, tenant: str | None, firings: int) -> list[TimerRow]:
     """Give a bundle's timers with their next firings. CommandError: it has no such tenant."""
     if tenant is not None and tenant not in bundle.tenants:
@@ -70,7 +31,7 @@ def read_rows(bundle: Bundle, tenant: str | None, firings: int) -> list[TimerRow
         raise CommandError(f"the bundle has no tenant {tenant!r}", hint=hint)
     now_ms = SystemClock().now_ms()
     return [
-        _row(timer, now_ms, firings)
+        row_of(timer, now_ms, firings)
         for name, member in bundle.tenants.items()
         if tenant in (None, name)
         for timer in timers_of(name, member.flows.values())
@@ -94,21 +55,4 @@ async def server_rows(settings: BusSettings, env: str, rows: Sequence[TimerRow])
     async with connected(settings) as bus:
         pauses = KvTimerPauses(KvBucket(bus, timers_bucket(env)))
         ticks = LastTicks(bus, env=env, stream_of=events_stream)
-        asked = []
-        for row in rows:
-            pause = await pauses.read(row.tenant, row.event_type)
-            last_ms = await ticks.last_stored_tick(row.tenant, row.event_type)
-            is_paused = pause is not None and pause.is_paused
-            asked.append(replace(row, is_paused=is_paused, last_ms=last_ms))
-        return asked
-
-
-def _row(timer: Timer, now_ms: int, firings: int) -> TimerRow:
-    return TimerRow(
-        tenant=timer.tenant,
-        flow=timer.flow,
-        event_type=timer.event_type,
-        schedule=timer.schedule,
-        zone=timer.cron.zone,
-        firings=firings_after(timer.cron, now_ms, firings),
-    )
+        return [await look_at(row, pauses, ticks) for row in rows]
