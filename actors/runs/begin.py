@@ -4,6 +4,7 @@ In: a request and the flow it asks for. Out: a run, with the trigger that lets i
 filter starts nothing; a filter that fails is a failed run, so that somebody sees it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -37,6 +38,8 @@ class RunSeat:
     """Of the flow with all it calls, see `Deployment.version_of`."""
     has_effects: bool = False
     """Some step of it, or of a flow it calls, is journalled."""
+    is_in_force: Callable[[], bool] = lambda: True
+    """Tells whether an event that comes now begins its run here, and not on a later version."""
 
 
 def begin(request: RunRequest, seat: RunSeat) -> Run:

@@ -108,6 +108,9 @@ class FlowExecutorActor(Actor[RunRequest]):
     # ── One run ──────────────────────────────────────────────────────────────────────────────
 
     async def _start(self, request: RunRequest) -> None:
+        if self._is_late(request):
+            request.share.settle_one(Settlement.NAK)
+            return
         if request.verdict is not None:
             await self._conclude(FinishedRun(begin(request, self._seat), request.verdict))
             return
@@ -122,6 +125,13 @@ class FlowExecutorActor(Actor[RunRequest]):
             self._skip(request)
         else:
             await self._conclude(FinishedRun(run, outcome))
+
+    def _is_late(self, request: RunRequest) -> bool:
+        """Tell whether the request was told before the flow changed, and belongs to its successor.
+
+        What was put off names the version that it goes on with.
+        """
+        return not request.was_put_off and not self._seat.is_in_force()
 
     async def _conclude(self, finished: FinishedRun) -> None:
         self._has_waited |= not self._concluder.has_room
@@ -138,6 +148,10 @@ class FlowExecutorActor(Actor[RunRequest]):
 
     async def _run_waiting(self, request: RunRequest, run: Run | None, pause: Pause | None) -> None:
         if run is None:
+            if self._is_late(request):
+                self._release(request)
+                request.share.settle_one(Settlement.NAK)
+                return
             run, outcome = await self._way.resume(request)
         else:
             outcome = await self._way.go(run, pause)

@@ -28,7 +28,7 @@ from actors.tenants.deployment import Deployment
 from actors.tenants.executors import Executors, ExecutorsOfLanes
 from actors.tenants.ingress import Accept, IngressActor, IngressPorts, NoRedriver
 from actors.tenants.past import NoPastDeployments, PastDeployments
-from actors.tenants.router import DeliveryRouter, RouterPorts
+from actors.tenants.router import Confirm, DeliveryRouter, RouterPorts, is_the_last
 from actors.tenants.routes import RoutesInForce
 from actors.tenants.scheduler import SchedulerActor, SchedulerPorts
 
@@ -67,6 +67,8 @@ class TreePorts:
     """How the tenants of the worker share its event loop; None: each tenant has it for itself."""
     quotas: Quotas | None = None
     """What each tenant's plan allows; None: everything."""
+    confirm: Confirm = is_the_last
+    """Makes sure that what runs here is what was deployed last."""
 
 
 class Children:
@@ -109,7 +111,12 @@ class Children:
         def build(_: object) -> DeliveryRouter:
             deliveries = self._ports.open_deliveries(self._tenant)
             ports = RouterPorts(
-                deliveries, sinks.dead_letters, world.observer, world.clock, self._allowance.share
+                deliveries,
+                sinks.dead_letters,
+                world.observer,
+                world.clock,
+                self._allowance.share,
+                self._ports.confirm,
             )
             return DeliveryRouter(self._tenant, self._routes, ports, self._executors)
 
@@ -149,12 +156,14 @@ class Children:
         self, name: str, flow: CompiledFlow, deployment: Deployment
     ) -> ChildSpec[RunRequest]:
         """Make what turns run requests into results."""
+        routes, version = self._routes, deployment.version_of(flow.name)
         seat = RunSeat(
             self._tenant,
             flow,
             self._ports.world,
-            version=deployment.version_of(flow.name),
+            version=version,
             has_effects=deployment.has_effects(flow.name),
+            is_in_force=lambda: routes.current.table.versions.get(flow.name) == version,
         )
         ports = self._ports
         return ChildSpec(

@@ -2,16 +2,19 @@
 
 In: deliveries, pulled. Out: run requests in the executors' mailboxes. A full mailbox stops the
 pull, which is all the back-pressure there is: nothing is ever dropped. An event that no flow wants
-is acked and counted; a continuation of a flow that is gone goes to the dead letters.
+is acked and counted, but not before it is sure that no newer deployment wants it: a consumer's
+filter, which other workers share, may grow before this one has heard of the trigger. A continuation
+of a flow that is gone goes to the dead letters.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Never
 
 from actors.errors import ActorStoppedError, UnavailableError
+from actors.flows.compiled import CompiledFlow, CompiledTrigger
 from actors.ids import run_id
 from actors.kernel.actor import Actor
 from actors.kernel.ref import ActorRef
@@ -29,7 +32,7 @@ from actors.ports import (
 from actors.runs.request import OURS_SECONDS, RunRequest, SharedDelivery, request_of
 from actors.runs.shares import FairShare, FairShares
 from actors.tenants.executors import Executors
-from actors.tenants.routes import RoutesInForce
+from actors.tenants.routes import Routes, RoutesInForce
 
 PULL_MAX: Final = 128
 """Deliveries fetched at once."""
@@ -42,6 +45,16 @@ KEEP_ALIVE_EVERY_SECONDS: Final = 5.0
 
 PULL_RETRY_SECONDS: Final = 1.0
 
+_Wanted = tuple[CompiledFlow, tuple[CompiledTrigger, ...]]
+
+Confirm = Callable[[], Awaitable[None]]
+"""Returns once all that was deployed before the call is in force here. UnavailableError: nobody can
+tell now."""
+
+
+async def is_the_last() -> None:
+    """Confirm at once: in a world where nothing is ever deployed anew."""
+
 
 @dataclass(frozen=True, slots=True)
 class RouterPorts:
@@ -53,6 +66,7 @@ class RouterPorts:
     clock: Clock
     share: FairShare | None = None
     """The tenant's, of what the worker's tenants share; None: it is alone."""
+    confirm: Confirm = is_the_last
 
 
 class DeliveryRouter(Actor[Never]):
@@ -72,6 +86,7 @@ class DeliveryRouter(Actor[Never]):
         self._share = ports.share or FairShares(ports.clock).of(tenant)
         self._in_flight: dict[int, Delivery] = {}
         self._pulled: deque[Delivery] = deque()
+        self._is_confirmed = False
         self._pulling: asyncio.Future[None] | None = None
         self._is_idle = asyncio.Event()
         self._is_idle.set()
@@ -114,8 +129,8 @@ class DeliveryRouter(Actor[Never]):
             for delivery in deliveries:
                 self._in_flight[id(delivery)] = delivery
             self._pulled.extend(deliveries)
+            self._is_confirmed = False
             self._is_idle.clear()
-            await self._routes.wait_settled()
             while self._pulled:
                 await self._share.charge(self._dispatch_some)
 
@@ -141,15 +156,19 @@ class DeliveryRouter(Actor[Never]):
     # ── Dispatch ─────────────────────────────────────────────────────────────────────────────
 
     async def _dispatch(self, delivery: Delivery) -> None:
-        routes, continuation = self._routes.current, delivery.continuation
+        continuation = delivery.continuation
         if continuation is not None:
             await self._dispatch_continuation(delivery, continuation)
             return
-        wanted = [
-            (match.flow, triggers)
-            for match in routes.table.match(delivery.event.event_type)
-            if (triggers := match.triggers_for(delivery.sequence))
-        ]
+        routes, wanted = self._find_wanted(delivery)
+        if not wanted:
+            try:
+                await self._confirm_routes()
+            except UnavailableError:
+                # Given back it would come again at once, and nobody knows more then.
+                self._settle_alone(delivery, Settlement.LEAVE)
+                return
+            routes, wanted = self._find_wanted(delivery)
         if not wanted:
             observation = DeliveryUnwanted(self._tenant, delivery.event.event_type)
             self._ports.observer.observe(observation)
@@ -167,6 +186,21 @@ class DeliveryRouter(Actor[Never]):
             )
             # By the routes that chose the triggers: a newer version may not have their targets.
             await self._tell(routes.executors[flow.name], request)
+
+    def _find_wanted(self, delivery: Delivery) -> tuple[Routes, list[_Wanted]]:
+        """Give the routes in force, and by them the flows that want the event, with triggers."""
+        routes = self._routes.current
+        return routes, [
+            (match.flow, triggers)
+            for match in routes.table.match(delivery.event.event_type)
+            if (triggers := match.triggers_for(delivery.sequence))
+        ]
+
+    async def _confirm_routes(self) -> None:
+        """Make sure of the routes once for all that was pulled together."""
+        if not self._is_confirmed:
+            await self._ports.confirm()
+            self._is_confirmed = True
 
     async def _dispatch_continuation(self, delivery: Delivery, waiting: Continuation) -> None:
         try:

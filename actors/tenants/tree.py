@@ -91,7 +91,7 @@ class TenantTree:
 
     async def deploy(self, deployment: Deployment, roles: Roles) -> None:
         """Go over to another revision; runs in progress finish on the one they began with."""
-        if deployment.revision == self.deployment.revision:
+        if _is_same(deployment, self.deployment):
             return
         if roles.worker:
             await self._start_flows(deployment)
@@ -195,6 +195,15 @@ def tenant_spec(tenant: str) -> SupervisorSpec:
         name=tenant,
         budget=TENANT_BUDGET,
         on_exhausted=Quarantine(QUARANTINE_SECONDS),
+    )
+
+
+def _is_same(one: Deployment, other: Deployment) -> bool:
+    return (one.revision, one.activated, one.leftover_lanes, one.has_timers) == (
+        other.revision,
+        other.activated,
+        other.leftover_lanes,
+        other.has_timers,
     )
 
 

@@ -81,34 +81,33 @@ class Deployer:
         control = self._control(bundle)
         await control.ensure([])
         record = Activations(KvBucket(self.bus, deployments_bucket(self.env)))
-        with self.host.holding():
-            activated = {
-                plan.tenant: await record.activate(
-                    plan.tenant, plan.patterns(), await control.last_sequence(plan.tenant)
-                )
-                for plan in plans
-            }
-            wanted = [
-                TenantSubscriptions(
-                    p.tenant,
-                    p.patterns(),
-                    p.lanes(),
-                    1 + min(activated[p.tenant].values(), default=0),
-                )
-                for p in plans
-            ]
-            leftover = await control.ensure(wanted)
-            await control.remove(self.host.deployments().keys() - bundle.tenants.keys())
-            for plan in plans:
-                await self.kept.keep(plan)
-            await self.host.reconcile(
-                replace(
-                    plan,
-                    activated=activated[plan.tenant],
-                    leftover_lanes=leftover.get(plan.tenant, ()),
-                )
-                for plan in plans
+        activated = {
+            plan.tenant: await record.activate(
+                plan.tenant, plan.patterns(), await control.last_sequence(plan.tenant)
             )
+            for plan in plans
+        }
+        wanted = [
+            TenantSubscriptions(
+                p.tenant,
+                p.patterns(),
+                p.lanes(),
+                1 + min(activated[p.tenant].values(), default=0),
+            )
+            for p in plans
+        ]
+        gone = self.host.deployments().keys() - bundle.tenants.keys()
+        for plan in plans:
+            await self.kept.keep(plan)
+        leftover = await control.ensure(wanted)
+        for plan in plans:
+            lanes = leftover.get(plan.tenant, ())
+            await self.host.deploy(
+                replace(plan, activated=activated[plan.tenant], leftover_lanes=lanes)
+            )
+        for tenant in gone:
+            await self.host.remove(tenant)
+        await control.remove(gone)
         self._tell(bundle, before)
 
     def _tell(self, bundle: Bundle, before: list[str]) -> None:

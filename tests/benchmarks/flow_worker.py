@@ -65,7 +65,7 @@ async def main(where: str, env: str, events: int) -> float:
         profile.enable()
     spare_the_collector()
     began = time.perf_counter()
-    await host.reconcile([deployment])
+    await host.deploy(deployment)
     await counter.done.wait()
     elapsed = time.perf_counter() - began
     if profile is not None:

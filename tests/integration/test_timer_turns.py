@@ -78,7 +78,7 @@ class Works:
         for number, rig in enumerate(self.rigs):
             host, flow = host_on(rig), flows[number % len(flows)]
             await host.start()
-            await host.reconcile([deployed(flow, tenant=TENANT)])
+            await host.deploy(deployed(flow, tenant=TENANT))
             self.hosts.append(host)
 
     async def tick(self) -> str:

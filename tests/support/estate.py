@@ -62,7 +62,14 @@ class Estate:
         return await task
 
     async def deploy(self, *deployments: Deployment) -> None:
-        await self.until(self.host.reconcile(deployments), 1)
+        await self.until(self.reconcile(*deployments), 1)
+
+    async def reconcile(self, *deployments: Deployment) -> None:
+        """Have exactly these deployments."""
+        for deployment in deployments:
+            await self.host.deploy(deployment)
+        for tenant in self.host.deployments().keys() - {each.tenant for each in deployments}:
+            await self.host.remove(tenant)
 
     async def emit(self, tenant: str = "demo", **fields: Any) -> None:
         self.stream(tenant).add(an_event(**fields))

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 import pytest_asyncio
 
+from actors.errors import UnavailableError
 from actors.flows.compiled import CompiledFlow
 from actors.ids import run_id
 from actors.kernel.mailbox import Mailbox
@@ -22,8 +23,10 @@ from actors.tenants.deployment import Deployment
 from actors.tenants.router import (
     KEEP_ALIVE_EVERY_SECONDS,
     PULL_RETRY_SECONDS,
+    Confirm,
     DeliveryRouter,
     RouterPorts,
+    is_the_last,
 )
 from actors.tenants.routes import Routes, RoutesInForce
 from actors.tenants.routing import RoutingTable
@@ -68,6 +71,7 @@ class Post:
         *flows: CompiledFlow,
         capacity: int = 64,
         deliveries: Deliveries | None = None,
+        confirm: Confirm = is_the_last,
         **activated: int,
     ) -> None:
         self.in_force.current = self.routes(*flows, capacity=capacity, **activated)
@@ -75,7 +79,7 @@ class Post:
 
         def build(_: object) -> DeliveryRouter:
             pull = deliveries or yard.stream.open()
-            ports = RouterPorts(pull, yard.letters, yard.observer, yard.clock)
+            ports = RouterPorts(pull, yard.letters, yard.observer, yard.clock, confirm=confirm)
             return DeliveryRouter("demo", self.in_force, ports)
 
         await self.root.start()
@@ -255,15 +259,44 @@ async def test_a_bus_that_is_away_is_tried_again(post: Post, yard: Yard) -> None
     assert len(post.requests()) == 1
 
 
-async def test_while_routes_are_held_nothing_is_dispatched(post: Post, yard: Yard) -> None:
-    await post.start()
-    post.in_force.hold()
+# ── A deployment that is newer than what is known here ───────────────────────────────────────
+
+
+async def test_an_event_that_only_a_newer_deployment_wants_is_not_lost(
+    post: Post, yard: Yard
+) -> None:
+    async def confirm() -> None:
+        post.in_force.current = post.routes(ORDERS)
+
+    await post.start(confirm=confirm)
     await arrives(yard)
-    assert yard.settlements() == {"evt-1": [None]}
-    post.in_force.current = post.routes(ORDERS)
-    post.in_force.release()
-    await yard.clock.settle()
     assert len(post.requests()) == 1
+    assert yard.settlements() == {"evt-1": [None]}
+
+
+async def test_unwanted_events_of_one_pull_are_made_sure_of_once(post: Post, yard: Yard) -> None:
+    asked: list[float] = []
+
+    async def confirm() -> None:
+        asked.append(yard.clock.monotonic())
+
+    await post.start(confirm=confirm)
+    await arrives(yard, *(f"evt-{number}" for number in range(20)))
+    first = len(asked)
+    assert 1 <= first < 20
+    await yard.clock.advance(1)
+    await arrives(yard, "evt-later")
+    assert len(asked) == first + 1
+    assert set(yard.settlements()["evt-later"]) == {ACK}
+
+
+async def test_an_unwanted_event_stays_while_nobody_can_tell(post: Post, yard: Yard) -> None:
+    async def confirm() -> None:
+        raise UnavailableError("the bucket is away")
+
+    await post.start(confirm=confirm)
+    await arrives(yard)
+    assert yard.settlements() == {"evt-1": [Settlement.LEAVE]}
 
 
 async def test_what_is_in_flight_is_kept_alive_until_it_is_settled(post: Post, yard: Yard) -> None:
@@ -320,12 +353,17 @@ async def test_a_drain_with_nothing_in_flight_ends_at_once(post: Post, yard: Yar
 
 
 async def test_a_drain_dispatches_what_was_pulled_just_before(post: Post, yard: Yard) -> None:
-    await post.start(ORDERS)
-    post.in_force.hold()
+    known = asyncio.Event()
+
+    async def confirm() -> None:
+        await known.wait()
+        post.in_force.current = post.routes(ORDERS)
+
+    await post.start(confirm=confirm)
     await arrives(yard)
     draining = post.remove()
     await yard.clock.settle()
-    post.in_force.release()
+    known.set()
     await yard.clock.settle()
     post.settle_all()
     await yard.clock.settle()

@@ -12,6 +12,7 @@ from actors.kernel.observations import ChildQuarantined
 from actors.observations import DeploymentApplied
 from actors.outcomes import Settlement
 from actors.ports import NormalizedEvent
+from actors.runs.executor import RUNS_MAX
 from actors.tenants.children import DRAIN_SECONDS, FLOW_BUDGET
 from actors.tenants.tree import QUARANTINE_SECONDS, Roles
 from tests.support.builders import (
@@ -224,14 +225,19 @@ async def test_going_back_to_the_revision_before_works_while_it_still_leaves(
     assert estate.outputs() == ["through", "through"]
 
 
-async def test_while_deployments_change_routers_hold_still(estate: Estate) -> None:
-    await estate.deploy(deployed(versioned("1")))
-    with estate.host.holding():
-        await estate.emit()
-        assert estate.outputs() == []
-        await estate.deploy(deployed(versioned("2"), revision="r2"))
-    await estate.yard.clock.settle()
-    assert estate.outputs() == ["2"]
+async def test_what_was_told_before_the_flow_changed_begins_on_its_successor(
+    estate: Estate,
+) -> None:
+    gate = Gate()
+    first = versioned("1", a_node("gate", gate))
+    await estate.deploy(deployed(first))
+    for number in range(RUNS_MAX + 4):  # one more has begun, and waits for a place
+        await estate.emit(event_id=f"evt-{number}")
+    await estate.deploy(deployed(versioned("2"), revision="r2"))
+    gate.opened.set()
+    await estate.yard.clock.advance(1)
+    assert sorted(estate.outputs()) == ["2"] * 3 + ["through"] * (RUNS_MAX + 1)
+    assert estate.stream().unsettled == 0
 
 
 # ── Removal ──────────────────────────────────────────────────────────────────────────────────
@@ -241,7 +247,7 @@ async def test_a_tenant_that_is_gone_is_drained_and_removed(estate: Estate) -> N
     gate = Gate()
     await estate.deploy(deployed(versioned("1", a_node("gate", gate))), deployed(tenant="b"))
     await estate.emit()
-    going = asyncio.ensure_future(estate.host.reconcile([deployed(tenant="b")]))
+    going = asyncio.ensure_future(estate.reconcile(deployed(tenant="b")))
     await estate.yard.clock.settle()
     assert not going.done()
     gate.opened.set()
@@ -258,21 +264,16 @@ async def test_a_tenant_that_leaves_slowly_holds_up_no_other(estate: Estate) -> 
     slow = deployed(versioned("1", a_node("gate", gate)))
     await estate.deploy(slow, deployed(versioned("1"), tenant="b"))
     await estate.emit()
-
-    async def change() -> None:
-        with estate.host.holding():
-            await estate.emit("demo", event_id="evt-2")
-            await estate.host.reconcile([deployed(versioned("2"), tenant="b", revision="r2")])
-
-    changing = asyncio.ensure_future(change())
+    leaving = asyncio.ensure_future(estate.host.remove("demo"))
     await estate.yard.clock.settle()
+    await estate.host.deploy(deployed(versioned("2"), tenant="b", revision="r2"))
     await estate.emit("b")
-    assert not changing.done()
+    assert not leaving.done()
     assert estate.outputs() == ["2"]
     gate.opened.set()
     await estate.yard.clock.advance(1)
-    assert changing.done()
-    assert estate.outputs() == ["2", "through", "through"]
+    assert leaving.done()
+    assert estate.outputs() == ["2", "through"]
 
 
 # ── Trouble ──────────────────────────────────────────────────────────────────────────────────
