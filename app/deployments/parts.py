@@ -3,7 +3,7 @@
 In: stores and ports. Out: one value that holds them. Refuses nothing.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,6 +12,7 @@ from app.audit.log import AuditLog
 from app.bundle.reading import Bundle
 from app.deployments.reading import DeploymentReader
 from app.deployments.store import DeploymentStore
+from app.fleet.fleet import Acknowledgement
 from app.tenancy.store import TenantStore
 
 
@@ -23,34 +24,10 @@ class EventsEnd(Protocol):
         ...
 
 
-class FleetAnswer(Protocol):
-    """What workers said of a revision: `app.fleet`."""
-
-    @property
-    def acknowledged(self) -> tuple[str, ...]:
-        """Workers that have converged."""
-        ...
-
-    @property
-    def failed(self) -> Mapping[str, Mapping[str, str]]:
-        """By worker: the tenants that it could not take up, and why."""
-        ...
-
-    @property
-    def missing(self) -> tuple[str, ...]:
-        """Workers that have not converged in time."""
-        ...
-
-    @property
-    def seconds(self) -> float:
-        """How long it took."""
-        ...
-
-
 class Workers(Protocol):
     """Those who run what is deployed: `app.fleet`."""
 
-    async def wait_acknowledged(self, revision: int, timeout_seconds: float) -> FleetAnswer:
+    async def wait_acknowledged(self, revision: int, timeout_seconds: float) -> Acknowledgement:
         """Wait until every live worker has taken a revision up, or for so long."""
         ...
 

@@ -15,8 +15,9 @@ from typing import Any
 
 from actors.errors import PermanentError
 from app.bundle.answers import SECRET_MISSING
-from app.bundle.archive import BundleArchive, FlowCache, open_archive
+from app.bundle.archive import BundleArchive, open_archive
 from app.bundle.files import BundleFiles, MemoryFiles
+from app.bundle.flow_cache import FlowCache
 from app.bundle.models import TenantEntry
 from app.bundle.models import TenantSettings as EntrySettings
 from app.bundle.problems import bundle_error, errors_of

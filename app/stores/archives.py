@@ -48,8 +48,13 @@ _UNAVAILABLE: Final = 503
 _MS_DIGITS_MAX: Final = 15
 
 
-class ArchiveBus(JetStreams, Requester, Protocol):
+class ArchiveBus(Requester, Protocol):
     """What the store needs of the bus."""
+
+    @property
+    def client(self) -> JetStreams:
+        """The client library's connection, as it is now."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +89,7 @@ class ArchiveObjects:
         """Read an archive; None where there is none, or no more. StoreError: it is damaged."""
         try:
             async with asyncio.timeout(STORE_SECONDS_MAX):
-                store = await self._bus.jetstream().object_store(self._bucket)
+                store = await self._bus.client.jetstream().object_store(self._bucket)
                 return (await store.get(digest)).data or b""
         except BucketNotFoundError as error:
             raise UnavailableError(f"there is no bucket {self._bucket} yet") from error
