@@ -75,6 +75,11 @@ def collect_flows(files: BundleFiles, manifest: Manifest, document: Document) ->
     return Collected(sources, templates, tuple(problems))
 
 
+def folder_of(app: str, entry: AppEntry) -> str:
+    """Give the folder of an app that the manifest lists."""
+    return (entry.path or f"apps/{app}").strip("/")
+
+
 def collect_loose(files: BundleFiles, names: list[str]) -> tuple[list[FlowSource], list[Problem]]:
     """Read flow files that belong to no bundle, with the scripts and templates beside them."""
     documents = [read_document(files, name) for name in names]
@@ -115,7 +120,7 @@ def _app_folders(
         return {name: f"apps/{name}" for name in files.list_folders("apps")}
     folders: dict[str, str] = {}
     for name, entry in manifest.apps.items():
-        folder = (entry.path or f"apps/{name}").strip("/")
+        folder = folder_of(name, entry)
         problem = _app_problem(files, document, name, entry, folder)
         if problem is None:
             folders[name] = folder

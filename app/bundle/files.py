@@ -42,7 +42,7 @@ class BundleFiles(ABC):
     def afresh(self) -> Self:
         """Give the same files with nothing read or refused yet: every reading is its own."""
         other = copy.copy(self)
-        other.problems, other._digests = [], {}
+        BundleFiles.__init__(other)
         return other
 
     @property
