@@ -74,6 +74,31 @@ class JetStreamAdmin:
         """Delete a stream with all it holds; False where there was none."""
         return await self._ask_absent(f"STREAM.DELETE.{name}", {}) is not None
 
+    async def purge(self, stream: str, subject: str) -> int:
+        """Delete what is stored on a subject, which may have wildcards, and say how much it was.
+
+        Nothing where there is no such stream.
+        """
+        answer = await self._ask_absent(f"STREAM.PURGE.{stream}", {"filter": subject})
+        return 0 if answer is None else int(answer.get("purged", 0))
+
+    async def drop_subject(self, stream: str, subject: str) -> bool:
+        """Let a stream take this subject no more; False where it never did, or there is none.
+
+        A stream without any would listen to its own name: with the last one it is deleted. Nobody
+        else may change the stream meanwhile.
+        """
+        info = await self.stream_info(stream)
+        subjects = list(info.config.get("subjects") or ()) if info else []
+        if info is None or subject not in subjects:
+            return False
+        subjects.remove(subject)
+        if not subjects:
+            return await self.delete_stream(stream)
+        changed = {**info.config, "subjects": subjects}
+        await self._ask(f"STREAM.UPDATE.{stream}", changed)
+        return True
+
     async def delete_message(self, stream: str, sequence: int) -> bool:
         """Delete one message for good; False where there is none (any more)."""
         # Without overwriting its bytes: that is 100 times dearer, and the disk is the operator's.
