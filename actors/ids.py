@@ -21,6 +21,9 @@ _PAIRS = tuple(first + second for first in _CROCKFORD for second in _CROCKFORD)
 """Ten bits at a time: an event's id is made for every webhook."""
 
 _ULID_TIME_MAX = (1 << 48) - 1
+_ULID_TIME_CHARS = 10
+_ULID_CHARS = 26
+_CROCKFORD_SET = frozenset(_CROCKFORD)
 
 
 def run_id(event_id: str, flow: str, redrive_nonce: str = "") -> str:
@@ -63,6 +66,16 @@ def delivery_message_id(provider: str, event_type: str, delivery_id: str) -> str
     The event type is part of it: a sender may post one delivery to the routes of several types.
     """
     return _digest("delivery", provider, event_type, delivery_id)
+
+
+def ulid_time_ms(text: str) -> int | None:
+    """Give the time in a ULID, in milliseconds; None where the text is none."""
+    if len(text) != _ULID_CHARS or not set(text) <= _CROCKFORD_SET or text[0] > "7":
+        return None
+    time_ms = 0
+    for char in text[:_ULID_TIME_CHARS]:
+        time_ms = time_ms << 5 | _CROCKFORD.index(char)
+    return time_ms
 
 
 def step_id(frame_path: str, node_id: str) -> str:

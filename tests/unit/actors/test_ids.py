@@ -11,6 +11,7 @@ from actors.ids import (
     run_id,
     step_id,
     tick_id,
+    ulid_time_ms,
 )
 
 TOKEN = re.compile(r"[a-z0-9]{20,40}")
@@ -57,3 +58,11 @@ def test_steps_and_effects_carry_their_place() -> None:
     assert step_id("", "send") == "send"
     assert step_id("call/inner", "send") == "call/inner/send"
     assert effect_key("run-1", "call/send", 2) == "run-1:call/send:2"
+
+
+def test_the_time_in_a_ulid_is_read_and_nothing_else_has_one() -> None:
+    ulid = ULID()
+    assert ulid_time_ms(str(ulid)) == ulid.milliseconds
+    assert ulid_time_ms(tick_id("f", 1, 1_700_000_000_123)) == 1_700_000_000_123
+    for text in ("", "x", "8" + "0" * 25, "U" * 26, str(ulid).lower(), f"{ulid}0"):
+        assert ulid_time_ms(text) is None
