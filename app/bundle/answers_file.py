@@ -14,10 +14,14 @@ from app.bundle.yaml import read_yaml
 ANSWERS_NAMES: Final = ("answers.json", "answers.yaml", "answers.yml")
 
 
-def read_answers_file(files: BundleFiles) -> tuple[Document, list[Problem]]:
-    """Give the document and what is wrong with it, its own problems included."""
-    present = [name for name in ANSWERS_NAMES if files.has_file(name)]
-    document = Document(ANSWERS_NAMES[0], "", data={})
+def read_answers_file(files: BundleFiles, folder: str = "") -> tuple[Document, list[Problem]]:
+    """Give the document and what is wrong with it, its own problems included.
+
+    ``folder``: where else than at the root, with a ``/`` at its end.
+    """
+    names = [f"{folder}{name}" for name in ANSWERS_NAMES]
+    present = [name for name in names if files.has_file(name)]
+    document = Document(names[0], "", data={})
     problems: list[Problem] = []
     if present:
         text = files.read_text(present[0]) or ""

@@ -5,11 +5,11 @@ for. Out: a `ProviderSetup`: the options for the file, without secrets; the secr
 checked model; or every problem, naming the option and never a value.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from actors.diagnostics import did_you_mean
 from actors.errors import PermanentError
@@ -22,6 +22,7 @@ from app.bundle.references import (
     resolve_references,
     secret_name,
 )
+from app.bundle.secret_places import secrets_in_checked
 from app.bundle.variables import escape_text, expand_variables, variable_name
 from app.providers.provider import ProviderSpec
 from app.stores.secrets import check_name, check_value
@@ -130,7 +131,7 @@ def _part(
     spec: ProviderSpec, written: Mapping[str, Any], options: BaseModel, problems: list[str]
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Put references where secrets are; ``$NAME`` of the file is none, and stays."""
-    found = dict(_secrets_in(options, (spec.name,)))
+    found = dict(secrets_in_checked(options, (spec.name,)))
     values = set(found.values())  # by value too: a model may have moved a secret elsewhere
     stored: dict[str, str] = {}
 
@@ -152,21 +153,6 @@ def _part(
         return reference_to(name)
 
     return parted(dict(written), (spec.name,)), stored
-
-
-def _secrets_in(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
-    """Find every secret of checked options, however deep."""
-    if isinstance(value, SecretStr):
-        yield path, value.get_secret_value()
-    elif isinstance(value, BaseModel):
-        for name in type(value).model_fields:
-            yield from _secrets_in(getattr(value, name), (*path, name))
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from _secrets_in(item, (*path, str(key)))
-    elif isinstance(value, list | tuple):
-        for index, item in enumerate(value):
-            yield from _secrets_in(item, (*path, index))
 
 
 def _options(spec: ProviderSpec, value: Any, problems: list[str]) -> dict[str, Any]:
