@@ -1,4 +1,4 @@
-"""The buckets of secrets and API keys, and the audit log, made before all else.
+"""The buckets of secrets, API keys and tenants, and the audit log, made before all else.
 
 In: a connection and an env. Out: they are there. Idempotent, and no two makers disturb each
 other. BusError for what the server refuses.
@@ -25,3 +25,8 @@ async def ensure_credential_buckets(bus: Bus, env: str) -> None:
     admin = JetStreamAdmin(bus)
     for spec in streams.credential_buckets(env):
         await admin.ensure_stream(spec)
+
+
+async def ensure_tenants_bucket(bus: Bus, env: str) -> None:
+    """Make the bucket of tenants where there is none yet: they may come before any deployment."""
+    await JetStreamAdmin(bus).ensure_stream(streams.bucket_spec(names.tenants_bucket(env)))
