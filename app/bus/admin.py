@@ -149,12 +149,15 @@ class JetStreamAdmin:
         return frozenset(names)
 
     async def has_message(self, stream: str, subject: str) -> bool:
-        """Tell whether anything is stored on a subject, which may have wildcards."""
+        """Tell whether anything is stored on a subject, which may have wildcards.
+
+        Nothing is where there is no such stream.
+        """
         question = {"next_by_subj": subject, "seq": 1}
         try:
             await self._ask(f"STREAM.MSG.GET.{stream}", question)
         except BusError as error:
-            if error.server_code == NO_MESSAGE:
+            if error.server_code in (NO_MESSAGE, STREAM_NOT_FOUND):
                 return False
             raise
         return True

@@ -22,8 +22,10 @@ from app.control import names, streams
 from app.control.lanes import LaneConsumers
 from app.control.lease import Lease, hold_lease
 from app.control.limits import StreamLimits
-from app.errors import BusError, ConflictError
+from app.errors import BusError, ConflictError, StoreError
 from app.stores.kv import KvBucket
+from app.system import SystemClock
+from app.tenancy.store import TenantStore
 
 LEASE_KEY: Final = "control"
 TENANTS_AT_ONCE_MAX: Final = 16
@@ -67,6 +69,7 @@ class Control:
         self._admin = JetStreamAdmin(bus)
         self._leases = KvBucket(bus, names.leases_bucket(env))
         self._deployments = KvBucket(bus, names.deployments_bucket(env))
+        self._tenants = TenantStore(KvBucket(bus, names.tenants_bucket(env)), SystemClock())
         self._lanes = LaneConsumers(self._admin, env, self._limits, work_shards)
 
     async def ensure(
@@ -76,6 +79,7 @@ class Control:
 
         Gives for each tenant the lanes that are gone and may still hold something. Each has a
         consumer that serves whoever asks: workers must take from them until they are found empty.
+        Nothing is made for a tenant that was deleted: a worker that slept may still know it.
         ConflictError if the lease was lost half-way, again and again.
         """
         _check(subscriptions)
@@ -110,14 +114,26 @@ class Control:
     ) -> Mapping[str, tuple[str, ...]]:
         for spec in streams.bucket_specs(self._env):
             await self._ensure_stream(spec)
-        async with hold_lease(self._leases, LEASE_KEY, _holder()) as lease:
-            await self._ensure_shared([item.tenant for item in subscriptions])
+        async with hold_lease(self._leases, LEASE_KEY, holder_name()) as lease:
+            # Under the lease, as erasures are: none begins between this look and what is made.
             limit = asyncio.Semaphore(TENANTS_AT_ONCE_MAX)
-            await _all([self._ensure_tenant(item, lease, limit) for item in subscriptions])
-            return await self._lanes.retire({i.tenant: i.lanes for i in subscriptions}, lease)
+            gone = await _all([self._is_deleted(item.tenant, limit) for item in subscriptions])
+            wanted = [one for one, is_gone in zip(subscriptions, gone, strict=True) if not is_gone]
+            await self._ensure_shared([item.tenant for item in wanted])
+            await _all([self._ensure_tenant(item, lease, limit) for item in wanted])
+            return await self._lanes.retire({item.tenant: item.lanes for item in wanted}, lease)
+
+    async def _is_deleted(self, tenant: str, limit: asyncio.Semaphore) -> bool:
+        """Tell whether there is a tombstone, or something that nobody can read."""
+        async with limit:
+            try:
+                stored = await self._tenants.get(tenant)
+            except StoreError:
+                return True
+        return stored is not None and stored.record.is_deleted
 
     async def _remove(self, tenants: Collection[str]) -> None:
-        async with hold_lease(self._leases, LEASE_KEY, _holder()) as lease:
+        async with hold_lease(self._leases, LEASE_KEY, holder_name()) as lease:
             for tenant in sorted(tenants):
                 lease.check()
                 events = names.events_stream(self._env, tenant)
@@ -250,5 +266,6 @@ async def _all(work: Sequence[Coroutine[Any, Any, _T]]) -> list[_T]:
     return [task.result() for task in tasks]
 
 
-def _holder() -> str:
+def holder_name() -> str:
+    """Say who holds a lease, for people."""
     return f"{socket.gethostname()}:{os.getpid()}"

@@ -87,6 +87,15 @@ def parse_lane_durable(durable: str) -> TenantLane | None:
     return TenantLane(found[1], found[2].replace("+", ".")) if found else None
 
 
+def owner_of_durable(durable: str) -> str | None:
+    """Tell whose a consumer of continuations is; None for one of another kind."""
+    lane = parse_lane_durable(durable)
+    if lane is not None:
+        return lane.tenant
+    tenant = durable.removeprefix("work-")
+    return tenant if tenant != durable else None
+
+
 def work_shard(tenant: str, work_shards: int) -> int:
     """Choose the shard of a tenant; the number of shards is fixed when an env is created."""
     return zlib.crc32(check_token(tenant, "tenant").encode()) % work_shards
