@@ -12,9 +12,10 @@ from app.bus.admin import JetStreamAdmin
 from app.bus.server_folder import Endpoint
 from app.control import names, streams
 from app.errors import ConflictError, NotFoundError, StoreError
-from app.stores import api_keys, key_ring
+from app.stores import api_keys, following
 from app.stores.api_keys import KvApiKeys, NewKey
-from app.stores.key_ring import LOOK_SECONDS, STALE_SECONDS_MAX, ApiKeyRing
+from app.stores.following import LOOK_SECONDS, STALE_SECONDS_MAX
+from app.stores.key_ring import ApiKeyRing
 from app.stores.key_uses import KeyUses
 from app.stores.kv import KvBucket
 from app.system import SystemClock
@@ -229,7 +230,7 @@ async def test_keys_that_were_not_read_for_long_open_nothing(
 async def test_ring_that_hears_of_writes_does_not_wait_for_its_next_look(
     nats_server: Endpoint, fresh_env: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(key_ring, "LOOK_SECONDS", 60.0)
+    monkeypatch.setattr(following, "LOOK_SECONDS", 60.0)
     async with connected(nats_server) as bus, connected(nats_server) as elsewhere:
         for spec in streams.credential_buckets(fresh_env):
             await JetStreamAdmin(bus).ensure_stream(spec)

@@ -34,5 +34,5 @@ def a_ring(keys: Sequence[ApiKey], clock: VirtualClock | None = None) -> ApiKeyR
     ring = ApiKeyRing(KvBucket(NoBus(), "keys-t"), time)
     for key in keys:
         ring._put(key.place, key)
-    ring._fresh_at = time.monotonic()
+    ring._follower._fresh_at = time.monotonic()
     return ring
