@@ -75,7 +75,7 @@ class DeploymentReader:
         owner: Owner,
         given: Mapping[str, str] | None,
     ) -> tuple[MemoryFiles, Inspection]:
-        files = await asyncio.to_thread(open_archive, archive.content)
+        files = await asyncio.to_thread(open_archive, archive.content, archive.digest)
         secrets = await self._secrets(files, record.id, owner, given or {})
         found = await asyncio.to_thread(self._read, files, record, owner, secrets)
         hint = self._hint(files, record.id, secrets) if owner == "apply" else None
