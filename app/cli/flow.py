@@ -15,6 +15,7 @@ import typer
 
 from app.bundle.answers import VARIABLE_UNSET
 from app.bundle.flow_tests import problems_of_tests
+from app.bundle.graphs import FlowGraph, as_dot, as_mermaid, build_graph
 from app.bundle.inspecting import flow_documents, inspect_path
 from app.bundle.problems import Problem, errors_of, sorted_problems
 from app.bundle.reading import Inspection
@@ -22,7 +23,6 @@ from app.bundle.report import as_document, as_text, as_workflow_command, summary
 from app.cli.exit_codes import FAILED
 from app.cli.flow_run import flow_run
 from app.cli.flow_test import flow_test
-from app.cli.graphs import FlowGraph, as_dot, as_mermaid, build_graph
 from app.cli.output import print_json, say
 from app.errors import CommandError
 

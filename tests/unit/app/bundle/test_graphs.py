@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from app.cli.graphs import FlowGraph, as_dot, as_mermaid, build_graph
+from app.bundle.graphs import FlowGraph, as_dot, as_mermaid, build_graph
 
 FLOW: dict[str, Any] = {
     "name": "orders",
