@@ -14,6 +14,7 @@
     │   │   └── ProviderDisabledError    the provider is off
     │   ├── MethodRefusedError      405
     │   ├── RequestTimedOutError    408
+    │   ├── PreconditionFailedError 412  it is not as If-Match says
     │   ├── BodyTooLargeError       413
     │   ├── MediaTypeError          415
     │   ├── NotSupportedYetError    422  a form of request this version lacks
@@ -149,6 +150,13 @@ class RequestTimedOutError(IngressError):
 
     code = "http.request_timeout"
     title = "The request took too long to arrive"
+
+
+class PreconditionFailedError(IngressError):
+    """What the request is about is not in the state that its condition names."""
+
+    code = "http.precondition_failed"
+    title = "It is not as the condition says"
 
 
 class BodyTooLargeError(IngressError):

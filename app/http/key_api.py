@@ -10,137 +10,174 @@ unknown parameters and fields (400), scopes that there are not or that are above
 key that is not there (404), and to be the 101st (409).
 """
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
-import msgspec
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from fastapi import Query
+from pydantic import Field
 
 from actors.ports import Clock
 from app.control.keys import OVERLAP_MS_DEFAULT, KeyDesk, Rotation
 from app.dead_letters.moments import span_ms
 from app.errors import BadRequestError, ConflictError, NotFoundError, StoreError
 from app.http.api_access import ApiAccess, who_of
-from app.http.api_input import NO_STORE, parameters, read_json
-from app.identity.principal import Principal
+from app.http.api_models import BodyModel, PageQuery, PageView, ViewModel
+from app.http.api_route import Caller, MaybeTenant, Operation, Resource
 from app.identity.scopes import PLATFORM_ADMIN, SCOPES, TENANT_ADMIN, refusals
 from app.stores.api_key import NAME_CHARS_MAX, PLATFORM, ApiKey
 from app.stores.api_keys import NewKey
 
-TENANT_ROOT: Final = "/api/v1/tenants/{tenant}/keys"
-PLATFORM_ROOT: Final = "/api/v1/keys"
-PAGE_MAX: Final = 1000
+TENANT_ROOT: Final = "/tenants/{tenant}/keys"
+PLATFORM_ROOT: Final = "/keys"
 LIFETIME_MS_MAX: Final = 3650 * 86_400_000
 
-_Span = Annotated[str, msgspec.Meta(min_length=2, max_length=7)]
+Span = Annotated[str, Field(min_length=2, max_length=7, pattern="^[0-9]{1,6}[smhdw]$")]
+
+ScopeName = Annotated[str, Field(json_schema_extra={"enum": list(SCOPES)})]
 
 
-class _Listing(msgspec.Struct, forbid_unknown_fields=True):
-    after: Annotated[str, msgspec.Meta(max_length=20)] = ""
-    limit: Annotated[int, msgspec.Meta(ge=1, le=PAGE_MAX)] = 100
+class KeyQuery(PageQuery):
+    """Which keys are wanted."""
+
     revoked: bool = False
+    """With those that were revoked."""
 
 
-class _NewKey(msgspec.Struct, forbid_unknown_fields=True):
-    name: Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_CHARS_MAX)]
-    scopes: Annotated[list[str], msgspec.Meta(min_length=1, max_length=len(SCOPES))]
-    expires: _Span | None = None
+class KeyWanted(BodyModel):
+    """A key to be made."""
+
+    name: Annotated[str, Field(min_length=1, max_length=NAME_CHARS_MAX)]
+    """Printable characters."""
+    scopes: Annotated[list[ScopeName], Field(min_length=1, max_length=len(SCOPES))]
+    expires: Span | None = None
+    """How long it lives: ``90d``; without it, it has no end."""
 
 
-class _Rotation(msgspec.Struct, forbid_unknown_fields=True):
-    overlap: _Span | None = None
-    expires: _Span | None = None
+class RotationWanted(BodyModel):
+    """How a key gives way to its successor."""
+
+    overlap: Span | None = None
+    """How long the old one goes on: a day, unless said otherwise."""
+    expires: Span | None = None
+    """How long the new one lives; as long as the old one was made for, unless said otherwise."""
+
+
+class KeyView(ViewModel):
+    """A key, but not the key itself. Times are milliseconds since the epoch, null: never."""
+
+    prefix: str
+    """Names it."""
+    tenant: str
+    """Or ``*``: the platform's."""
+    name: str
+    scopes: list[str]
+    created_ms: int
+    created_by: str
+    expires_ms: int | None
+    last_used_ms: int | None
+    rotated_from: str | None
+    revoked_ms: int | None
+
+    @classmethod
+    def of(cls, key: ApiKey) -> "KeyView":
+        """Show a key."""
+        return cls(**key.as_mapping())
+
+
+class KeyPage(PageView):
+    """Keys, by prefix."""
+
+    keys: list[KeyView]
+
+
+class KeyMade(KeyView):
+    """A new key."""
+
+    key: str
+    """What its owner sends. Told this once, and kept nowhere."""
+
+
+class KeyRotated(KeyMade):
+    """A new key in place of another."""
+
+    old: KeyView
 
 
 class KeyApi:
-    """The handlers; `routes` gives what a Starlette application needs."""
+    """The handlers; `resource` gives what the API needs."""
 
     def __init__(self, desk: KeyDesk, access: ApiAccess, clock: Clock) -> None:
         self._desk = desk
         self._access = access
         self._clock = clock
 
-    def routes(self) -> list[Route]:
-        """Give the routes."""
-        return [
-            route
-            for root in (TENANT_ROOT, PLATFORM_ROOT)
-            for route in (
-                Route(root, self.list, methods=["GET"]),
-                Route(root, self.add, methods=["POST"]),
-                Route(root + "/{prefix}/rotate", self.rotate, methods=["POST"]),
-                Route(root + "/{prefix}", self.revoke, methods=["DELETE"]),
+    def resource(self) -> Resource:
+        """Give the operations, a tenant's and the platform's."""
+        keys = Resource("keys", self._access)
+        for root, scope, owner in (
+            (TENANT_ROOT, TENANT_ADMIN, "keys"),
+            (PLATFORM_ROOT, PLATFORM_ADMIN, "platform_keys"),
+        ):
+            made = Operation(scope, status=201, refuses=[409])
+            rotated = Operation(scope, status=201, refuses=[409], is_body_optional=True)
+            one = root + "/{prefix}"
+            keys.add("GET", root, self.list, Operation(scope), operation_id=f"{owner}_list")
+            keys.add("POST", root, self.add, made, operation_id=f"{owner}_add")
+            keys.add("POST", f"{one}/rotate", self.rotate, rotated, operation_id=f"{owner}_rotate")
+            keys.add(
+                "DELETE", one, self.revoke, Operation(scope, 204), operation_id=f"{owner}_revoke"
             )
-        ]
+        return keys
 
-    async def list(self, request: Request) -> Response:
-        """Answer with a page of keys; the keys themselves are not known."""
-        owner, _ = self._owner_of(request)
-        asked = parameters(request, _Listing)
-        keys = await self._desk.list(owner, with_revoked=asked.revoked)
+    async def list(self, tenant: MaybeTenant, asked: Annotated[KeyQuery, Query()]) -> KeyPage:
+        """Give a page of keys; the keys themselves are not known."""
+        keys = await self._desk.list(tenant or PLATFORM, with_revoked=asked.revoked)
         further = sorted(
             (key for key in keys if key.prefix > asked.after), key=lambda key: key.prefix
         )
         page = further[: asked.limit]
-        document = {
-            "keys": [key.as_mapping() for key in page],
-            "next_after": page[-1].prefix if len(further) > len(page) else None,
-        }
-        return JSONResponse(document, headers=NO_STORE)
+        return KeyPage(
+            keys=[KeyView.of(key) for key in page],
+            next_after=page[-1].prefix if len(further) > len(page) else None,
+        )
 
-    async def add(self, request: Request) -> Response:
-        """Make a key and answer with it."""
-        owner, principal = self._owner_of(request)
-        wanted = await read_json(request, _NewKey)
+    async def add(self, caller: Caller, tenant: MaybeTenant, wanted: KeyWanted) -> KeyMade:
+        """Make a key. It is in the answer, this once."""
         if not wanted.name.isprintable():
             raise BadRequestError("a key's name is printable characters")
-        for refusal in refusals(wanted.scopes, is_platform=owner == PLATFORM):
+        for refusal in refusals(wanted.scopes, is_platform=tenant is None):
             raise BadRequestError(refusal)
         expires_ms = None
         if wanted.expires is not None:
             expires_ms = self._clock.now_ms() + _span(wanted.expires, "expires")
-        new = NewKey(owner, wanted.name, wanted.scopes, expires_ms)
+        new = NewKey(tenant or PLATFORM, wanted.name, wanted.scopes, expires_ms)
         try:
-            key, text = await self._desk.add(who_of(principal), new)
+            key, text = await self._desk.add(who_of(caller), new)
         except ConflictError:
             raise
         except StoreError as error:
             raise ConflictError(str(error)) from error
-        return _made(key, str(text))
+        return KeyMade(**key.as_mapping(), key=str(text))
 
-    async def rotate(self, request: Request) -> Response:
-        """Make a key's successor and answer with it."""
-        owner, principal = self._owner_of(request)
-        wanted = await read_json(request, _Rotation)
+    async def rotate(
+        self, caller: Caller, tenant: MaybeTenant, prefix: str, wanted: RotationWanted
+    ) -> KeyRotated:
+        """Make a key's successor; both work until the overlap ends."""
         rotation = Rotation(
             OVERLAP_MS_DEFAULT if wanted.overlap is None else _span(wanted.overlap, "overlap"),
             None if wanted.expires is None else _span(wanted.expires, "expires"),
         )
-        prefix = request.path_params["prefix"]
+        owner = tenant or PLATFORM
         try:
-            key, text, old = await self._desk.rotate(who_of(principal), owner, prefix, rotation)
+            key, text, old = await self._desk.rotate(who_of(caller), owner, prefix, rotation)
         except (ConflictError, NotFoundError):
             raise
         except StoreError as error:
             raise ConflictError(str(error)) from error
-        return _made(key, str(text), old=old.as_mapping())
+        return KeyRotated(**key.as_mapping(), key=str(text), old=KeyView.of(old))
 
-    async def revoke(self, request: Request) -> Response:
-        """End a key."""
-        owner, principal = self._owner_of(request)
-        await self._desk.revoke(who_of(principal), owner, request.path_params["prefix"])
-        return Response(status_code=204, headers=NO_STORE)
-
-    def _owner_of(self, request: Request) -> tuple[str, Principal]:
-        tenant = request.path_params.get("tenant")
-        if tenant is None:
-            return PLATFORM, self._access.allowed(request, PLATFORM_ADMIN, None)
-        return tenant, self._access.allowed(request, TENANT_ADMIN, tenant)
-
-
-def _made(key: ApiKey, text: str, **more: Any) -> Response:
-    return JSONResponse({**key.as_mapping(), "key": text, **more}, 201, headers=NO_STORE)
+    async def revoke(self, caller: Caller, tenant: MaybeTenant, prefix: str) -> None:
+        """End a key: nobody takes it any more within a second."""
+        await self._desk.revoke(who_of(caller), tenant or PLATFORM, prefix)
 
 
 def _span(text: str, name: str) -> int:

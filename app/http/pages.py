@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from actors.errors import ActorsError
 from app.errors import AppError, MethodRefusedError, RouteNotFoundError
@@ -35,7 +35,7 @@ def build_public_pages(check_ready: ReadinessCheck) -> Starlette:
 
 
 def build_admin_app(
-    check_ready: ReadinessCheck, render_metrics: MetricsRenderer, api: Sequence[Route] = ()
+    check_ready: ReadinessCheck, render_metrics: MetricsRenderer, api: Sequence[BaseRoute] = ()
 ) -> Starlette:
     """Build the application of the admin address; ``api`` is what stands below ``/api/``."""
 
@@ -73,7 +73,7 @@ def _health_routes(check_ready: ReadinessCheck) -> list[Route]:
     ]
 
 
-def _build(routes: list[Route]) -> Starlette:
+def _build(routes: Sequence[BaseRoute]) -> Starlette:
     handlers: dict[Any, Any] = {HTTPException: _on_http_error, Exception: _on_error}
     handlers |= dict.fromkeys((ActorsError, AppError), _on_own_error)
     app = Starlette(routes=routes, exception_handlers=handlers)

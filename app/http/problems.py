@@ -34,6 +34,7 @@ STATUSES: Final[Mapping[type[Exception], int]] = {
     outer.RouteNotFoundError: 404,
     outer.MethodRefusedError: 405,
     outer.RequestTimedOutError: 408,
+    outer.PreconditionFailedError: 412,
     outer.BodyTooLargeError: 413,
     outer.MediaTypeError: 415,
     outer.NotSupportedYetError: 422,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.routing import Mount
 
 from app.audit.entry import OURSELVES
 from app.audit.lock_outs import LockOutTeller
@@ -18,6 +19,7 @@ from app.bootstrap.credentials import Credentials
 from app.bootstrap.first_key import KEY_FILE, make_first_key
 from app.bus.server_folder import Endpoint
 from app.control.keys import KeyDesk
+from app.http.api import ROOT, build_api
 from app.http.api_access import ApiAccess
 from app.http.audit_api import AuditApi
 from app.http.key_api import KeyApi
@@ -76,9 +78,8 @@ async def a_replica(stack: AsyncExitStack, server: Endpoint, env: str, folder: P
     credentials.api_keys.on_locked = LockOutTeller(audit.log, clock)
     desk = KeyDesk(credentials.key_store, credentials.key_uses, audit.log, clock)
     access = ApiAccess(credentials.api_keys, observer)
-    routes = [
-        *KeyApi(desk, access, clock).routes(), *AuditApi(audit.reader, access, clock).routes()
-    ]  # fmt: skip
+    api = build_api([KeyApi(desk, access, clock).resource()], access)
+    routes = [*AuditApi(audit.reader, access, clock).routes(), Mount(ROOT, api)]
     app = build_admin_app(lambda: (), lambda: (b"", "text/plain"), routes)
     return Replica(credentials, audit, desk, Client(app))
 

@@ -1,0 +1,55 @@
+"""The API of a process: its resources, one line each, over the desks that do the work.
+
+In: `ApiParts`. Out: what the admin application serves below ``/api/v1``. Refuses nothing.
+
+FastAPI takes a tenth of a second to import, which every command would pay: import this module where
+the admin address is served, not at the top of others.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from starlette.routing import BaseRoute, Mount
+
+from actors.ports import Clock
+from actors.quotas.quota import Quotas
+from app.bootstrap.audit_side import AuditSide
+from app.control.keys import KeyDesk
+from app.dead_letters.desk import DeadLetterDesk
+from app.http.api import ROOT, build_api
+from app.http.api_access import ApiAccess
+from app.http.api_route import Resource
+from app.http.audit_api import AuditApi
+from app.http.dead_letters import DeadLetterApi
+from app.http.key_api import KeyApi
+from app.http.usage_api import UsageApi
+
+
+@dataclass(frozen=True, slots=True)
+class ApiParts:
+    """What the resources work with."""
+
+    access: ApiAccess
+    clock: Clock
+    audit: AuditSide
+    keys: KeyDesk
+    letters: DeadLetterDesk
+    quotas: Quotas
+
+
+def api_routes(parts: ApiParts) -> Sequence[BaseRoute]:
+    """Give the routes of the API."""
+    return [
+        *DeadLetterApi(parts.letters, parts.access, parts.audit.log, parts.clock).routes(),
+        *AuditApi(parts.audit.reader, parts.access, parts.clock).routes(),
+        *UsageApi(parts.quotas, parts.access).routes(),
+        Mount(ROOT, build_api(api_resources(parts), parts.access)),
+    ]
+
+
+def api_resources(parts: ApiParts) -> list[Resource]:
+    """Give what there is in the API: a line for each resource."""
+    access, clock = parts.access, parts.clock
+    return [
+        KeyApi(parts.keys, access, clock).resource(),
+    ]
