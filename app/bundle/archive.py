@@ -19,6 +19,7 @@ from app.bundle.files import FILE_BYTES_MAX, FILES_MAX, BundleFiles, MemoryFiles
 from app.bundle.models import Manifest, check_section
 from app.bundle.problems import bundle_error
 from app.bundle.reading import MANIFEST_NAMES
+from app.bundle.tenant_answers import TENANTS_FOLDER, tenant_folder
 from app.bundle.yaml import read_yaml
 from app.bundle.zip_reading import NAME_BYTES_MAX, ZipLimits, archive_error, read_zip
 
@@ -27,7 +28,6 @@ PACK_BYTES_MAX: Final = 16 * 1024 * 1024
 FOLDERS_MAX: Final = 1000
 PARTS_MAX: Final = 32
 """Of a name: no bundle is that deep."""
-TENANTS_FOLDER: Final = "tenants"
 
 _APPS_FOLDER: Final = "apps"
 _KINDS_IN_FOLDERS: Final = (
@@ -122,7 +122,7 @@ def _names(files: BundleFiles, apps: Iterable[str]) -> list[str]:
     """Name the bundle's files as they are read: through links to folders inside it, too."""
     names = {name for name in (*MANIFEST_NAMES, *ANSWERS_NAMES) if files.has_file(name)}
     for tenant in files.list_folders(TENANTS_FOLDER):
-        answers = (f"{TENANTS_FOLDER}/{tenant}/{name}" for name in ANSWERS_NAMES)
+        answers = (f"{tenant_folder(tenant)}{name}" for name in ANSWERS_NAMES)
         names |= {name for name in answers if files.has_file(name)}
     places = [
         *_KINDS_IN_FOLDERS,

@@ -5,7 +5,7 @@ in silence: what this version lacks is an error that names it.
 """
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Sequence
 from pathlib import PurePosixPath
 from typing import Any, Final
 
@@ -66,7 +66,7 @@ def provider_problems(manifest: Manifest, document: Document) -> list[Problem]:
 
 
 def unanswered_problems(
-    manifest: Manifest, answered: Mapping[str, object], document: Document
+    manifest: Manifest, answered: Container[str], document: Document
 ) -> list[Problem]:
     """Warn of a provider that is listed, but has no options and cannot do without."""
     return [

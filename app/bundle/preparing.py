@@ -18,14 +18,20 @@ from pydantic import ValidationError
 
 from actors.errors import PermanentError
 from app.bundle.answers import EVENTS_PREFIX, VARIABLE_UNSET
-from app.bundle.answers_file import read_answers_file
-from app.bundle.archive import TENANTS_FOLDER, gather_files
+from app.bundle.answers_file import ANSWERS_NAMES, read_answers_file
+from app.bundle.archive import gather_files
 from app.bundle.document import Document, Path
 from app.bundle.files import BundleFiles, MemoryFiles
 from app.bundle.problems import Problem, bundle_error, errors_of
 from app.bundle.references import reference_to, referenced_name, secret_name
 from app.bundle.secret_places import places_in_written, secrets_in_checked
 from app.bundle.setup_writing import format_answers
+from app.bundle.tenant_answers import (
+    TENANTS_FOLDER,
+    referenced_names,
+    tenant_folder,
+    tenants_with_answers,
+)
 from app.bundle.variables import escape_text, expand_variables
 from app.providers.catalog import find_provider
 from app.providers.provider import ProviderSpec
@@ -44,9 +50,14 @@ class PreparedAnswers:
 
 
 def prepare_answers(
-    source: FolderPath | BundleFiles, environment: Mapping[str, str] | None
+    source: FolderPath | BundleFiles,
+    environment: Mapping[str, str] | None,
+    tenant: str | None = None,
 ) -> PreparedAnswers:
     """Expand the variables in a bundle's answers and part the secrets from them.
+
+    For one ``tenant`` the answers of the others are left out, and of the secrets those that it does
+    not use.
 
     The secrets of ``answers.json`` are named like their options, ``events-webhook.secret_key``;
     those of ``tenants/acme/answers.json`` with that in front, ``tenants.acme.events-webhook…``. An
@@ -56,13 +67,18 @@ def prepare_answers(
     contents = dict(files.contents)
     secrets: dict[str, str] = {}
     problems: list[Problem] = []
-    tenants = files.list_folders(TENANTS_FOLDER)
-    for place in (None, *tenants):
+    for name in tenants_with_answers(files):
+        if tenant is not None and name != tenant:
+            contents = _without(contents, tenant_folder(name))
+    files = MemoryFiles(contents, files.empty_folders)
+    for place in (None, *tenants_with_answers(files)):
         document, found = read_answers_file(files, "" if place is None else tenant_folder(place))
         problems += errors_of(found)
         if errors_of(found) or not isinstance(document.data, dict):
             continue
-        preparing = _Preparing(document, environment, () if place is None else ("tenants", place))
+        preparing = _Preparing(
+            document, environment, () if place is None else (TENANTS_FOLDER, place)
+        )
         prepared = preparing.prepare(document.data)
         problems += preparing.problems
         secrets |= preparing.secrets
@@ -70,7 +86,17 @@ def prepare_answers(
             contents[document.file] = _encoded(document, prepared)
     if problems:
         raise bundle_error(problems)
-    return PreparedAnswers(MemoryFiles(contents, files.empty_folders), secrets)
+    prepared_files = MemoryFiles(contents, files.empty_folders)
+    used = secrets.keys() if tenant is None else referenced_names(prepared_files, tenant)
+    return PreparedAnswers(
+        prepared_files, {name: value for name, value in secrets.items() if name in used}
+    )
+
+
+def _without(contents: Mapping[str, bytes], folder: str) -> dict[str, bytes]:
+    """Leave out the answers in a folder."""
+    dropped = {f"{folder}{name}" for name in ANSWERS_NAMES}
+    return {name: content for name, content in contents.items() if name not in dropped}
 
 
 def _encoded(document: Document, answers: Mapping[str, Any]) -> bytes:
@@ -135,11 +161,6 @@ class _Preparing:
         message = f"the environment variable {name} is not set"
         hint = f"export {name}=…"
         self.problems.append(self._document.problem(path, VARIABLE_UNSET, message, hint=hint))
-
-
-def tenant_folder(tenant: str) -> str:
-    """Give the folder of what is one tenant's."""
-    return f"{TENANTS_FOLDER}/{tenant}/"
 
 
 def _checked_text(value: Any) -> str:

@@ -6,9 +6,8 @@ wrong is left out and named in ``Bundle.problems`` (SPEC 12.6).
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypedDict, Unpack
 
@@ -16,10 +15,8 @@ from pydantic import BaseModel
 
 from actors.diagnostics import did_you_mean
 from actors.flows.compiled import CompiledFlow
-from actors.nodes.resources import ActionForms
 from actors.quotas.plan import DEFAULT_PLAN
-from app.bundle.answers import TIMER, WEBHOOK, Lookups, read_answers
-from app.bundle.answers_file import read_answers_file
+from app.bundle.answers import TIMER, WEBHOOK, Lookups
 from app.bundle.checks import (
     default_flow_problems,
     provider_problems,
@@ -28,11 +25,10 @@ from app.bundle.checks import (
     unanswered_problems,
     unsupported_files,
 )
-from app.bundle.collecting import ROOT_APP, Collected, collect_flows
+from app.bundle.collecting import Collected, collect_flows
 from app.bundle.document import Document
 from app.bundle.files import BundleFiles, open_files
-from app.bundle.flow_cache import FlowCache, FlowsKey
-from app.bundle.flows import FlowSource, LoadedFlows, load_flows
+from app.bundle.flow_cache import FlowCache
 from app.bundle.models import (
     DEFAULT_TENANT,
     AppEntry,
@@ -41,9 +37,15 @@ from app.bundle.models import (
     check_section,
 )
 from app.bundle.problems import Problem, bundle_error, errors_of, sorted_problems
-from app.bundle.references import SecretValue, find_references, revision_with
+from app.bundle.references import SecretValue, revision_with
+from app.bundle.tenant_answers import (
+    BundleAnswers,
+    read_bundle_answers,
+    referenced_names,
+    unknown_tenant_problems,
+)
+from app.bundle.tenant_flows import TenantFlows
 from app.bundle.yaml import read_yaml
-from app.providers.catalog import find_provider
 from app.providers.timer.options import TimerOptions
 from app.providers.webhook.options import WebhookOptions
 
@@ -75,7 +77,10 @@ class Bundle:
     revision: str
     tenants: Mapping[str, TenantBundle]
     options: Mapping[str, BaseModel] = field(repr=False)
-    """Checked options by provider, only of those that are on."""
+    """Checked options by provider, only of those that are on: those of all tenants that answer
+    nothing themselves, or of the one that the bundle was read for."""
+    tenant_options: Mapping[str, Mapping[str, BaseModel]] = field(default_factory=dict, repr=False)
+    """The same by tenant, whole, of those that do."""
     secret_names: frozenset[str] = frozenset()
     """The secrets that its answers refer to."""
     apps: Mapping[str, AppEntry] = field(default_factory=dict, repr=False)
@@ -87,7 +92,9 @@ class Bundle:
 
     def options_of(self, tenant: str) -> Mapping[str, BaseModel]:
         """Give the options that hold for one of its tenants, by provider."""
-        return self.options if tenant in self.tenants else {}
+        if tenant not in self.tenants:
+            return {}
+        return self.tenant_options.get(tenant, self.options)
 
     @property
     def webhook(self) -> WebhookOptions | None:
@@ -144,12 +151,14 @@ def read_bundle(source: Path | BundleFiles, **how: Unpack[Reading]) -> Bundle:
     return inspection.bundle
 
 
-def referenced_secrets(source: Path | BundleFiles) -> frozenset[str]:
-    """Name the secrets that a bundle's answers refer to; none where there is nothing to read."""
+def referenced_secrets(source: Path | BundleFiles, tenant: str | None = None) -> frozenset[str]:
+    """Name the secrets that a bundle's answers refer to: for all tenants, or for one of them.
+
+    None where there is nothing to read.
+    """
     if isinstance(source, Path) and not source.is_dir():
         return frozenset()
-    document, _ = read_answers_file(open_files(source))
-    return find_references(document.data)
+    return referenced_names(open_files(source), tenant)
 
 
 def inspect_bundle(source: Path | BundleFiles, **how: Unpack[Reading]) -> Inspection:
@@ -185,8 +194,6 @@ class _Reader:
         )
         self._tenant, self._entry = how.get("tenant"), how.get("entry")
         self._cache = how.get("flows") or FlowCache()
-        self._secret_names: frozenset[str] = frozenset()
-        self._unchecked: frozenset[str] = frozenset()
         self._problems: list[Problem] = list(document.problems)
 
     def inspect(self) -> Inspection:
@@ -197,12 +204,13 @@ class _Reader:
         known = manifest or salvage_manifest(self._document.data, problems)
         self._problems += provider_problems(known, self._document)
         self._problems += tenant_problems(known, self._document)
-        options = self._options(known)
+        entries = self._entries(known)
+        answers = self._options(known, entries)
         self._problems += unsupported_files(self._files)
         collected = self._cache.collected(
             self._files, lambda: collect_flows(self._files, known, self._document)
         )
-        tenants, flow_problems = self._tenants(known, collected, options)
+        tenants, flow_problems = self._tenants(entries, collected, answers)
         # A shared script with an error refuses the whole: nobody can tell who would have called it.
         self._problems += collected.problems
         self._problems += default_flow_problems(known, collected, self._document)
@@ -217,8 +225,9 @@ class _Reader:
             root=self._files.root,
             revision=self._revision(manifest),
             tenants=tenants,
-            options=options,
-            secret_names=self._secret_names,
+            options=self._common_options(answers),
+            tenant_options={name: each.options for name, each in answers.own.items()},
+            secret_names=answers.secret_names,
             apps=manifest.apps or {},
             templates=collected.root_templates,
             problems=found,
@@ -235,53 +244,41 @@ class _Reader:
             data = {**data, "version": raw}  # an unquoted 1.10 is meant as text
         return check_section(document, (), data, Manifest)
 
-    def _options(self, manifest: Manifest) -> Mapping[str, BaseModel]:
-        document, problems = read_answers_file(self._files)
-        self._problems += problems
-        if errors_of(document.problems):
-            return {}
-        self._secret_names = find_references(document.data)
-        answers = read_answers(document, manifest.providers, self._lookups)
-        self._unchecked = answers.unchecked
+    def _options(self, manifest: Manifest, tenants: Collection[str]) -> BundleAnswers:
+        answers = read_bundle_answers(self._files, tenants, manifest.providers, self._lookups)
         self._problems += answers.problems
-        answered = document.data if isinstance(document.data, dict) else {}
-        self._problems += unanswered_problems(
-            manifest, {**self._lookups.stand_ins, **answered}, self._document
-        )
-        return answers.options
+        self._problems += unknown_tenant_problems(self._files, manifest.tenants)
+        answered = answers.answered | self._lookups.stand_ins.keys()
+        self._problems += unanswered_problems(manifest, answered, self._document)
+        return answers
 
     def _tenants(
-        self, manifest: Manifest, collected: Collected, options: Mapping[str, BaseModel]
+        self,
+        entries: Mapping[str, TenantEntry],
+        collected: Collected,
+        answers: BundleAnswers,
     ) -> tuple[dict[str, TenantBundle], list[Problem]]:
-        timer = options.get(TIMER)
-        zone_default = timer.timezone if isinstance(timer, TimerOptions) else "UTC"
-        actions = _actions_of(frozenset(options) | self._unchecked)
-        # Tenants with the same apps and zone run the same flows: a thousand compile them once.
-        loaded_by_key: dict[FlowsKey, LoadedFlows] = {}
+        flows = TenantFlows(self._files, collected, self._cache)
         tenants: dict[str, TenantBundle] = {}
-        problems: list[Problem] = []
-        for tenant, entry in self._entries(manifest).items():
+        for tenant, entry in entries.items():
+            own = answers.of(tenant)
+            timer = own.options.get(TIMER)
+            zone_default = timer.timezone if isinstance(timer, TimerOptions) else "UTC"
             zone = entry.settings.timezone or zone_default
-            apps = None if entry.apps is None else tuple(sorted(entry.apps))
-            key = FlowsKey(apps, zone, tuple(actions))
-            if key not in loaded_by_key:
-                sources = _sources_of(entry, collected, zone, actions)
-                loaded_by_key[key] = self._cache.loaded(
-                    self._files, key, partial(load_flows, sources)
-                )
-                problems += loaded_by_key[key].problems
-                if timer is None:
-                    problems += _silent_timers(sources, loaded_by_key[key].flows)
+            on = frozenset(own.options) | own.unchecked
             tenants[tenant] = TenantBundle(
                 id=tenant,
                 name=entry.name,
                 timezone=zone,
                 language=entry.settings.language,
-                flows=loaded_by_key[key].flows,
+                flows=flows.load(entry, zone, on, has_timers=timer is not None),
                 teams=tuple(entry.teams),
                 plan=entry.plan or DEFAULT_PLAN,
             )
-        return tenants, problems
+        return tenants, flows.problems
+
+    def _common_options(self, answers: BundleAnswers) -> Mapping[str, BaseModel]:
+        return (answers.common if self._tenant is None else answers.of(self._tenant)).options
 
     def _entries(self, manifest: Manifest) -> Mapping[str, TenantEntry]:
         """Give the tenants that are to be read, or report that there is no such tenant."""
@@ -325,43 +322,3 @@ def _no_manifest(source: Path | BundleFiles) -> Problem:
     message = f"no {MANIFEST_NAMES[0]} here: this is no bundle"
     hint = f"greentic-events init {source}" if isinstance(source, Path) else None
     return Problem("error", "bundle.no_manifest", message, MANIFEST_NAMES[0], hint=hint)
-
-
-def _actions_of(names: frozenset[str]) -> ActionForms:
-    """Give what the enabled providers can do."""
-    specs = [spec for name in sorted(names) if (spec := find_provider(name)) is not None]
-    return {
-        spec.name: {action.name: action for action in spec.actions}
-        for spec in specs
-        if spec.actions
-    }
-
-
-def _sources_of(
-    entry: TenantEntry, collected: Collected, zone: str, actions: ActionForms
-) -> list[FlowSource]:
-    """Give the tenant's flow files, with its zone and its providers among their resources."""
-    apps = entry.apps
-    return [
-        replace(source, resources=replace(source.resources, timezone=zone, actions=actions))
-        for app, sources in collected.sources.items()
-        if app is ROOT_APP or apps is None or app in apps
-        for source in sources
-    ]
-
-
-def _silent_timers(
-    sources: Sequence[FlowSource], flows: Mapping[str, CompiledFlow]
-) -> list[Problem]:
-    """Warn of timers that will not fire, since the timer provider is off."""
-    return [
-        source.document.problem(
-            ("triggers",),
-            "bundle.timer_off",
-            "the timers of this flow will not fire: events-timer is off",
-            severity="warning",
-        )
-        for source in sources
-        if (flow := flows.get(source.name or "")) is not None
-        and any(trigger.type == "timer" for trigger in flow.triggers)
-    ]
