@@ -7,7 +7,6 @@ one place that catches every error; ``--debug`` shows their tracebacks.
 import sys
 import traceback
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated, Any, Final
 
 import typer
@@ -34,10 +33,11 @@ from app.cli.signature import signature_app
 from app.cli.start import start_command
 from app.cli.tenant import tenant_app
 from app.cli.timer import timer_app
+from app.cli.worker import worker_app
 from app.errors import AppError
+from app.system import PROGRAM, program_version
 from grammar import GrammarError
 
-PROGRAM: Final = "greentic-events"
 _OWN_ERRORS: Final = (AppError, ActorsError, GrammarError)
 
 
@@ -80,6 +80,7 @@ def build_app() -> typer.Typer:
     app.add_typer(audit_app(), name="audit")
     app.add_typer(platform_app(), name="platform")
     app.add_typer(timer_app(), name="timer")
+    app.add_typer(worker_app(), name="worker")
     app.add_typer(dead_letter_app(), name="dead-letter")
     app.add_typer(outbox_app(), name="outbox")
     app.add_typer(secret_app(), name="secret")
@@ -88,14 +89,6 @@ def build_app() -> typer.Typer:
     app.command("doctor")(doctor_command)
     app.command("docs", hidden=True)(docs_command)
     return app
-
-
-def program_version() -> str:
-    """Give the installed version."""
-    try:
-        return version(PROGRAM)
-    except PackageNotFoundError:
-        return "0+unknown"
 
 
 def _show_version(value: bool) -> None:

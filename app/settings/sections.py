@@ -183,13 +183,16 @@ class LoggingSection(Section):
 
 
 class WorkerSection(Section):
-    """``[worker]``: the processes for scripts of flows that ask for more than the defaults."""
+    """``[worker]``: how many workers a tenant has, and each one's processes for large scripts."""
 
     script_processes: int | None = Field(default=None, ge=1, le=256)
     """How many at most: by default one less than the cores. None is started before it is needed."""
 
     script_memory_mib: int = Field(default=512, ge=128, le=65_536)
     """MiB of memory for each."""
+
+    replicas_per_tenant: int = Field(default=0, ge=0, le=1000)
+    """How many workers host each tenant that says nothing itself; 0: all of them."""
 
 
 class Settings(Section):
