@@ -7,7 +7,9 @@ import platform
 import sys
 from importlib.metadata import version
 
-BENCHMARKS = ("start", "webhooks", "flow", "journal", "fairness", "flood", "language", "template")
+BENCHMARKS = (
+    "start", "webhooks", "flow", "journal", "fairness", "flood", "tenants", "language", "template",
+)  # fmt: skip
 
 
 def main(names: list[str]) -> int:
