@@ -1,1 +1,1 @@
-"""Erasure: everything of a deleted tenant, gone from every store."""
+"""Erasure: all that an env holds of a deleted tenant goes, and stays gone."""

@@ -8,6 +8,9 @@ Each look asks the bucket's leader for its last revision, and reads what was wri
 question where nothing was. A write that is heard on the bus makes the next looks come at once;
 where it is not heard, the next one comes within `LOOK_SECONDS`. A key that ends by its TTL is
 neither heard of nor read: whoever writes such keys says in them when they end.
+
+What is deleted may be purged `STALE_SECONDS_MAX` later (`app.erasure`), and nobody hears of that.
+So whoever could not look for so long, by any clock, reads everything anew.
 """
 
 import asyncio
@@ -41,12 +44,37 @@ class Reader(Protocol):
         ...
 
     def start_over(self) -> None:
-        """Learn that the bucket was made anew: what `take` gives from now on is all there is."""
+        """Learn that the bucket was made anew, or could not be read for long.
+
+        What `take` gives from now on is all there is.
+        """
         ...
 
     def caught_up(self) -> None:
         """Learn that a look is over: all that was written until it began was given."""
         ...
+
+
+class Looked:
+    """When a look at a bucket was over last; at first it never was, and nothing was missed."""
+
+    def __init__(self) -> None:
+        self._at: float | None = None
+        self._at_ms = 0
+
+    def note(self, clock: Clock) -> None:
+        """Note that one is over now."""
+        self._at, self._at_ms = clock.monotonic(), clock.now_ms()
+
+    def is_long_ago(self, clock: Clock) -> bool:
+        """Tell whether something may have come and gone unseen since.
+
+        By both clocks: the one that never goes back may stand still while a machine sleeps.
+        """
+        if self._at is None:
+            return False
+        away = max(clock.monotonic() - self._at, (clock.now_ms() - self._at_ms) / 1000)
+        return away > STALE_SECONDS_MAX
 
 
 class BucketFollower:
@@ -59,6 +87,7 @@ class BucketFollower:
         self._name = name
         self._revision = 0
         self._fresh_at = float("-inf")
+        self._looked = Looked()
         self._eager = 0
         self._heard = asyncio.Event()
         self._one_at_a_time = asyncio.Lock()
@@ -103,7 +132,8 @@ class BucketFollower:
         async with self._one_at_a_time:
             asked_at = self._clock.monotonic()
             last = await self._bucket.last_revision()
-            if last < self._revision:
+            if last < self._revision or self._looked.is_long_ago(self._clock):
+                self._fresh_at = float("-inf")
                 self._reader.start_over()
                 self._revision = 0
             while self._revision < last:
@@ -115,6 +145,7 @@ class BucketFollower:
                 self._reader.take(change)
             self._reader.caught_up()
             self._fresh_at = asked_at
+            self._looked.note(self._clock)
 
     async def _keep_fresh(self) -> None:
         while True:

@@ -92,6 +92,7 @@ class TenantDirectory:
     def take(self, change: KvChange) -> None:
         """See `app.stores.following.Reader`."""
         tenant = change.key
+        is_confirmation = tenant in self._unconfirmed
         self._unconfirmed.discard(tenant)
         if not is_tenant_key(tenant):
             return
@@ -100,7 +101,8 @@ class TenantDirectory:
         except StoreError as error:
             _log.error("tenant.unreadable", tenant=tenant, error_code=error.code)
             record = None
-        self._put(tenant, record)
+        if not (is_confirmation and record == self._records[tenant]):
+            self._put(tenant, record)
 
     def start_over(self) -> None:
         """See `app.stores.following.Reader`."""
