@@ -41,6 +41,7 @@ _FORM: Final = "application/x-www-form-urlencoded"
 """What ``curl -d`` says unless told otherwise; taken for JSON."""
 _CLIENT_GONE: Final = 499
 _INTERNAL: Final = 500
+_NOT_MODIFIED: Final = 304
 _CALLER: Final = "greentic.caller"
 _BODY: Final = "greentic.body"
 _ALWAYS: Final = (400, 401, 403, 422, 429, 503)
@@ -288,6 +289,8 @@ def _responses_of(operation: Operation, method: Method, path: str) -> dict[int |
     refusals: dict[int | str, Any] = {
         status: {"content": {PROBLEM_MEDIA: schema}} for status in sorted(statuses)
     }
+    if _NOT_MODIFIED in refusals:
+        refusals[_NOT_MODIFIED] = {"description": "It is as the client knows it: no body."}
     if operation.answer_media is not None:
         refusals[operation.status] = {"content": {operation.answer_media: {"schema": {}}}}
     return refusals
