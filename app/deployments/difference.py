@@ -14,6 +14,7 @@ from actors.tenants.deployment import trigger_key
 from app.bundle.answers_file import read_answers_file
 from app.bundle.files import MemoryFiles
 from app.bundle.reading import TenantBundle
+from app.bundle.tenant_answers import lay_over, tenant_folder
 
 NAMES_MAX: Final = 1000
 """Of each kind; what is beyond is only counted."""
@@ -70,10 +71,11 @@ class Side:
     options: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def of(cls, files: MemoryFiles, tenant: TenantBundle | None) -> "Side":
-        """Take what is compared of a bundle; ``tenant`` None: its flows cannot be read."""
-        flows = {} if tenant is None else tenant.flows
-        document, _ = read_answers_file(files.afresh())
+    def of(cls, files: MemoryFiles, tenant: str, found: TenantBundle | None) -> "Side":
+        """Take what is compared of a bundle; ``found`` None: the tenant's flows cannot be read."""
+        flows = {} if found is None else found.flows
+        base, _ = read_answers_file(files.afresh())
+        over, _ = read_answers_file(files.afresh(), tenant_folder(tenant))
         return cls(
             flows={name: flow.digest for name, flow in flows.items()},
             triggers={
@@ -85,7 +87,7 @@ class Side:
                 name: hashlib.sha256(content).hexdigest()
                 for name, content in files.contents.items()
             },
-            options=_options(document.data),
+            options=_options(lay_over(base, over).data),
         )
 
 

@@ -4,8 +4,10 @@ In: a bundle. Out: nothing. Refuses (SettingsError, with every problem) options 
 cannot be built of. Nothing is sent: who builds may not call out.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+
+from pydantic import BaseModel
 
 from actors.errors import PermanentError
 from actors.ports import Clock, HttpRequest, HttpResponse
@@ -34,14 +36,20 @@ def provider_check(env: str, clock: Clock) -> Callable[[Bundle], None]:
             templates=bundle.templates,
         )
         problems: list[str] = []
-        for name, options in bundle.options.items():
-            spec = find_provider(name)
-            try:
-                if spec is not None:
-                    spec.build(options, within)
-            except SettingsError as error:
-                problems += error.problems
+        for options in (bundle.options, *bundle.tenant_options.values()):
+            for name, checked in options.items():
+                problems += _problems_of(name, checked, within)
         if problems:
-            raise SettingsError(problems)
+            raise SettingsError(list(dict.fromkeys(problems)))
 
     return check
+
+
+def _problems_of(name: str, options: BaseModel, context: ProviderContext) -> Sequence[str]:
+    spec = find_provider(name)
+    try:
+        if spec is not None:
+            spec.build(options, context)
+    except SettingsError as error:
+        return error.problems
+    return ()

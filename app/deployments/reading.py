@@ -66,7 +66,7 @@ class DeploymentReader:
     ) -> Side:
         """Give what an archive comes to for a tenant, as far as it can be read."""
         files, found = await self._inspect(archive, record, owner, given)
-        return await asyncio.to_thread(Side.of, files, found.tenants.get(record.id))
+        return await asyncio.to_thread(Side.of, files, record.id, found.tenants.get(record.id))
 
     async def _inspect(
         self,
@@ -84,7 +84,7 @@ class DeploymentReader:
     async def _secrets(
         self, files: BundleFiles, tenant: str, owner: Owner, given: Mapping[str, str]
     ) -> Mapping[str, StoredSecret]:
-        names = await asyncio.to_thread(referenced_secrets, files)
+        names = await asyncio.to_thread(referenced_secrets, files, tenant)
         scope = BUNDLE_SCOPE if owner == "folder" else tenant
         try:
             stored = await self.secrets.find_all(scope, names - given.keys())
@@ -117,7 +117,7 @@ class DeploymentReader:
         self, files: BundleFiles, tenant: str, secrets: Mapping[str, StoredSecret]
     ) -> str | None:
         """Say how to store what is missing: the answers do not say for whom."""
-        missing = sorted(referenced_secrets(files) - secrets.keys())
+        missing = sorted(referenced_secrets(files, tenant) - secrets.keys())
         if not missing:
             return None
         return "; ".join(

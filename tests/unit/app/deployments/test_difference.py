@@ -9,7 +9,7 @@ from tests.support.deployments import a_bundle, a_flow, an_archive
 
 def test_nothing_differs_from_itself() -> None:
     archive = an_archive(answers={"events-webhook": {"sync_timeout_ms": 1}})
-    side = Side.of(open_archive(archive.content), a_bundle(archive, "acme").tenants["acme"])
+    side = Side.of(open_archive(archive.content), "acme", a_bundle(archive, "acme").tenants["acme"])
     assert differences(side, side).is_empty
     assert not differences(NOTHING, side).is_empty
     assert differences(NOTHING, side).options.added == ("events-webhook.sync_timeout_ms",)
@@ -18,7 +18,7 @@ def test_nothing_differs_from_itself() -> None:
 def test_changed_script_is_a_changed_flow_and_no_changed_trigger() -> None:
     archives = [an_archive(flows={"take": a_flow("take", script=text)}) for text in ("1", "2")]
     before, after = (
-        Side.of(open_archive(each.content), a_bundle(each, "acme").tenants["acme"])
+        Side.of(open_archive(each.content), "acme", a_bundle(each, "acme").tenants["acme"])
         for each in archives
     )
     found = differences(before, after)
@@ -28,7 +28,7 @@ def test_changed_script_is_a_changed_flow_and_no_changed_trigger() -> None:
 
 
 def test_bundle_whose_flows_cannot_be_read_still_has_files() -> None:
-    side = Side.of(open_archive(an_archive().content), None)
+    side = Side.of(open_archive(an_archive().content), "acme", None)
     assert differences(NOTHING, side).flows.is_empty
     assert "flows/take.ygtc" in differences(NOTHING, side).files.added
 
@@ -37,7 +37,7 @@ def test_answers_that_are_none_have_no_options() -> None:
     wrong: list[Any] = [[], {"events-webhook": []}]
     for answers in wrong:
         archive = an_archive(answers=answers)
-        side = Side.of(open_archive(archive.content), None)
+        side = Side.of(open_archive(archive.content), "acme", None)
         assert side.options == {}
 
 
