@@ -39,12 +39,7 @@ class ApiParts:
 
 def api_routes(parts: ApiParts) -> Sequence[BaseRoute]:
     """Give the routes of the API."""
-    return [
-        *DeadLetterApi(parts.letters, parts.access, parts.audit.log, parts.clock).routes(),
-        *AuditApi(parts.audit.reader, parts.access, parts.clock).routes(),
-        *UsageApi(parts.quotas, parts.access).routes(),
-        Mount(ROOT, build_api(api_resources(parts), parts.access)),
-    ]
+    return [Mount(ROOT, build_api(api_resources(parts), parts.access))]
 
 
 def api_resources(parts: ApiParts) -> list[Resource]:
@@ -52,4 +47,7 @@ def api_resources(parts: ApiParts) -> list[Resource]:
     access, clock = parts.access, parts.clock
     return [
         KeyApi(parts.keys, access, clock).resource(),
+        DeadLetterApi(parts.letters, access, parts.audit.log, clock).resource(),
+        AuditApi(parts.audit.reader, access, clock).resource(),
+        UsageApi(parts.quotas, access).resource(),
     ]

@@ -7,95 +7,119 @@ In: requests of a tenant's ``tenant-admin``, who sees the tenant's entries, and 
 and values out of bounds (400).
 """
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-import msgspec
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from fastapi import Query
+from pydantic import Field
 
 from actors.ports import Clock
-from app.audit.reading import PAGE_DEFAULT, PAGE_MAX, PLACE_MAX, AuditFilter, AuditPage, AuditReader
-from app.dead_letters.moments import parse_moment
-from app.errors import BadRequestError
+from app.audit.reading import PAGE_DEFAULT, PAGE_MAX, PLACE_MAX, AuditFilter, AuditReader
 from app.http.api_access import ApiAccess
-from app.http.api_input import NO_STORE, parameters
+from app.http.api_models import PageView, QueryModel, Text, ViewModel
+from app.http.api_moments import period_ms
+from app.http.api_route import Caller, Operation, Resource, Tenant
 from app.identity.scopes import PLATFORM_ADMIN, TENANT_ADMIN
 
-TENANT_PATH: Final = "/api/v1/tenants/{tenant}/audit"
-PATH: Final = "/api/v1/audit"
-TEXT_CHARS_MAX: Final = 256
-
-_Text = Annotated[str, msgspec.Meta(min_length=1, max_length=TEXT_CHARS_MAX)]
+TENANT_PATH: Final = "/tenants/{tenant}/audit"
+PATH: Final = "/audit"
 
 
-class _Listing(msgspec.Struct, forbid_unknown_fields=True):
-    actor: _Text | None = None
-    action: _Text | None = None
-    since: _Text | None = None
-    until: _Text | None = None
+class AuditQuery(QueryModel):
+    """Which entries of a tenant are wanted, and which page of them."""
+
+    actor: Text | None = None
+    action: Text | None = None
+    """An action, or its first words: ``key`` means all that is done to keys."""
+    since: Text | None = None
+    """How long ago (``2h``) or a time of ISO 8601; entries of then and later."""
+    until: Text | None = None
+    """Likewise; entries before that."""
     order: Literal["newest", "oldest"] = "newest"
-    after: Annotated[int, msgspec.Meta(ge=0, le=PLACE_MAX)] | None = None
-    limit: Annotated[int, msgspec.Meta(ge=1, le=PAGE_MAX)] = PAGE_DEFAULT
+    after: Annotated[int, Field(ge=0, le=PLACE_MAX)] | None = None
+    """The former page's ``next_after``."""
+    limit: Annotated[int, Field(ge=1, le=PAGE_MAX)] = PAGE_DEFAULT
 
     def as_filter(self, now_ms: int) -> AuditFilter:
         """Give the reader's filter. BadRequestError: a time is none."""
-        try:
-            since, until = (
-                None if text is None else parse_moment(text, now_ms)
-                for text in (self.since, self.until)
-            )
-        except ValueError as error:
-            raise BadRequestError(str(error)) from None
-        return AuditFilter(self.actor, self.action, since, until)
+        since_ms, until_ms = period_ms(self.since, self.until, now_ms)
+        return AuditFilter(self.actor, self.action, since_ms, until_ms)
 
 
-class _ListingOfAll(_Listing, forbid_unknown_fields=True):
-    tenant: _Text | None = None
+class AuditQueryOfAll(AuditQuery):
+    """Which entries of all tenants, and of none, are wanted."""
+
+    tenant: Text | None = None
+
+
+class EntryView(ViewModel):
+    """Who did what. docs/audit.md explains the fields."""
+
+    sequence: int
+    """Its place in the log."""
+    v: int
+    id: str
+    at_ms: int
+    actor: str
+    source: str
+    action: str
+    tenant: str | None
+    target: str
+    before: Any
+    after: Any
+    error: str | None
+    of: str | None
+
+
+class IllegibleView(ViewModel):
+    """A message of the log that is no entry."""
+
+    sequence: int
+    subject: str
+    illegible: Literal[True]
+
+
+class AuditPageView(PageView):
+    """Entries, in the order asked for."""
+
+    entries: list[EntryView | IllegibleView]
+    next_after: int | None
 
 
 class AuditApi:
-    """The handlers; `routes` gives what a Starlette application needs."""
+    """The handlers; `resource` gives what the API needs."""
 
     def __init__(self, reader: AuditReader, access: ApiAccess, clock: Clock) -> None:
         self._reader = reader
         self._access = access
         self._clock = clock
 
-    def routes(self) -> list[Route]:
-        """Give the routes."""
-        return [
-            Route(TENANT_PATH, self.of_tenant, methods=["GET"]),
-            Route(PATH, self.of_all, methods=["GET"]),
-        ]
+    def resource(self) -> Resource:
+        """Give the operations, a tenant's and the platform's."""
+        audit = Resource("audit", self._access)
+        audit.add("GET", TENANT_PATH, self.of_tenant, Operation(TENANT_ADMIN))
+        audit.add("GET", PATH, self.of_all, Operation(PLATFORM_ADMIN))
+        return audit
 
-    async def of_tenant(self, request: Request) -> Response:
-        """Answer with a page of a tenant's entries; people of the platform have no name there."""
-        tenant: str = request.path_params["tenant"]
-        principal = self._access.allowed(request, TENANT_ADMIN, tenant)
-        asked = parameters(request, _Listing)
-        return _respond(await self._page(tenant, asked, as_tenant=principal.tenant is not None))
+    async def of_tenant(
+        self, caller: Caller, tenant: Tenant, asked: Annotated[AuditQuery, Query()]
+    ) -> AuditPageView:
+        """Give a page of a tenant's entries; people of the platform have no name there."""
+        return await self._page(tenant, asked, as_tenant=caller.tenant is not None)
 
-    async def of_all(self, request: Request) -> Response:
-        """Answer with a page of all entries."""
-        self._access.allowed(request, PLATFORM_ADMIN, None)
-        asked = parameters(request, _ListingOfAll)
-        return _respond(await self._page(asked.tenant, asked))
+    async def of_all(self, asked: Annotated[AuditQueryOfAll, Query()]) -> AuditPageView:
+        """Give a page of all entries, or of one tenant's."""
+        return await self._page(asked.tenant, asked)
 
     async def _page(
-        self, tenant: str | None, asked: _Listing, *, as_tenant: bool = False
-    ) -> AuditPage:
-        which = asked.as_filter(self._clock.now_ms())
-        return await self._reader.page(
+        self, tenant: str | None, asked: AuditQuery, *, as_tenant: bool = False
+    ) -> AuditPageView:
+        page = await self._reader.page(
             tenant,
-            which,
+            asked.as_filter(self._clock.now_ms()),
             order=asked.order,
             after=asked.after,
             limit=asked.limit,
             as_tenant=as_tenant,
         )
-
-
-def _respond(page: AuditPage) -> Response:
-    entries = [kept.as_document() for kept in page.entries]
-    return JSONResponse({"entries": entries, "next_after": page.next_after}, headers=NO_STORE)
+        entries = [kept.as_document() for kept in page.entries]
+        return AuditPageView.model_validate({"entries": entries, "next_after": page.next_after})

@@ -11,97 +11,41 @@ Refuses unknown parameters and fields, and whatever is out of bounds (400); a le
 there (404); a second replay or discard of a tenant while one is under way (409).
 """
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Annotated, Any, Final, Literal, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Final
 
-import msgspec
 import structlog
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from fastapi import Query
 
 from actors.ports import Clock
 from app.audit.log import AuditLog
 from app.dead_letters.changes import LetterChanges
-from app.dead_letters.desk import (
-    AT_ONCE_DEFAULT,
-    IDS_MAX,
-    PAGE_DEFAULT,
-    PAGE_MAX,
-    PER_SECOND_DEFAULT,
-    PER_SECOND_MAX,
-    PLACE_MAX,
-    Chosen,
-    DeadLetterDesk,
-    Effort,
-)
-from app.dead_letters.letters import LetterFilter, Report
-from app.dead_letters.moments import parse_moment
-from app.errors import BadRequestError, BodyTooLargeError, ConflictError
+from app.dead_letters.desk import PER_SECOND_DEFAULT, Chosen, DeadLetterDesk, Effort
+from app.dead_letters.letters import Report
+from app.errors import ConflictError
 from app.http.api_access import ApiAccess, who_of
+from app.http.api_route import Caller, Operation, Resource, Tenant
+from app.http.letter_views import (
+    DamagedLetter,
+    DiscardOrder,
+    LetterPageView,
+    LetterQuery,
+    LetterReport,
+    LetterView,
+    ReplayOrder,
+)
+from app.identity.principal import Principal
 from app.identity.scopes import TENANT_OPERATOR
 
-ROOT: Final = "/api/v1/tenants/{tenant}/dead-letters"
+ROOT: Final = "/tenants/{tenant}/dead-letters"
 BODY_BYTES_MAX: Final = 256 * 1024
-AT_ONCE_MAX: Final = 1000
-TEXT_CHARS_MAX: Final = 256
 _log = structlog.get_logger("app.dead_letters")
-_NO_STORE: Final = {"cache-control": "no-store"}
 
-_Text = Annotated[str, msgspec.Meta(min_length=1, max_length=TEXT_CHARS_MAX)]
-_T = TypeVar("_T")
-
-
-class _FilterDocument(msgspec.Struct, forbid_unknown_fields=True):
-    flow: _Text | None = None
-    reason: _Text | None = None
-    event_type: _Text | None = None
-    event_id: _Text | None = None
-    since: _Text | None = None
-    until: _Text | None = None
-
-    def as_filter(self, now_ms: int) -> LetterFilter:
-        """Give the desk's filter. BadRequestError: a time is none."""
-        try:
-            since, until = (
-                None if text is None else parse_moment(text, now_ms)
-                for text in (self.since, self.until)
-            )
-        except ValueError as error:
-            raise BadRequestError(str(error)) from None
-        return LetterFilter(self.flow, self.reason, self.event_type, self.event_id, since, until)
-
-
-class _Listing(_FilterDocument, forbid_unknown_fields=True):
-    order: Literal["newest", "oldest"] = "newest"
-    after: Annotated[int, msgspec.Meta(ge=0, le=PLACE_MAX)] | None = None
-    limit: Annotated[int, msgspec.Meta(ge=1, le=PAGE_MAX)] = PAGE_DEFAULT
-
-
-class _Order(msgspec.Struct, forbid_unknown_fields=True):
-    ids: Annotated[list[_Text], msgspec.Meta(min_length=1, max_length=IDS_MAX)] | None = None
-    filter: _FilterDocument | None = None
-    all: bool = False
-    limit: Annotated[int, msgspec.Meta(ge=1, le=AT_ONCE_MAX)] = AT_ONCE_DEFAULT
-    rate: Annotated[float, msgspec.Meta(gt=0, le=PER_SECOND_MAX)] | None = None
-    dry_run: bool = False
-
-    def chosen(self, now_ms: int) -> Chosen:
-        """Give what is meant. BadRequestError: it is not said in exactly one way."""
-        if [self.ids is not None, self.filter is not None, self.all].count(True) != 1:
-            raise BadRequestError("say which letters: either 'ids', 'filter' or \"all\": true")
-        if self.ids is not None:
-            return self.ids
-        if self.filter is None:
-            return LetterFilter()
-        which = self.filter.as_filter(now_ms)
-        if which.is_empty:
-            raise BadRequestError('the filter is empty: say "all": true to mean every letter')
-        return which
+_Act = Callable[[str, Chosen, Effort], Awaitable[Report]]
 
 
 class DeadLetterApi:
-    """The handlers; `routes` gives what a Starlette application needs."""
+    """The handlers; `resource` gives what the API needs."""
 
     def __init__(
         self, desk: DeadLetterDesk, access: ApiAccess, audit: AuditLog, clock: Clock
@@ -112,19 +56,19 @@ class DeadLetterApi:
         self._clock = clock
         self._working: set[str] = set()
 
-    def routes(self) -> list[Route]:
-        """Give the routes."""
-        return [
-            Route(ROOT, self.list, methods=["GET"]),
-            Route(ROOT + "/replay", self.replay, methods=["POST"]),
-            Route(ROOT + "/discard", self.discard, methods=["POST"]),
-            Route(ROOT + "/{letter}", self.show, methods=["GET"]),
-        ]
+    def resource(self) -> Resource:
+        """Give the operations."""
+        reading = Operation(TENANT_OPERATOR)
+        changing = Operation(TENANT_OPERATOR, refuses=[409], body_bytes_max=BODY_BYTES_MAX)
+        letters = Resource("dead-letters", self._access)
+        letters.add("GET", ROOT, self.list, reading)
+        letters.add("POST", ROOT + "/replay", self.replay, changing)
+        letters.add("POST", ROOT + "/discard", self.discard, changing)
+        letters.add("GET", ROOT + "/{letter}", self.show, reading)
+        return letters
 
-    async def list(self, request: Request) -> Response:
-        """Answer with a page of letters, without payloads."""
-        tenant = self._tenant_of(request)
-        asked = _convert(_parameters(request), _Listing, strict=False)
+    async def list(self, tenant: Tenant, asked: Annotated[LetterQuery, Query()]) -> LetterPageView:
+        """Give a page of letters, without payloads."""
         page = await self._desk.list(
             tenant,
             asked.as_filter(self._clock.now_ms()),
@@ -133,38 +77,29 @@ class DeadLetterApi:
             limit=asked.limit,
         )
         letters = [kept.as_summary() for kept in page.letters]
-        return _respond({"tenant": tenant, "letters": letters, "next_after": page.next_after})
+        return LetterPageView.model_validate(
+            {"tenant": tenant, "letters": letters, "next_after": page.next_after}
+        )
 
-    async def show(self, request: Request) -> Response:
-        """Answer with one letter, payload and all."""
-        tenant = self._tenant_of(request)
-        kept = await self._desk.show(tenant, request.path_params["letter"])
-        return _respond(kept.as_document())
+    async def show(self, tenant: Tenant, letter: str) -> LetterView | DamagedLetter:
+        """Give one letter, payload and all, by its id or as @SEQUENCE."""
+        kept = await self._desk.show(tenant, letter)
+        kind = LetterView if kept.decoded is not None else DamagedLetter
+        return kind.model_validate(kept.as_document())
 
-    async def replay(self, request: Request) -> Response:
-        """Redrive, and answer with the report once it is done."""
-        tenant, changes = self._changes_of(request)
-        order = await _order_of(request)
+    async def replay(self, caller: Caller, tenant: Tenant, order: ReplayOrder) -> LetterReport:
+        """Run the letters' events again, and give the report once it is done."""
         effort = Effort(order.limit, order.rate or PER_SECOND_DEFAULT, order.dry_run)
-        return await self._work(tenant, order, effort, changes.redrive, "replayed")
+        return await self._work(tenant, order, effort, self._changes(caller).redrive, "replayed")
 
-    async def discard(self, request: Request) -> Response:
-        """Discard, and answer with the report once it is done."""
-        tenant, changes = self._changes_of(request)
-        order = await _order_of(request)
-        if order.rate is not None:
-            raise BadRequestError("letters are discarded as fast as it goes: there is no 'rate'")
+    async def discard(self, caller: Caller, tenant: Tenant, order: DiscardOrder) -> LetterReport:
+        """Remove the letters, and give the report once it is done."""
         effort = Effort(order.limit, None, order.dry_run)
-        return await self._work(tenant, order, effort, changes.discard, "discarded")
+        return await self._work(tenant, order, effort, self._changes(caller).discard, "discarded")
 
     async def _work(
-        self,
-        tenant: str,
-        order: _Order,
-        effort: Effort,
-        act: Callable[[str, Chosen, Effort], Awaitable[Report]],
-        done: str,
-    ) -> Response:
+        self, tenant: str, order: DiscardOrder, effort: Effort, act: _Act, done: str
+    ) -> LetterReport:
         chosen = order.chosen(self._clock.now_ms())
         if tenant in self._working:
             raise ConflictError("a replay or discard of this tenant is under way: wait for its end")
@@ -177,43 +112,7 @@ class DeadLetterApi:
             # Who did what to whose letters: the line that an operator looks for afterwards.
             counts = {"chosen": report.chosen, "done": report.done, "failed": report.failed}
             _log.info(f"dead_letters.{done}", tenant=tenant, **counts)
-        return _respond({"tenant": tenant, **report.as_document()})
+        return LetterReport.model_validate({"tenant": tenant, **report.as_document()})
 
-    def _changes_of(self, request: Request) -> tuple[str, LetterChanges]:
-        tenant: str = request.path_params["tenant"]
-        principal = self._access.allowed(request, TENANT_OPERATOR, tenant)
-        return tenant, LetterChanges(self._desk, self._audit, who_of(principal))
-
-    def _tenant_of(self, request: Request) -> str:
-        return self._access.tenant_of(request, TENANT_OPERATOR)
-
-
-async def _order_of(request: Request) -> _Order:
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > BODY_BYTES_MAX:
-            raise BodyTooLargeError(f"the body is larger than {BODY_BYTES_MAX} bytes")
-    try:
-        return msgspec.json.decode(bytes(body), type=_Order)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise BadRequestError(f"the body is no order: {error}") from None
-
-
-def _parameters(request: Request) -> Mapping[str, str]:
-    pairs = request.query_params.multi_items()
-    given = dict(pairs)
-    if len(given) != len(pairs):
-        raise BadRequestError("a parameter is given twice")
-    return given
-
-
-def _convert(value: Mapping[str, str], kind: type[_T], *, strict: bool) -> _T:
-    try:
-        return msgspec.convert(value, kind, strict=strict)
-    except msgspec.ValidationError as error:
-        raise BadRequestError(str(error)) from None
-
-
-def _respond(document: Mapping[str, Any]) -> Response:
-    return JSONResponse(document, headers=_NO_STORE)
+    def _changes(self, caller: Principal) -> LetterChanges:
+        return LetterChanges(self._desk, self._audit, who_of(caller))

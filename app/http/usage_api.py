@@ -7,50 +7,58 @@ tenants that this process does not have (404).
 """
 
 from dataclasses import asdict
-from typing import Any, Final
-
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from typing import Final, Literal
 
 from actors.quotas.quota import Quotas, TenantQuota
 from app.errors import TenantNotFoundError
 from app.http.api_access import ApiAccess
-from app.http.api_input import NO_STORE
+from app.http.api_models import ViewModel
+from app.http.api_route import Operation, Resource, Tenant
 from app.identity.scopes import TENANT_READ
 
-PATH: Final = "/api/v1/tenants/{tenant}/usage"
+PATH: Final = "/tenants/{tenant}/usage"
+
+
+class UsageView(ViewModel):
+    """Limits, and what was used of them. docs/plans.md explains their names."""
+
+    tenant: str
+    plan: str
+    limits: dict[str, int | float | None]
+    """Null: there is no such limit."""
+    used: dict[str, int | float]
+    scope: Literal["process"]
+    """All is counted by the process that answers, since it began."""
 
 
 class UsageApi:
-    """The handler; `routes` gives what a Starlette application needs."""
+    """The handler; `resource` gives what the API needs."""
 
     def __init__(self, quotas: Quotas, access: ApiAccess) -> None:
         self._quotas = quotas
         self._access = access
 
-    def routes(self) -> list[Route]:
-        """Give the routes."""
-        return [Route(PATH, self.show, methods=["GET"])]
+    def resource(self) -> Resource:
+        """Give the operation."""
+        usage = Resource("usage", self._access)
+        usage.add("GET", PATH, self.show, Operation(TENANT_READ))
+        return usage
 
-    async def show(self, request: Request) -> Response:
-        """Answer with a tenant's limits and what it has used of them."""
-        tenant = self._access.tenant_of(request, TENANT_READ)
+    async def show(self, tenant: Tenant) -> UsageView:
+        """Give a tenant's limits and what it has used of them."""
         quota = self._quotas.find(tenant)
         if quota is None:
             raise TenantNotFoundError("this process has no such tenant")
-        return JSONResponse(usage_document(quota), headers=NO_STORE)
+        return _view(quota)
 
 
-def usage_document(quota: TenantQuota) -> dict[str, Any]:
-    """Write down limits and usage; a limit that is null there is not."""
+def _view(quota: TenantQuota) -> UsageView:
     limits = asdict(quota.plan)
     plan = limits.pop("name")
-    used = asdict(quota.usage)
-    return {
-        "tenant": quota.tenant,
-        "plan": plan,
-        "limits": limits,
-        "used": {**used, "concurrent_runs": quota.places.taken},
-        "scope": "process",
-    }
+    return UsageView(
+        tenant=quota.tenant,
+        plan=plan,
+        limits=limits,
+        used={**asdict(quota.usage), "concurrent_runs": quota.places.taken},
+        scope="process",
+    )

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from starlette.routing import Mount
 
 from actors.testing.continuations import MemoryContinuations
 from app.audit.reading import AuditFilter
 from app.bootstrap.audit_side import AuditSide
 from app.dead_letters.desk import DeadLetterDesk
+from app.http.api import ROOT, build_api
 from app.http.api_access import ApiAccess
 from app.http.dead_letters import BODY_BYTES_MAX, DeadLetterApi
 from app.http.pages import build_admin_app
@@ -84,7 +86,8 @@ async def api(nats_server: Any, fresh_env: str) -> AsyncIterator[Api]:
         await park_all(rig, map(a_letter, range(7)))
         await park_all(rig, [a_letter(1, "other", letter_id="theirs")])
         audit = await AuditSide.open(rig.bus, fresh_env, SystemClock(), DeafObserver())
-        routes = DeadLetterApi(desk, an_access(), audit.log, SystemClock()).routes()
+        letters = DeadLetterApi(desk, an_access(), audit.log, SystemClock()).resource()
+        routes = [Mount(ROOT, build_api([letters], an_access()))]
         app = build_admin_app(lambda: (), lambda: (b"", "text/plain"), routes)
         yield Api(Client(app), desk, scheduled, audit)
         await audit.close()

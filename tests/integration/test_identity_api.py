@@ -78,9 +78,11 @@ async def a_replica(stack: AsyncExitStack, server: Endpoint, env: str, folder: P
     credentials.api_keys.on_locked = LockOutTeller(audit.log, clock)
     desk = KeyDesk(credentials.key_store, credentials.key_uses, audit.log, clock)
     access = ApiAccess(credentials.api_keys, observer)
-    api = build_api([KeyApi(desk, access, clock).resource()], access)
-    routes = [*AuditApi(audit.reader, access, clock).routes(), Mount(ROOT, api)]
-    app = build_admin_app(lambda: (), lambda: (b"", "text/plain"), routes)
+    resources = [
+        KeyApi(desk, access, clock).resource(), AuditApi(audit.reader, access, clock).resource()
+    ]  # fmt: skip
+    api = Mount(ROOT, build_api(resources, access))
+    app = build_admin_app(lambda: (), lambda: (b"", "text/plain"), [api])
     return Replica(credentials, audit, desk, Client(app))
 
 
