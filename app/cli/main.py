@@ -14,8 +14,10 @@ import typer
 from actors.errors import ActorsError
 from app.bundle.problems import Problem
 from app.bundle.report import as_document, as_text
+from app.cli.apply import apply_command, diff_command
 from app.cli.audit import audit_app
 from app.cli.dead_letter import dead_letter_app
+from app.cli.deployment import deployment_app, promote_command, rollback_command
 from app.cli.docs import docs_command
 from app.cli.doctor import doctor_command
 from app.cli.event import event_app
@@ -73,6 +75,11 @@ def build_app() -> typer.Typer:
     app.command("wizard", help="The same as init.", hidden=True)(init_command)
     app.command("setup")(setup_command)
     app.command("start")(start_command)
+    app.command("apply")(apply_command)
+    app.command("diff")(diff_command)
+    app.command("rollback")(rollback_command)
+    app.command("promote")(promote_command)
+    app.add_typer(deployment_app(), name="deployment")
     app.add_typer(flow_app(), name="flow")
     app.add_typer(event_app(), name="event")
     app.add_typer(script_app(), name="script")

@@ -1,0 +1,255 @@
+"""``greentic-events apply`` and ``diff``: a bundle put in force for tenants, or held against it.
+
+In: a bundle's folder, tenants. Out: what changed, and what the workers say of it. Refuses a bundle
+with any mistake, for all tenants before anything is changed for one. Ends with 1 where a worker
+could not take a deployment up, or has not in time.
+
+``$NAME`` in the answers is expanded here, from this machine's environment; secrets among them are
+stored for the tenant before, and the archive refers to them.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from actors.subjects import check_token
+from app.bundle.archive import BundleArchive, gather_files, pack_bundle
+from app.bundle.files import MemoryFiles
+from app.bundle.preparing import PreparedAnswers, prepare_answers
+from app.bundle.problems import bundle_error
+from app.bundle.reading import inspect_bundle
+from app.bundle.tenant_answers import tenants_with_answers
+from app.cli.auditing import cli_who
+from app.cli.deploying import Bench, DeploymentsPlace
+from app.cli.deployment_text import change_line, difference_lines, workers_lines
+from app.cli.exit_codes import FAILED, REFUSED
+from app.cli.output import print_json, say, warn
+from app.deployments.changes import DeploymentChange, WorkersReport
+from app.deployments.desk import WAIT_SECONDS
+from app.deployments.difference import Difference
+from app.errors import ConflictError
+
+TIMEOUT_SECONDS_MAX: Final = 600
+
+BundleArgument = Annotated[Path, typer.Argument(help="The bundle's folder.")]
+TenantsOption = Annotated[
+    list[str] | None,
+    typer.Option("--tenant", help="For this tenant; repeatable. All of the manifest's otherwise."),
+]
+DataOption = Annotated[
+    Path | None, typer.Option("--data", help="Data folder with nats.json: BUNDLE/.greentic.")
+]
+NatsOption = Annotated[
+    str | None, typer.Option("--nats-url", help="NATS server, nats://user:password@host:port.")
+]
+EnvOption = Annotated[str | None, typer.Option("--env", help="The env; GREENTIC_ENV, else dev.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+NoWaitOption = Annotated[bool, typer.Option("--no-wait", help="Do not wait for the workers.")]
+TimeoutOption = Annotated[
+    float,
+    typer.Option(
+        "--timeout", min=1, max=TIMEOUT_SECONDS_MAX, help="How many seconds to wait for workers."
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """What one tenant is to get."""
+
+    tenant: str
+    archive: BundleArchive
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of it."""
+
+    changes: Sequence[DeploymentChange] = ()
+    stored: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Names of the secrets that were stored, by tenant."""
+    conflicts: Mapping[str, str] = field(default_factory=dict)
+    report: WorkersReport | None = None
+
+
+def apply_command(
+    bundle: BundleArgument = Path(),
+    *,
+    tenant: TenantsOption = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Also what is in force already: takes in new secrets.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say whether it could be, and what differs.")
+    ] = False,
+    no_wait: NoWaitOption = False,
+    timeout: TimeoutOption = WAIT_SECONDS,
+    data: DataOption = None,
+    nats_url: NatsOption = None,
+    env: EnvOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Put a bundle in force for tenants on running workers, and wait until they run it.
+
+    From then on the tenant's deployment is changed by apply alone; a start of a folder leaves it.
+    Options of providers that are secret are stored for the tenant, and the bundle refers to them.
+    """
+    handovers = prepare_handovers(bundle, tenant or ())
+    place = DeploymentsPlace(data, nats_url, env)
+    if dry_run:
+        _show_differences(_differences(place, handovers), place, as_json=as_json, is_dry_run=True)
+        return
+
+    async def work(bench: Bench) -> Outcome:
+        for each in handovers:
+            await bench.desk.check(each.tenant, each.archive, each.secrets)
+        return await _apply(bench, handovers, again=again, seconds=0.0 if no_wait else timeout)
+
+    outcome = place.at_bench(work)
+    _show_outcome(outcome, place, as_json=as_json)
+    if outcome.conflicts:
+        raise typer.Exit(REFUSED)
+    if outcome.report is not None and not outcome.report.is_well:
+        raise typer.Exit(FAILED)
+
+
+def diff_command(
+    bundle: BundleArgument = Path(),
+    *,
+    tenant: TenantsOption = None,
+    data: DataOption = None,
+    nats_url: NatsOption = None,
+    env: EnvOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what an apply would change for tenants: flows, triggers, files, options, by name."""
+    handovers = prepare_handovers(bundle, tenant or ())
+    place = DeploymentsPlace(data, nats_url, env)
+    _show_differences(_differences(place, handovers), place, as_json=as_json, is_dry_run=False)
+
+
+def prepare_handovers(bundle: Path, tenants: Sequence[str]) -> list[Handover]:
+    """Pack a bundle for its tenants, or for these. BundleError."""
+    for each in tenants:
+        check_token(each, "tenant")
+    files = gather_files(bundle)
+    wanted = list(dict.fromkeys(tenants)) or _tenants_of(files)
+    special = set(tenants_with_answers(files))
+    common: tuple[BundleArchive, PreparedAnswers] | None = None
+    handovers = []
+    for each in wanted:
+        if each in special:
+            archive, prepared = _packed(files, each)
+        else:
+            archive, prepared = common = common or _packed(files, each)
+        handovers.append(Handover(each, archive, prepared.secrets))
+    return handovers
+
+
+def _packed(files: MemoryFiles, tenant: str) -> tuple[BundleArchive, PreparedAnswers]:
+    prepared = prepare_answers(files, os.environ, tenant)
+    return pack_bundle(prepared.files), prepared
+
+
+def _tenants_of(files: MemoryFiles) -> list[str]:
+    found = inspect_bundle(files, environment=os.environ)
+    if not found.tenants:
+        raise bundle_error(found.problems)
+    return sorted(found.tenants)
+
+
+def _differences(
+    place: DeploymentsPlace, handovers: Sequence[Handover]
+) -> Mapping[str, Difference]:
+    async def work(bench: Bench) -> Mapping[str, Difference]:
+        return {
+            each.tenant: await bench.desk.diff(each.tenant, each.archive, each.secrets)
+            for each in handovers
+        }
+
+    return place.at_bench(work)
+
+
+async def _apply(
+    bench: Bench, handovers: Sequence[Handover], *, again: bool, seconds: float
+) -> Outcome:
+    changes: list[DeploymentChange] = []
+    stored: dict[str, Sequence[str]] = {}
+    conflicts: dict[str, str] = {}
+    for each in handovers:
+        names = await _store_secrets(bench, each)
+        if names:
+            stored[each.tenant] = names
+        try:
+            # A secret that has changed is in force only once the options are read anew.
+            change = await bench.desk.apply(
+                cli_who(), each.tenant, each.archive, again=again or bool(names)
+            )
+            changes.append(change)
+        except ConflictError as error:
+            conflicts[each.tenant] = str(error)
+    return Outcome(changes, stored, conflicts, await bench.wait(changes, seconds))
+
+
+async def _store_secrets(bench: Bench, handover: Handover) -> Sequence[str]:
+    """Store the secrets that are not so already, and name them."""
+    tenant = handover.tenant
+    known = await bench.secrets.store.find_all(tenant, handover.secrets)
+    names = sorted(
+        name
+        for name, value in handover.secrets.items()
+        if name not in known or known[name].value != value
+    )
+    for name in names:
+        await bench.secrets.set(cli_who(), tenant, name, handover.secrets[name])
+    return names
+
+
+def _show_outcome(outcome: Outcome, place: DeploymentsPlace, *, as_json: bool) -> None:
+    report = outcome.report
+    if as_json:
+        print_json(
+            {
+                "env": place.env_name,
+                "tenants": [change.as_mapping() for change in outcome.changes],
+                "secrets": {tenant: list(names) for tenant, names in outcome.stored.items()},
+                "conflicts": dict(outcome.conflicts),
+                "workers": None if report is None else report.as_mapping(),
+            }
+        )
+        return
+    for tenant, names in outcome.stored.items():
+        say(f"stored for {tenant}: {', '.join(names)}")
+    for change in outcome.changes:
+        say(change_line(change, place.env_name))
+    for tenant, why in outcome.conflicts.items():
+        warn(f"{tenant}: {why}", style="red")
+    show_workers(report)
+
+
+def show_workers(report: WorkersReport | None) -> None:
+    """Say what the workers made of a change."""
+    for line in () if report is None else workers_lines(report):
+        if report is not None and report.is_well:
+            say(line)
+        else:
+            warn(line, style="red")
+
+
+def _show_differences(
+    found: Mapping[str, Difference], place: DeploymentsPlace, *, as_json: bool, is_dry_run: bool
+) -> None:
+    if as_json:
+        documents: dict[str, Any] = {name: each.as_mapping() for name, each in found.items()}
+        print_json({"env": place.env_name, "differences": documents})
+        return
+    for tenant, difference in found.items():
+        for line in difference_lines(tenant, difference):
+            say(line)
+    if is_dry_run:
+        say("nothing was changed: this was a dry run")

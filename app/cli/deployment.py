@@ -1,0 +1,196 @@
+"""``greentic-events rollback``, ``promote`` and ``deployment …``: what tenants have in force.
+
+In: a tenant. Out: what it has in force and had before; changes, and what the workers say of them.
+Refuses what `app.deployments.desk` refuses, and to take flows away that nobody was asked about.
+"""
+
+import sys
+from typing import Annotated, Final
+
+import typer
+
+from actors.subjects import check_token
+from app.cli.apply import (
+    DataOption,
+    EnvOption,
+    JsonOption,
+    NatsOption,
+    NoWaitOption,
+    TimeoutOption,
+    show_workers,
+)
+from app.cli.auditing import cli_who
+from app.cli.deploying import Bench, DeploymentsPlace
+from app.cli.deployment_text import change_line, list_line, show_lines
+from app.cli.exit_codes import FAILED
+from app.cli.output import print_json, say, warn
+from app.deployments.changes import DeploymentChange, WorkersReport
+from app.deployments.desk import WAIT_SECONDS
+from app.errors import CommandError
+
+YES_HINT: Final = "say --yes if that is meant"
+
+TenantOption = Annotated[str, typer.Option("--tenant", help="The tenant, like demo.")]
+Told = tuple[DeploymentChange, WorkersReport | None]
+
+
+def deployment_app() -> typer.Typer:
+    """Put the commands of this noun together."""
+    app = typer.Typer(help="See what tenants have in force.", no_args_is_help=True)
+    app.command("list")(deployment_list)
+    app.command("show")(deployment_show)
+    app.command("remove")(deployment_remove)
+    return app
+
+
+def rollback_command(
+    *,
+    tenant: TenantOption,
+    to: Annotated[
+        int | None,
+        typer.Option("--to", min=1, help="The deployment's number; else the one before."),
+    ] = None,
+    no_wait: NoWaitOption = False,
+    timeout: TimeoutOption = WAIT_SECONDS,
+    data: DataOption = None,
+    nats_url: NatsOption = None,
+    env: EnvOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Put a tenant's former deployment in force again, as a new one.
+
+    Secrets and the tenant's settings are those of now. `deployment show` has the numbers.
+    """
+    check_token(tenant, "tenant")
+    place = DeploymentsPlace(data, nats_url, env)
+
+    async def work(bench: Bench) -> Told:
+        change = await bench.desk.rollback(cli_who(), tenant, to)
+        return change, await bench.wait([change], 0.0 if no_wait else timeout)
+
+    _finish(place.at_bench(work), place.env_name, as_json=as_json)
+
+
+def promote_command(
+    *,
+    tenant: TenantOption,
+    to: Annotated[str, typer.Option("--to", help="The other env, on the same NATS.")],
+    again: Annotated[
+        bool, typer.Option("--again", help="Also what is in force there already.")
+    ] = False,
+    no_wait: NoWaitOption = False,
+    timeout: TimeoutOption = WAIT_SECONDS,
+    data: DataOption = None,
+    nats_url: NatsOption = None,
+    env: EnvOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Put what a tenant has in force here in force in another env.
+
+    The tenant must be there, and the secrets that the bundle refers to: this env's are not taken.
+    """
+    check_token(tenant, "tenant")
+    place = DeploymentsPlace(data, nats_url, env)
+
+    async def work(here: Bench, there: Bench) -> Told:
+        change = await here.desk.promote(cli_who(), tenant, there.desk, again=again)
+        return change, await there.wait([change], 0.0 if no_wait else timeout)
+
+    _finish(place.at_two(check_token(to, "env"), work), to, as_json=as_json)
+
+
+def deployment_list(
+    *,
+    data: DataOption = None,
+    nats_url: NatsOption = None,
+    env: EnvOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what every tenant of an env has in force."""
+    place = DeploymentsPlace(data, nats_url, env)
+    found = place.at_bench(lambda bench: bench.desk.list())
+    documents = dict(sorted(found.documents.items()))
+    if as_json:
+        current = [{"tenant": t, **d.current.as_mapping()} for t, d in documents.items()]
+        unreadable = list(found.unreadable)
+        print_json({"env": place.env_name, "deployments": current, "unreadable": unreadable})
+        return
+    for tenant, document in documents.items():
+        say(list_line(tenant, document))
+    for tenant in found.unreadable:
+        warn(f"what is kept of {tenant}'s deployment cannot be read", style="red")
+    if not documents:
+        warn(f"env {place.env_name} has no deployments")
+
+
+def deployment_show(
+    *,
+    tenant: TenantOption,
+    data: DataOption = None,
+    nats_url: NatsOption = None,
+    env: EnvOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what a tenant has in force, and what it had before."""
+    check_token(tenant, "tenant")
+    place = DeploymentsPlace(data, nats_url, env)
+    document, revision = place.at_bench(lambda bench: bench.desk.show(tenant))
+    if as_json:
+        print_json(
+            {
+                "tenant": tenant,
+                "env": place.env_name,
+                "revision": revision,
+                **document.as_mapping(),
+                "triggers": sorted(document.activated),
+            }
+        )
+        return
+    for line in show_lines(tenant, document):
+        say(line)
+
+
+def deployment_remove(
+    *,
+    tenant: TenantOption,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask first.")] = False,
+    no_wait: NoWaitOption = False,
+    timeout: TimeoutOption = WAIT_SECONDS,
+    data: DataOption = None,
+    nats_url: NatsOption = None,
+    env: EnvOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take a tenant's flows out of force; its data and its history stay.
+
+    A rollback brings them back.
+    """
+    check_token(tenant, "tenant")
+    place = DeploymentsPlace(data, nats_url, env)
+    if not yes:
+        _ask(tenant, place.env_name)
+
+    async def work(bench: Bench) -> Told:
+        change = await bench.desk.remove(cli_who(), tenant)
+        return change, await bench.wait([change], 0.0 if no_wait else timeout)
+
+    _finish(place.at_bench(work), place.env_name, as_json=as_json)
+
+
+def _ask(tenant: str, env: str) -> None:
+    if not sys.stdin.isatty():
+        message = "this takes the tenant's flows away, and nobody can be asked here"
+        raise CommandError(message, hint=YES_HINT)
+    typer.confirm(f"take the flows of {tenant} in env {env} out of force?", abort=True, err=True)
+
+
+def _finish(told: Told, env: str, *, as_json: bool) -> None:
+    change, report = told
+    if as_json:
+        workers = None if report is None else report.as_mapping()
+        print_json({"env": env, **change.as_mapping(), "workers": workers})
+    else:
+        say(change_line(change, env))
+        show_workers(report)
+    if report is not None and not report.is_well:
+        raise typer.Exit(FAILED)
