@@ -36,6 +36,8 @@ _NOTHING: Final = "404"
 _TOO_MANY: Final = "413"
 _NO_RESPONDERS: Final = "503"
 _SEQUENCE: Final = "Nats-Sequence"
+_TIME_MS_MAX: Final = 253_402_300_799_999
+"""The last one of the year 9999."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,5 +259,6 @@ class DirectReader:
 
 
 def _rfc3339(time_ms: int) -> str:
+    time_ms = min(time_ms, _TIME_MS_MAX)
     moment = datetime.fromtimestamp(time_ms // 1000, UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{time_ms % 1000:03d}Z"
