@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute, Mount
 from actors.ports import Clock
 from actors.quotas.quota import Quotas
 from app.bootstrap.audit_side import AuditSide
+from app.bootstrap.tenant_side import TenantDesks
 from app.control.keys import KeyDesk
 from app.dead_letters.desk import DeadLetterDesk
 from app.http.api import ROOT, build_api
@@ -21,7 +22,13 @@ from app.http.api_access import ApiAccess
 from app.http.api_route import Resource
 from app.http.audit_api import AuditApi
 from app.http.dead_letters import DeadLetterApi
+from app.http.event_api import EventApi
+from app.http.flow_api import FlowApi
 from app.http.key_api import KeyApi
+from app.http.login_api import LoginApi
+from app.http.run_api import RunApi
+from app.http.secret_api import SecretApi
+from app.http.timer_api import TimerApi
 from app.http.usage_api import UsageApi
 
 
@@ -35,6 +42,7 @@ class ApiParts:
     keys: KeyDesk
     letters: DeadLetterDesk
     quotas: Quotas
+    tenants: TenantDesks
 
 
 def api_routes(parts: ApiParts) -> Sequence[BaseRoute]:
@@ -44,10 +52,16 @@ def api_routes(parts: ApiParts) -> Sequence[BaseRoute]:
 
 def api_resources(parts: ApiParts) -> list[Resource]:
     """Give what there is in the API: a line for each resource."""
-    access, clock = parts.access, parts.clock
+    access, clock, desks = parts.access, parts.clock, parts.tenants
     return [
         KeyApi(parts.keys, access, clock).resource(),
         DeadLetterApi(parts.letters, access, parts.audit.log, clock).resource(),
         AuditApi(parts.audit.reader, access, clock).resource(),
         UsageApi(parts.quotas, access).resource(),
+        EventApi(desks.events, access, clock).resource(),
+        RunApi(desks.runs, access, clock).resource(),
+        TimerApi(desks.timers, desks.starter, desks.flows, access, clock).resource(),
+        SecretApi(desks.secrets, access).resource(),
+        LoginApi(desks.logins, access, clock).resource(),
+        FlowApi(desks.flows, access).resource(),
     ]

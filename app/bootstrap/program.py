@@ -32,6 +32,7 @@ from app.bootstrap.plans import PlanBook
 from app.bootstrap.providers import Providers
 from app.bootstrap.pull_watch import SILENT_SECONDS_MAX, PullWatch
 from app.bootstrap.reload import Reloader
+from app.bootstrap.tenant_side import open_tenant_desks
 from app.bootstrap.tree_side import build_host
 from app.bundle.problems import bundle_error, errors_of
 from app.bundle.reading import Bundle
@@ -255,9 +256,12 @@ class Program:
     def _api_routes(self, access: ApiAccess) -> Sequence[BaseRoute]:
         from app.bootstrap.api_side import ApiParts, api_routes  # noqa: PLC0415 - it costs 0.1 s
 
-        side = self._side
+        side, log, secrets = self._side, self._audit.log, self._credentials.secrets
+        tenants = open_tenant_desks(side, log, secrets, self._host.deployments)
         return api_routes(
-            ApiParts(access, side.clock, self._audit, self._keys, side.desk, side.quotas)
+            ApiParts(
+                access, side.clock, self._audit, self._keys, side.desk, side.quotas, tenants
+            )
         )
 
     async def _serve(self, app: AsgiApp, host: str, port: int) -> HttpServer:
