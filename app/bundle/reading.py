@@ -299,9 +299,10 @@ class _Reader:
     def _revision(self, manifest: Manifest) -> str:
         """Name what was read: the files, the secrets, and what else the flows depend on."""
         revision = revision_with(self._files.revision, self._lookups.secrets or {})
-        if self._tenant is None or manifest.tenants or self._entry is None:
+        entry = None if self._tenant is None or manifest.tenants else self._entry
+        if entry is None or (entry.apps is None and entry.settings.timezone is None):
             return revision
-        given = self._entry.model_dump_json(include={"apps": True, "settings": {"timezone"}})
+        given = entry.model_dump_json(include={"apps": True, "settings": {"timezone"}})
         return hashlib.sha256(f"{revision}\n{given}".encode()).hexdigest()
 
 
