@@ -34,13 +34,18 @@ def compile_flow(
     findings = findings_about(assembly, known_flows)
     if has_errors(findings):
         raise DefinitionError(summarize(name_of(document), findings), findings)
+    return compile_assembled(assembly, FlowSource(document, resources))
+
+
+def compile_assembled(assembly: Assembly, source: FlowSource) -> CompiledFlow:
+    """Compile what was assembled from ``source`` and in which the doctor finds no error."""
     draft = assembly.draft
     nodes = {node.definition.id: _compile_node(node) for node in assembly.planned}
     starts = {ref.name for node in assembly.planned for ref in node.plan.starts}
     return CompiledFlow(
         name=draft.name,
         version=draft.version,
-        digest=_digest(document, resources),
+        digest=_digest(source.document, source.resources),
         nodes=nodes,
         triggers=assembly.triggers,
         variables=draft.variables,
@@ -50,7 +55,7 @@ def compile_flow(
         calls=calls_of(assembly) | starts,
         calls_any=any(node.plan.calls_any for node in assembly.planned),
         retry=draft.config.retry_policy,
-        source=FlowSource(document, resources),
+        source=source,
     )
 
 

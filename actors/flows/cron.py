@@ -13,6 +13,7 @@ once in an autumn repeat.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
@@ -21,6 +22,9 @@ from actors.flows.zones import WallClock
 
 CHARS_MAX: Final = 512
 """Long enough for every minute of an hour to be listed, and for nothing sillier."""
+
+SCHEDULES_REMEMBERED_MAX: Final = 1024
+"""Parsed ones that are kept: a thousand tenants with the same timer share one."""
 
 _FIELDS_WITH_SECONDS: Final = 6
 _MS: Final = 1000
@@ -118,6 +122,7 @@ class CronSchedule:
         return self.calendar.next_after(wall) if forward else self.calendar.last_before(wall)
 
 
+@lru_cache(maxsize=SCHEDULES_REMEMBERED_MAX)
 def parse_cron(expression: str, timezone: str) -> CronSchedule:
     """Read an expression and a zone; ValueError says what is wrong with which of them."""
     try:

@@ -5,6 +5,7 @@ match, times that cannot be read, and filters that need to wait.
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 from zoneinfo import available_timezones
@@ -32,6 +33,9 @@ TIMER_NAME_TOKENS_MAX: Final = 6
 
 TICKS_LOOKED_AT: Final = 64
 """Of a timer with jitter, for the shortest time between two: an hour of every minute, and more."""
+
+GAPS_REMEMBERED_MAX: Final = 256
+"""Expressions whose shortest gap is kept: tenants like the same times."""
 
 _SOME_INSTANT_MS: Final = 1_704_067_200_000
 """2024-01-01: from any instant, a time that is not met within 28 years never comes."""
@@ -143,6 +147,7 @@ def _check_jitter(trigger: TimerTrigger, path: DocumentPath) -> Iterator[Diagnos
         yield Diagnostic("warning", "flow.jitter", (*path, "jitter"), message)
 
 
+@lru_cache(maxsize=GAPS_REMEMBERED_MAX)
 def _shortest_gap_ms(expression: str) -> int | None:
     """Give the shortest time between two of the next ticks; None where there are no two."""
     try:

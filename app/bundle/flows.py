@@ -7,14 +7,15 @@ column. Refuses a name that two files of a tenant share: neither is started.
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from actors.diagnostics import Diagnostic
-from actors.errors import DefinitionError
+from actors.flows.assembly import Assembly, assemble
 from actors.flows.compiled import CompiledFlow
-from actors.flows.compiler import compile_flow
-from actors.flows.doctor import called_flows, examine
-from actors.flows.references import KnownFlows
+from actors.flows.compiled import FlowSource as CompiledFrom
+from actors.flows.compiler import compile_assembled
+from actors.flows.doctor import findings_about
+from actors.flows.references import KnownFlows, calls_of
 from actors.nodes.resources import FlowResources
 from app.bundle.document import Document, excerpt_of
 from app.bundle.problems import Problem, errors_of
@@ -53,16 +54,18 @@ class LoadedFlows:
 
 def load_flows(sources: Sequence[FlowSource]) -> LoadedFlows:
     """Examine and compile the flows of one tenant; a broken one never stops the others."""
+    drafts = [_Draft.of(source) for source in sources]
     known = {
-        source.name: called_flows(_definition(source.document), source.resources)
-        for source in sources
-        if source.name is not None
+        draft.source.name: calls_of(draft.assembly)
+        for draft in drafts
+        if draft.source.name is not None
     }
     doubled = _doubled_names(sources)
     flows: dict[str, CompiledFlow] = {}
     problems: list[Problem] = []
-    for source in sources:
-        flow, found = _load(source, known)
+    for draft in drafts:
+        source = draft.source
+        flow, found = _load(draft, known)
         problems += found
         if source.name in doubled:
             problems.append(_doubled(source, doubled[source.name]))
@@ -71,26 +74,32 @@ def load_flows(sources: Sequence[FlowSource]) -> LoadedFlows:
     return LoadedFlows(flows, tuple(problems))
 
 
-def examine_flow(source: FlowSource, known: KnownFlows) -> list[Problem]:
-    """Give everything that is wrong with one flow; ``known`` None: other flows are not known."""
-    document = source.document
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """A flow's file and what it was assembled into, which costs most of reading a bundle."""
+
+    source: FlowSource
+    definition: Any
+    assembly: Assembly
+
+    @classmethod
+    def of(cls, source: FlowSource) -> Self:
+        definition = _definition(source.document)
+        return cls(source, definition, assemble(definition, source.resources))
+
+
+def _load(draft: _Draft, known: KnownFlows) -> tuple[CompiledFlow | None, list[Problem]]:
+    """Give everything that is wrong with one flow, and the flow if that is no error."""
+    document = draft.source.document
     problems = list(document.problems)
     if errors_of(problems):
-        return problems
-    found = examine(_definition(document), source.resources, known_flows=known)
-    return problems + [_as_problem(document, diagnostic) for diagnostic in found]
-
-
-def _load(source: FlowSource, known: KnownFlows) -> tuple[CompiledFlow | None, list[Problem]]:
-    problems = examine_flow(source, known)
+        return None, problems
+    found = findings_about(draft.assembly, known)
+    problems += [_as_problem(document, diagnostic) for diagnostic in found]
     if errors_of(problems):
         return None, problems
-    try:
-        flow = compile_flow(_definition(source.document), source.resources, known_flows=known)
-    except DefinitionError as error:
-        problem = source.document.problem((), error.code, str(error))
-        return None, [*problems, problem]
-    return flow, problems
+    written = CompiledFrom(draft.definition, draft.source.resources)
+    return compile_assembled(draft.assembly, written), problems
 
 
 def _definition(document: Document) -> Any:
