@@ -10,7 +10,7 @@ from typing import Final
 
 _AGO: Final = re.compile(r"([0-9]{1,6})([smhdw])")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-_UNDERSTOOD: Final = "is no time: write how long ago, like 30m, 2h or 7d, or 2026-03-29T01:00Z"
+UNDERSTOOD: Final = "how long ago, like 30m, 2h or 7d, or 2026-03-29T01:00Z"
 
 
 def span_ms(text: str) -> int:
@@ -32,4 +32,4 @@ def parse_moment(text: str, now_ms: int) -> int:
             moment = moment.replace(tzinfo=UTC)
         return max(0, int(moment.timestamp() * 1000))
     except (ValueError, OverflowError):
-        raise ValueError(f"{text[:40]!r} {_UNDERSTOOD}") from None
+        raise ValueError(f"{text[:40]!r} is no time: write {UNDERSTOOD}") from None

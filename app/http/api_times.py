@@ -1,10 +1,10 @@
-"""Times in queries of the API: ``since`` and ``until``.
+"""Times in queries and bodies of the API: ``since`` and ``until``.
 
 In: texts as people write them, a clock. Out: milliseconds since the epoch. Refuses what is no time
 (BadRequestError).
 """
 
-from app.dead_letters.moments import parse_moment
+from app.dead_letters.moments import UNDERSTOOD, parse_moment
 from app.errors import BadRequestError
 from app.http.api_models import QueryModel, Text
 
@@ -19,13 +19,17 @@ class TimesQuery(QueryModel):
 
     def between(self, now_ms: int) -> tuple[int | None, int | None]:
         """Give both in milliseconds. BadRequestError: one is no time."""
-        return _parsed(self.since, now_ms, "since"), _parsed(self.until, now_ms, "until")
+        return between(self.since, self.until, now_ms)
+
+
+def between(since: str | None, until: str | None, now_ms: int) -> tuple[int | None, int | None]:
+    """Give both in milliseconds. BadRequestError: one is no time."""
+    return _parsed(since, now_ms, "since"), _parsed(until, now_ms, "until")
 
 
 def _parsed(text: str | None, now_ms: int, name: str) -> int | None:
-    if text is None:
-        return None
     try:
-        return parse_moment(text, now_ms)
-    except ValueError as error:
-        raise BadRequestError(f"{name}: {error}") from None
+        return None if text is None else parse_moment(text, now_ms)
+    except ValueError:
+        # The text is not repeated: it may be a secret at the wrong place.
+        raise BadRequestError(f"{name} is no time: write {UNDERSTOOD}") from None

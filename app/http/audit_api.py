@@ -15,25 +15,21 @@ from pydantic import Field
 from actors.ports import Clock
 from app.audit.reading import PAGE_DEFAULT, PAGE_MAX, PLACE_MAX, AuditFilter, AuditReader
 from app.http.api_access import ApiAccess
-from app.http.api_models import PageView, QueryModel, Text, ViewModel
-from app.http.api_moments import period_ms
+from app.http.api_models import PageView, Text, ViewModel
 from app.http.api_route import Caller, Operation, Resource, Tenant
+from app.http.api_times import TimesQuery
 from app.identity.scopes import PLATFORM_ADMIN, TENANT_ADMIN
 
 TENANT_PATH: Final = "/tenants/{tenant}/audit"
 PATH: Final = "/audit"
 
 
-class AuditQuery(QueryModel):
+class AuditQuery(TimesQuery):
     """Which entries of a tenant are wanted, and which page of them."""
 
     actor: Text | None = None
     action: Text | None = None
     """An action, or its first words: ``key`` means all that is done to keys."""
-    since: Text | None = None
-    """How long ago (``2h``) or a time of ISO 8601; entries of then and later."""
-    until: Text | None = None
-    """Likewise; entries before that."""
     order: Literal["newest", "oldest"] = "newest"
     after: Annotated[int, Field(ge=0, le=PLACE_MAX)] | None = None
     """The former page's ``next_after``."""
@@ -41,8 +37,7 @@ class AuditQuery(QueryModel):
 
     def as_filter(self, now_ms: int) -> AuditFilter:
         """Give the reader's filter. BadRequestError: a time is none."""
-        since_ms, until_ms = period_ms(self.since, self.until, now_ms)
-        return AuditFilter(self.actor, self.action, since_ms, until_ms)
+        return AuditFilter(self.actor, self.action, *self.between(now_ms))
 
 
 class AuditQueryOfAll(AuditQuery):

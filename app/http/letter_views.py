@@ -19,23 +19,19 @@ from app.dead_letters.desk import (
 )
 from app.dead_letters.letters import LetterFilter
 from app.errors import BadRequestError
-from app.http.api_models import BodyModel, PageView, QueryModel, Text, ViewModel
-from app.http.api_moments import period_ms
+from app.http.api_models import BodyModel, PageView, Text, ViewModel
+from app.http.api_times import TimesQuery, between
 
 AT_ONCE_MAX: Final = 1000
 
 
-class LetterQuery(QueryModel):
+class LetterQuery(TimesQuery):
     """Which letters are wanted, and which page of them."""
 
     flow: Text | None = None
     reason: Text | None = None
     event_type: Text | None = None
     event_id: Text | None = None
-    since: Text | None = None
-    """How long ago (``2h``) or a time of ISO 8601; letters that failed then and later."""
-    until: Text | None = None
-    """Likewise; letters that failed before that."""
     order: Literal["newest", "oldest"] = "newest"
     after: Annotated[int, Field(ge=0, le=PLACE_MAX)] | None = None
     """The former page's ``next_after``."""
@@ -43,7 +39,7 @@ class LetterQuery(QueryModel):
 
     def as_filter(self, now_ms: int) -> LetterFilter:
         """Give the desk's filter. BadRequestError: a time is none."""
-        period = period_ms(self.since, self.until, now_ms)
+        period = self.between(now_ms)
         return LetterFilter(self.flow, self.reason, self.event_type, self.event_id, *period)
 
 
@@ -59,7 +55,7 @@ class LetterChoice(BodyModel):
 
     def as_filter(self, now_ms: int) -> LetterFilter:
         """Give the desk's filter. BadRequestError: a time is none."""
-        period = period_ms(self.since, self.until, now_ms)
+        period = between(self.since, self.until, now_ms)
         return LetterFilter(self.flow, self.reason, self.event_type, self.event_id, *period)
 
 
