@@ -7,9 +7,13 @@ import asyncio
 import gc
 import os
 import time
+from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
 from actors.ids import format_ulid
+
+PROGRAM: Final = "greentic-events"
+"""Its name, as it is installed and called."""
 
 ULID_TAIL_BYTES: Final = 10
 IDS_DRAWN: Final = 256
@@ -66,3 +70,11 @@ class UlidIds:
                 for start in range(0, len(drawn), ULID_TAIL_BYTES)
             ]
         return format_ulid(time.time_ns() // 1_000_000, self._chance.pop())
+
+
+def program_version() -> str:
+    """Give the installed version."""
+    try:
+        return version(PROGRAM)
+    except PackageNotFoundError:
+        return "0+unknown"

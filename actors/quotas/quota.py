@@ -7,7 +7,6 @@ TransientError, so that what is put off stays bounded.
 """
 
 from collections import OrderedDict
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -186,10 +185,9 @@ class Quotas:
         """Give the quota of a tenant that this process has heard of."""
         return self._quotas.get(tenant)
 
-    def keep_only(self, tenants: Collection[str]) -> None:
-        """Forget all other tenants."""
-        for gone in self._quotas.keys() - set(tenants):
-            del self._quotas[gone]
+    def forget(self, tenant: str) -> None:
+        """Forget a tenant."""
+        self._quotas.pop(tenant, None)
 
     def used(self, tenant: str, operations: int) -> None:
         """Count what a script of a tenant used (`actors.ports.ScriptMeter`)."""

@@ -32,3 +32,10 @@ class RunsInHand:
             return False
         cancel(reason)
         return True
+
+    def cancel_all(self, reason: str) -> int:
+        """End all runs in hand, and say how many."""
+        cancels = tuple(self._cancels.values())
+        for cancel in cancels:
+            cancel(reason)
+        return len(cancels)

@@ -11,7 +11,7 @@ little to do finds it free however many others have much. A tenant alone takes l
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 from typing import Any, Final, TypeVar, cast
 
 from actors.ports import Clock
@@ -58,10 +58,9 @@ class FairShares:
             share = self._shares[tenant] = FairShare(self, self._clock)
         return share
 
-    def keep_only(self, tenants: Collection[str]) -> None:
-        """Forget all other tenants; who still holds a share of one may go on."""
-        for gone in self._shares.keys() - set(tenants):
-            del self._shares[gone]
+    def forget(self, tenant: str) -> None:
+        """Forget a tenant; who still holds a share of it may go on."""
+        self._shares.pop(tenant, None)
 
     def may_go_on(self, share: "FairShare") -> bool:
         """Tell whether a share may go on at once, taking note of who has work."""

@@ -4,8 +4,9 @@ In: the ports of the world, the routes in force. Out: specifications for the sup
 which makes a fresh actor at every start.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from actors.flows.compiled import CompiledFlow
@@ -28,7 +29,7 @@ from actors.tenants.deployment import Deployment
 from actors.tenants.executors import Executors, ExecutorsOfLanes
 from actors.tenants.ingress import Accept, IngressActor, IngressPorts, NoRedriver
 from actors.tenants.past import NoPastDeployments, PastDeployments
-from actors.tenants.router import Confirm, DeliveryRouter, RouterPorts, is_the_last
+from actors.tenants.router import DeliveryRouter, RouterPorts
 from actors.tenants.routes import RoutesInForce
 from actors.tenants.scheduler import SchedulerActor, SchedulerPorts
 
@@ -44,6 +45,10 @@ DRAIN_SECONDS: Final = 20.0
 def open_no_lane(name: LaneName) -> LaneDeliveries:
     """Refuse: in a world without lanes no flow has flow control."""
     raise ValueError(f"there are no private lanes here, and {name.lane} is one")
+
+
+async def is_the_last(tenant: str) -> None:
+    """Confirm at once: in a world where nothing is ever deployed anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +72,9 @@ class TreePorts:
     """How the tenants of the worker share its event loop; None: each tenant has it for itself."""
     quotas: Quotas | None = None
     """What each tenant's plan allows; None: everything."""
-    confirm: Confirm = is_the_last
-    """Makes sure that what runs here is what was deployed last."""
+    confirm: Callable[[str], Awaitable[None]] = is_the_last
+    """Returns once what a tenant had deployed before the call is in force here. UnavailableError.
+    """
 
 
 class Children:
@@ -116,7 +122,7 @@ class Children:
                 world.observer,
                 world.clock,
                 self._allowance.share,
-                self._ports.confirm,
+                partial(self._ports.confirm, self._tenant),
             )
             return DeliveryRouter(self._tenant, self._routes, ports, self._executors)
 

@@ -67,6 +67,11 @@ class TenantHost:
         tree = self._trees.get(tenant)
         return tree is not None and tree.in_hand.cancel(run_id, reason)
 
+    def cancel_all(self, tenant: str, reason: str) -> int:
+        """End all runs of a tenant that this process has in hand, and say how many."""
+        tree = self._trees.get(tenant)
+        return 0 if tree is None else tree.in_hand.cancel_all(reason)
+
     async def wait_failed(self) -> BaseException:
         """Wait until the root itself has given up."""
         return await self._root.wait_failed()

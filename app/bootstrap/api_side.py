@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute, Mount
 from actors.ports import Clock
 from actors.quotas.quota import Quotas
 from app.bootstrap.audit_side import AuditSide
+from app.bootstrap.deploy_side import DeploySide
 from app.bootstrap.tenant_side import TenantDesks
 from app.control.keys import KeyDesk
 from app.dead_letters.desk import DeadLetterDesk
@@ -28,6 +29,7 @@ from app.http.key_api import KeyApi
 from app.http.login_api import LoginApi
 from app.http.run_api import RunApi
 from app.http.secret_api import SecretApi
+from app.http.tenant_api import TenantApi
 from app.http.timer_api import TimerApi
 from app.http.usage_api import UsageApi
 
@@ -43,6 +45,7 @@ class ApiParts:
     letters: DeadLetterDesk
     quotas: Quotas
     tenants: TenantDesks
+    deploys: DeploySide
 
 
 def api_routes(parts: ApiParts) -> Sequence[BaseRoute]:
@@ -64,4 +67,5 @@ def api_resources(parts: ApiParts) -> list[Resource]:
         SecretApi(desks.secrets, access).resource(),
         LoginApi(desks.logins, access, clock).resource(),
         FlowApi(desks.flows, access).resource(),
+        TenantApi(parts.deploys.tenants, access).resource(),
     ]

@@ -26,7 +26,8 @@ DATA_FOLDER: Final = ".greentic"
 class StartOptions:
     """One start of the program. Addresses take port 0 for any free one."""
 
-    bundle: Path
+    bundle: Path | None
+    """What is deployed at the start, and followed; None: only what others deploy runs."""
     env: str
     data_dir: Path
     """Where the embedded nats-server keeps its store and `nats.json`."""
@@ -62,13 +63,15 @@ class StartOptions:
     """What tenants with a plan may use, by the plan's name."""
 
 
-def build_options(settings: Settings, bundle: Path, environment: Mapping[str, str]) -> StartOptions:
+def build_options(
+    settings: Settings, bundle: Path | None, environment: Mapping[str, str]
+) -> StartOptions:
     """Turn settings into what `program.Program` needs."""
     server = settings.server
     return StartOptions(
         bundle=bundle,
         env=settings.env,
-        data_dir=Path(server.data_dir) if server.data_dir else bundle / DATA_FOLDER,
+        data_dir=Path(server.data_dir) if server.data_dir else (bundle or Path()) / DATA_FOLDER,
         host=server.host,
         port=server.port,
         admin_host=server.admin_host,

@@ -1,7 +1,8 @@
 """Plans in force: which tenant may use what, brought to where it is counted.
 
-In: the operator's plans and a bundle's tenants. Out: quotas and weights of this process. Refuses
-with BundleError a tenant whose plan nobody has defined: a wrong name must not mean no limits.
+In: the operator's plans, tenants with the names of theirs. Out: quotas and weights of this process.
+Refuses (BundleError, SettingsError) a plan that nobody has defined: a wrong name must not mean no
+limits.
 """
 
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from actors.quotas.quota import Quotas
 from actors.runs.shares import FairShares
 from app.bundle.problems import Problem, bundle_error
 from app.bundle.reading import MANIFEST_NAMES, Bundle
+from app.errors import SettingsError
 
 _NAMES_SHOWN: Final = 10
 
@@ -25,7 +27,7 @@ class PlanBook:
     quotas: Quotas
     shares: FairShares
 
-    def check(self, bundle: Bundle) -> None:
+    def check_bundle(self, bundle: Bundle) -> None:
         """Refuse a bundle that names a plan which is none. BundleError."""
         unknown = [
             Problem(
@@ -41,14 +43,21 @@ class PlanBook:
         if unknown:
             raise bundle_error(unknown)
 
-    def adopt(self, bundle: Bundle) -> None:
-        """Bring the plans of a bundle's tenants into force."""
-        self.quotas.keep_only(bundle.tenants)
-        self.shares.keep_only(bundle.tenants)
-        for tenant in bundle.tenants.values():
-            plan = self._find(tenant.plan) or UNLIMITED
-            self.quotas.of(tenant.id).adopt(plan)
-            self.shares.of(tenant.id).weight = plan.weight
+    def check(self, name: str) -> None:
+        """Refuse a plan which is none. SettingsError."""
+        if self._find(name) is None:
+            raise SettingsError([self._refusal(name)])
+
+    def adopt(self, tenant: str, name: str) -> None:
+        """Bring a tenant's plan into force."""
+        plan = self._find(name) or UNLIMITED
+        self.quotas.of(tenant).adopt(plan)
+        self.shares.of(tenant).weight = plan.weight
+
+    def forget(self, tenant: str) -> None:
+        """Forget a tenant that is served no more."""
+        self.quotas.forget(tenant)
+        self.shares.forget(tenant)
 
     def _find(self, name: str) -> PlanLimits | None:
         return self.plans.get(name) or (UNLIMITED if name == DEFAULT_PLAN else None)

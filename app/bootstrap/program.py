@@ -20,12 +20,14 @@ from actors.tenants.tree import Roles
 from app.audit.lock_outs import LockOutTeller
 from app.bootstrap.audit_side import AuditSide
 from app.bootstrap.bus_logins import start_steward
-from app.bootstrap.bus_side import BusSide, NodePorts
+from app.bootstrap.bus_side import BusSide
 from app.bootstrap.credentials import Credentials
-from app.bootstrap.deploy import Deployer
+from app.bootstrap.deploy_side import DeployNeeds, DeploySide
 from app.bootstrap.dev_side import DevSide, refuse_prod
 from app.bootstrap.egress import ports_of
 from app.bootstrap.first_key import make_first_key
+from app.bootstrap.folder import Folder, FolderDeployments
+from app.bootstrap.node_side import build_nodes
 from app.bootstrap.options import StartOptions
 from app.bootstrap.past import KeptDeployments, actions_of
 from app.bootstrap.plans import PlanBook
@@ -46,8 +48,10 @@ from app.control.names import (
     blobs_bucket,
     versions_bucket,
 )
+from app.deployments.provider_check import provider_check
 from app.emulators.accounts import dev_options
 from app.errors import AppError
+from app.fleet.report import WorkerIdentity
 from app.http.api_access import ApiAccess
 from app.http.asgi import AsgiApp
 from app.http.doors import IngressPorts
@@ -60,14 +64,11 @@ from app.http.server import HttpServer
 from app.observability.loop_watchdog import LoopWatchdog
 from app.observability.metrics import Metrics
 from app.observability.observer import ReportingObserver
-from app.providers.actions import ActionDesk
 from app.providers.catalog import provider_specs
 from app.providers.provider import ProviderContext
 from app.stores.blobs import ObjectBlobs
 from app.stores.key_source import KeySource
-from app.stores.secret_chain import SecretChain
-from app.system import SystemClock, spare_the_collector
-from app.worker.script_pool import MIB, ScriptProcessPool
+from app.system import SystemClock, program_version, spare_the_collector
 
 CONNECT_SECONDS_MAX: Final = 30.0
 
@@ -90,6 +91,7 @@ class Program:
         self._pull_watch = PullWatch(self._pull_states, self._metrics, self._observer)
         self.public: HttpServer | None = None
         self.admin: HttpServer | None = None
+        self._folder: FolderDeployments | None = None
         self.bundle: Bundle | None = None
         self.emulators_url: str | None = None
 
@@ -117,8 +119,10 @@ class Program:
         bus = await self._connect()
         await self._open_sides(bus)
         await self._start_trees(bus)
-        self._deployer = await self._build_deployer(bus)
-        await self._deploy(await self._deployer.read())
+        await self._open_deployments(bus)
+        await self._deploy_folder()
+        await self._deploys.follow(options.env)
+        self._raise_refusal()
         await self._start_http()
         self._guard_own_ports()
         self._watch()
@@ -140,7 +144,9 @@ class Program:
             bus,
             env=options.env,
             observer=self._observer,
-            nodes=self._build_nodes(),
+            nodes=build_nodes(
+                options, self._credentials.secrets, self._providers, self._observer, self._stack
+            ),
             egress=replace(options.egress, own_ports=self._ports_to_be()),
             backlog=options.backlog,
         )
@@ -159,36 +165,49 @@ class Program:
         shares = FairShares(self._side.clock)
         self._plans = PlanBook(self._options.plans, self._side.quotas, shares)
         roles = Roles(self._options.has_ingress, self._options.has_worker)
-        self._host = build_host(self._side, roles, self._kept, self._plans)
+        self._host = build_host(self._side, roles, self._kept, self._plans, self._confirm)
         await self._host.start()
         self._stack.push_async_callback(self._host.drain)
         if self._options.has_worker:
             cancels = await listen_for_cancels(bus, env, self._host.cancel)
             self._stack.push_async_callback(bus.unsubscribe, cancels)
 
-    async def _build_deployer(self, bus: Bus) -> Deployer:
+    async def _open_deployments(self, bus: Bus) -> None:
+        """Open what deploys and follows deployments; it is closed before the trees are drained."""
         options = self._options
-        return Deployer(
-            root=options.bundle,
+        endpoints = await self._start_emulators() if options.is_dev else {}
+        context = ProviderContext(
             env=options.env,
-            environment=options.environment,
-            bus=bus,
+            http=self._side.http,
+            clock=self._side.clock,
+            api_keys=self._credentials.api_keys,
+            endpoints=endpoints,
+        )
+        needs = DeployNeeds(
+            env=options.env,
             host=self._host,
             kept=self._kept,
             providers=self._providers,
-            credentials=self._credentials,
-            context=ProviderContext(
-                env=options.env,
-                http=self._side.http,
-                clock=self._side.clock,
-                api_keys=self._credentials.api_keys,
-                endpoints=await self._start_emulators() if options.is_dev else {},
-            ),
-            stand_ins=dev_options() if options.is_dev else {},
-            audit=self._audit.log,
             plans=self._plans,
+            context=lambda: context,
+            secrets=self._credentials.secrets,
+            audit=self._audit.log,
+            clock=self._side.clock,
+            identity=WorkerIdentity.of_this_process(_roles_of(options), program_version()),
+            environment=options.environment,
+            stand_ins=dev_options() if options.is_dev else {},
             replicas=options.replicas,
         )
+        self._deploys = side = await DeploySide.open(bus, needs)
+        self._stack.push_async_callback(side.close)
+        if options.bundle is not None:
+            check = provider_check(options.env, self._side.clock)
+            self._folder = FolderDeployments(
+                options.bundle, side.desk, side.tenants, side.shelf, self._plans, check
+            )
+
+    async def _confirm(self, tenant: str) -> None:
+        await self._deploys.convergence.confirm(tenant)
 
     async def _start_server(self) -> BusSettings:
         server = EmbeddedServer(
@@ -215,25 +234,6 @@ class Program:
         if self._server is not None:
             await make_first_key(self._keys, self._options.data_dir)
 
-    def _build_nodes(self) -> NodePorts:
-        secrets = SecretChain.build(
-            self._credentials.secrets,
-            self._options.secrets,
-            self._options.environment or {},
-            self._observer,
-        )
-        actions = ActionDesk(self._providers.find, self._providers.options)
-        return NodePorts(actions=actions, scripts=self._build_scripts(), secrets=secrets)
-
-    def _build_scripts(self) -> ScriptProcessPool:
-        scripts = ScriptProcessPool(
-            self._observer,
-            processes=self._options.script_processes,
-            memory_bytes=self._options.script_memory_mib * MIB,
-        )
-        self._stack.push_async_callback(scripts.close)
-        return scripts
-
     async def _start_http(self) -> None:
         options = self._options
         if options.has_ingress:
@@ -250,19 +250,27 @@ class Program:
             app = PublicApp(ingress, build_public_pages(self.not_ready), self._metrics.requests)
             self.public = await self._serve(app, options.host, options.port)
         access = ApiAccess(self._credentials.api_keys, self._observer, options.trusted_proxies)
-        admin = build_admin_app(self.not_ready, self._metrics.render, self._api_routes(access))
+        api = await self._build_api(access)
+        admin = build_admin_app(self.not_ready, self._metrics.render, api)
         self.admin = await self._serve(admin, options.admin_host, options.admin_port)
 
-    def _api_routes(self, access: ApiAccess) -> Sequence[BaseRoute]:
+    async def _build_api(self, access: ApiAccess) -> Sequence[BaseRoute]:
         from app.bootstrap.api_side import ApiParts, api_routes  # noqa: PLC0415 - it costs 0.1 s
 
         side, log, secrets = self._side, self._audit.log, self._credentials.secrets
         tenants = open_tenant_desks(side, log, secrets, self._host.deployments)
-        return api_routes(
-            ApiParts(
-                access, side.clock, self._audit, self._keys, side.desk, side.quotas, tenants
-            )
+        parts = ApiParts(
+            access,
+            side.clock,
+            self._audit,
+            self._keys,
+            side.desk,
+            side.quotas,
+            tenants,
+            self._deploys,
         )
+        # Its models take half a second to build, and the loop has other work.
+        return await asyncio.to_thread(api_routes, parts)
 
     async def _serve(self, app: AsgiApp, host: str, port: int) -> HttpServer:
         server = HttpServer(app, host, port)
@@ -276,8 +284,8 @@ class Program:
             self._stack,
             data_dir=self._options.data_dir,
             ingress_url=lambda: None if self.public is None else self.public.url,
-            public_url=self._providers.base_url,
-            options=self._providers.options,
+            public_url=self._providers.any_base_url,
+            options=self._providers.any_options,
         )
         self.emulators_url = dev.url
         return endpoints
@@ -317,14 +325,17 @@ class Program:
 
     async def reload(self) -> None:
         """Bring the bundle's present files into force; a bad bundle changes nothing."""
+        if self._folder is None:
+            return
         try:
-            bundle = await self._deployer.read()
-            if self.bundle is not None and bundle.revision == self.bundle.revision:
+            folder = await self._folder.read()
+            before = self.bundle
+            if before is not None and folder.bundle.revision == before.revision:
                 return
-            if broken := errors_of(bundle.problems):
+            if broken := errors_of(folder.bundle.problems):
                 # At the start the other flows run without it; here the old one goes on instead.
                 raise bundle_error(broken)
-            await self._deploy(bundle)
+            await self._deploy(folder, again=True)
         except AppError as error:
             _log.error("bundle.refused", error_code=error.code, reason=str(error))
 
@@ -342,22 +353,43 @@ class Program:
 
     # ── Parts ────────────────────────────────────────────────────────────────────────────────
 
-    async def _deploy(self, bundle: Bundle) -> None:
-        await self._deployer.deploy(bundle)
-        self.bundle = bundle
-        for problem in errors_of(bundle.problems):
+    async def _deploy_folder(self) -> None:
+        """Deploy the folder's bundle, where there is one; on others' servers with caution."""
+        if self._folder is None:
+            return
+        folder = await self._folder.read()
+        await self._deploy(folder, is_cautious=self._options.bus is not None)
+        for problem in errors_of(folder.bundle.problems):
             _log.error("flow.refused", place=problem.place, reason=problem.message)
-        for text in self._providers.warnings():
-            _log.warning("provider.warned", reason=text)
+
+    async def _deploy(
+        self, folder: Folder, *, is_cautious: bool = False, again: bool = False
+    ) -> None:
+        if self._folder is not None:
+            await self._folder.deploy(folder, is_cautious=is_cautious, again=again)
+            self.bundle = folder.bundle
+
+    def _raise_refusal(self) -> None:
+        """Refuse to start on a folder that cannot be served: whoever starts it wants to know."""
+        tenants = () if self.bundle is None else self.bundle.tenants
+        failures = self._deploys.convergence.failures()
+        for tenant in tenants:
+            if tenant in failures:
+                raise failures[tenant]
+
+    def served(self) -> Mapping[str, int]:
+        """Give the tenants that are served here, and how many flows each has."""
+        return {tenant: len(each.flows) for tenant, each in self._host.deployments().items()}
 
     def _watch(self) -> None:
         options = self._options
-        reloader = Reloader(options.bundle, options.data_dir, self.reload)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.end)
-        loop.add_signal_handler(signal.SIGHUP, reloader.request)
-        self._spawn(reloader.run(watches_files=options.watches_files))
+        if options.bundle is not None:
+            reloader = Reloader(options.bundle, options.data_dir, self.reload)
+            loop.add_signal_handler(signal.SIGHUP, reloader.request)
+            self._spawn(reloader.run(watches_files=options.watches_files))
         self._spawn(self._raise_failure(self._host.wait_failed()))
         if options.has_worker:
             self._spawn(self._pull_watch.run())
@@ -372,3 +404,8 @@ class Program:
         task = asyncio.create_task(work)
         task.add_done_callback(lambda ended: None if ended.cancelled() else self.end())
         self._background.append(task)
+
+
+def _roles_of(options: StartOptions) -> list[str]:
+    roles = {"ingress": options.has_ingress, "worker": options.has_worker}
+    return [role for role, is_ours in roles.items() if is_ours]

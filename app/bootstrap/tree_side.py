@@ -4,6 +4,7 @@ In: the adapters that hang on the bus. Out: a host without tenants; they come wi
 """
 
 import random
+from collections.abc import Awaitable, Callable
 
 from actors.kernel.ports import KernelPorts
 from actors.tenants.children import TreePorts
@@ -18,8 +19,12 @@ from app.stores.pauses import KvTimerPauses
 from app.stores.state import KvStateStore
 from app.stores.ticks import LastTicks
 
+Confirm = Callable[[str], Awaitable[None]]
 
-def build_host(side: BusSide, roles: Roles, kept: KeptDeployments, plans: PlanBook) -> TenantHost:
+
+def build_host(
+    side: BusSide, roles: Roles, kept: KeptDeployments, plans: PlanBook, confirm: Confirm
+) -> TenantHost:
     """Make the host; it starts nothing yet."""
     ports = TreePorts(
         world=side.world,
@@ -33,6 +38,7 @@ def build_host(side: BusSide, roles: Roles, kept: KeptDeployments, plans: PlanBo
         past=kept,
         shares=plans.shares,
         quotas=side.quotas,
+        confirm=confirm,
     )
     chance = random.Random()  # noqa: S311 - spreads restarts, hides nothing
     kernel = KernelPorts(side.clock, chance.random, side.observer.observe)

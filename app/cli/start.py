@@ -5,6 +5,7 @@ output says where it listens (one JSON document with ``--json``). Refuses what t
 """
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -14,6 +15,7 @@ import uvloop
 
 from app.bootstrap.options import StartOptions, build_options
 from app.bootstrap.program import Program
+from app.bundle.reading import MANIFEST_NAMES
 from app.cli.output import print_json, say
 from app.errors import CommandError
 from app.observability.logs import configure_logging
@@ -21,10 +23,17 @@ from app.settings.loading import load_settings
 from app.settings.sections import Settings
 
 SETTINGS_FILE: Final = "greentic.toml"
+TENANTS_SHOWN: Final = 10
 
 
 def start_command(
-    bundle: Annotated[Path, typer.Argument(help="The bundle's folder.")] = Path(),
+    bundle: Annotated[
+        Path | None,
+        typer.Argument(
+            help="The bundle's folder; without one, what others have deployed is run.",
+            show_default="this folder, where it is a bundle",
+        ),
+    ] = None,
     *,
     host: Annotated[
         str | None, typer.Option(help="Address for webhooks.", show_default="127.0.0.1")
@@ -72,13 +81,23 @@ def start_command(
         "nats.embedded": _switch(nats),
         "nats.url": nats_url,
     }
-    settings_path = bundle / SETTINGS_FILE
+    bundle = bundle or _bundle_here()
+    settings_path = (bundle or Path()) / SETTINGS_FILE
     toml_path = settings_path if settings_path.is_file() else None
     settings = load_settings(toml_path, os.environ, flags)
     configure_logging(settings.logging.level, settings.logging.format)
+    if bundle is None and settings.nats.is_embedded and data is None:
+        hint = "name a bundle's folder, a data folder with --data, or a server with --nats-url"
+        raise CommandError("this folder is no bundle: there is nothing to run", hint=hint)
     options = build_options(settings, bundle, dict(os.environ))
     options = replace(options, is_dev=dev)
     uvloop.run(_run(options, settings, as_json=as_json))
+
+
+def _bundle_here() -> Path | None:
+    """Give this folder, if it is a bundle."""
+    is_bundle = any(Path(name).is_file() for name in MANIFEST_NAMES)
+    return Path() if is_bundle else None
 
 
 def _switch(nats: str | None) -> bool | None:
@@ -98,7 +117,7 @@ async def _run(options: StartOptions, settings: Settings, *, as_json: bool) -> N
 
 
 def _whereabouts(program: Program, options: StartOptions, settings: Settings) -> dict[str, Any]:
-    bundle = program.bundle
+    bundle, served = program.bundle, program.served()
     return {
         "status": "ready",
         "url": None if program.public is None else program.public.url,
@@ -109,8 +128,8 @@ def _whereabouts(program: Program, options: StartOptions, settings: Settings) ->
         "env": settings.env,
         "pid": os.getpid(),
         "bundle": None if bundle is None else bundle.name,
-        "tenants": [] if bundle is None else sorted(bundle.tenants),
-        "flows": 0 if bundle is None else sum(len(t.flows) for t in bundle.tenants.values()),
+        "tenants": sorted(served),
+        "flows": sum(served.values()),
     }
 
 
@@ -118,8 +137,9 @@ def _announce(where: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         print_json(where, indent=None)
         return
-    tenants = ", ".join(where["tenants"])
-    say(f"greentic-events runs {where['bundle']}: {where['flows']} flows, tenants {tenants}")
+    tenants = _shortened(where["tenants"])
+    what = where["bundle"] or "what is deployed"
+    say(f"greentic-events runs {what}: {where['flows']} flows, tenants {tenants}")
     if where["url"] is not None:
         say(f"  webhooks  {where['url']}/events/webhook/TENANT/EVENT_TYPE")
     say(f"  admin     {where['admin']}/metrics")
@@ -128,3 +148,9 @@ def _announce(where: dict[str, Any], *, as_json: bool) -> None:
         say(f"  emulators {where['emulators']}  (greentic-events outbox list)")
     say(f"  nats      {where['nats']}{credentials}")
     say("Ctrl-C ends it.")
+
+
+def _shortened(tenants: Sequence[str]) -> str:
+    if len(tenants) <= TENANTS_SHOWN:
+        return ", ".join(tenants) or "none yet"
+    return f"{', '.join(tenants[:TENANTS_SHOWN])} and {len(tenants) - TENANTS_SHOWN} more"

@@ -52,6 +52,8 @@ class TenantSubscriptions:
     """Its private lanes (`CompiledFlow.lane`), and whether one worker at a time gets each."""
     first_sequence: int = 1
     """Of its events' stream, where a consumer that is made now begins."""
+    duplicate_window_seconds: int | None = None
+    """How long a delivery that comes again is recognized; None: as the limits say."""
 
 
 class Control:
@@ -226,7 +228,7 @@ class Control:
         env, tenant = self._env, item.tenant
         async with limit:
             lease.check()
-            await self._ensure_stream(streams.events_spec(env, tenant, self._limits))
+            await self._ensure_stream(streams.events_spec(env, tenant, self._limits_of(item)))
             flows = streams.flows_consumer(
                 env,
                 tenant,
@@ -239,6 +241,12 @@ class Control:
             work = streams.work_consumer(env, tenant, self._shard(tenant), self._limits)
             await self._admin.ensure_consumer(work)
             await self._lanes.ensure(tenant, item.lanes, lease)
+
+    def _limits_of(self, item: TenantSubscriptions) -> StreamLimits:
+        seconds = item.duplicate_window_seconds
+        if seconds is None:
+            return self._limits
+        return replace(self._limits, events_duplicate_window_seconds=seconds)
 
     def _shard(self, tenant: str) -> int:
         return names.work_shard(tenant, self._work_shards)

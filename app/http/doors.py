@@ -72,8 +72,8 @@ class IngressPorts:
 
     doors: Callable[[str], IngressDoor | None]
     """The door of a tenant, None for a tenant that does not exist."""
-    providers: Callable[[str], Provider | None]
-    """An enabled provider by its name, None where it is disabled."""
+    providers: Callable[[str, str], Provider | None]
+    """A tenant's enabled provider by its name, None where it is disabled."""
     answers: AnswerInbox
     blobs: BlobStore
     ids: Ids

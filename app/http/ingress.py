@@ -96,7 +96,7 @@ class EventIngress:
         door = self._ports.doors(match.tenant)
         if door is None:
             raise TenantNotFoundError("no tenant of this name is served here")
-        provider = self._ports.providers(match.provider)
+        provider = self._ports.providers(match.tenant, match.provider)
         if provider is None:
             raise ProviderDisabledError(f"{match.provider} is not enabled")
         return door, provider
@@ -112,7 +112,7 @@ class EventIngress:
             event_type=match.event_type,
             route=match.route.name,
             query=parse_query(scope["query_string"]),
-            public_url=partial(self._urls.url_of, scope, headers),
+            public_url=partial(self._urls.url_of, match.tenant, scope, headers),
             client=partial(client_address, scope, headers, self._urls.trusted_proxies),
         )
         if len(raw) < LARGE_BODY_BYTES:

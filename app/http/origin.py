@@ -16,16 +16,16 @@ from app.http.client_address import Network, is_trusted
 class PublicUrls:
     """Tells URLs by the options in force."""
 
-    base_url: Callable[[], str | None] = lambda: None
-    """Gives `public_base_url`, without a slash at the end."""
+    base_url: Callable[[str], str | None] = lambda _: None
+    """Gives a tenant's `public_base_url`, without a slash at the end."""
     trusted_proxies: Sequence[Network] = ()
 
-    def url_of(self, scope: Mapping[str, Any], headers: Mapping[str, str]) -> str:
-        """Give the public URL of a request."""
+    def url_of(self, tenant: str, scope: Mapping[str, Any], headers: Mapping[str, str]) -> str:
+        """Give the public URL of a request to a tenant."""
         target: str = scope["raw_path"].decode("latin-1")
         if scope["query_string"]:
             target = f"{target}?{scope['query_string'].decode('latin-1')}"
-        return f"{self.base_url() or self._origin(scope, headers)}{target}"
+        return f"{self.base_url(tenant) or self._origin(scope, headers)}{target}"
 
     def _origin(self, scope: Mapping[str, Any], headers: Mapping[str, str]) -> str:
         scheme, host = scope["scheme"], headers.get("host", "")

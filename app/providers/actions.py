@@ -22,9 +22,10 @@ class ActionDesk:
 
     def __init__(
         self,
-        find: Callable[[str], Provider | None],
-        options: Callable[[], Mapping[str, BaseModel]],
+        find: Callable[[str, str], Provider | None],
+        options: Callable[[str], Mapping[str, BaseModel]],
     ) -> None:
+        """``find``: a provider by tenant and name; ``options``: those of a tenant."""
         self._find = find
         self._options = options
 
@@ -38,14 +39,17 @@ class ActionDesk:
             idempotency_key=request.idempotency_key,
             timeout_seconds=request.timeout_seconds,
         )
-        secrets = used_by(self._options().get(request.provider))
+        secrets = used_by(self._options(request.tenant).get(request.provider))
         with secrets.guarding():
             receipt = await outbound.perform(call)
         masked: Mapping[str, Any] = secrets.mask(dict(receipt))
         return masked
 
     def _look_up(self, request: ActionRequest) -> tuple[OutboundProvider, ActionSpec]:
-        provider, spec = self._find(request.provider), find_provider(request.provider)
+        provider, spec = (
+            self._find(request.tenant, request.provider),
+            find_provider(request.provider),
+        )
         if provider is None or spec is None:
             raise PermanentError(f"{request.provider} is not enabled", reason="action.off")
         action = next((item for item in spec.actions if item.name == request.action), None)

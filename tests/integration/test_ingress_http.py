@@ -113,7 +113,9 @@ async def rig(nats_server: Endpoint, fresh_env: str) -> AsyncIterator[Rig]:
         app = PublicApp(
             EventIngress(
                 RouteTable(provider_specs()),
-                IngressPorts({TENANT: door}.get, providers.get, inbox, blobs, UlidIds()),
+                IngressPorts(
+                    {TENANT: door}.get, lambda _, name: providers.get(name), inbox, blobs, UlidIds()
+                ),
                 clock,
             ),
             build_public_pages(always_ready),

@@ -115,7 +115,7 @@ class Worker:
 
         async def start() -> None:
             await host.start()
-            await host.reconcile([deployment])
+            await host.deploy(deployment)
 
         self._note("begins")
         cluster.loop.start(process, start())
@@ -125,7 +125,7 @@ class Worker:
         host, process = self.host, self.process
         if host is not None and process is not None and not process.is_dead:
             loop = self._fleet.cluster.loop
-            loop.call_later_in(process, 0.0, _create, loop, host.reconcile, [deployment])
+            loop.call_later_in(process, 0.0, _create, loop, host.deploy, deployment)
 
     def cancel(self, run_id: str) -> None:
         """Have the process end a run if it has it in hand."""

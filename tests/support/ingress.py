@@ -261,7 +261,7 @@ class Ingress:
         self.registry = CollectorRegistry()
         ports = IngressPorts(
             doors=self.doors.get,
-            providers=self.providers.get,
+            providers=lambda _, name: self.providers.get(name),
             answers=self.inbox,
             blobs=self.blobs,
             ids=CountingIds(),

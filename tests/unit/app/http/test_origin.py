@@ -24,7 +24,7 @@ def scope(client: Any = ("10.1.2.3", 5), query: bytes = b"a=%20&b") -> dict[str,
     ("urls", "client", "origin"),
     [
         (PublicUrls(), ("10.1.2.3", 5), "http://pod:8080"),
-        (PublicUrls(lambda: "https://e.io/in", PROXY), ("10.1.2.3", 5), "https://e.io/in"),
+        (PublicUrls(lambda _: "https://e.io/in", PROXY), ("10.1.2.3", 5), "https://e.io/in"),
         (PublicUrls(trusted_proxies=PROXY), ("10.1.2.3", 5), "https://api.example"),
         (PublicUrls(trusted_proxies=PROXY), ("fd00::1", 5), "https://api.example"),
         (PublicUrls(trusted_proxies=PROXY), ("11.1.2.3", 5), "http://pod:8080"),
@@ -33,7 +33,7 @@ def scope(client: Any = ("10.1.2.3", 5), query: bytes = b"a=%20&b") -> dict[str,
     ],
 )
 def test_url_is_the_one_of_the_sender(urls: PublicUrls, client: Any, origin: str) -> None:
-    assert urls.url_of(scope(client), FORWARDED) == f"{origin}/events/x/demo%41?a=%20&b"
+    assert urls.url_of("demo", scope(client), FORWARDED) == f"{origin}/events/x/demo%41?a=%20&b"
 
 
 def test_the_last_proxys_word_counts() -> None:
@@ -43,4 +43,4 @@ def test_the_last_proxys_word_counts() -> None:
         "x-forwarded-proto": "ftp, https",
     }
     urls = PublicUrls(trusted_proxies=PROXY)
-    assert urls.url_of(scope(query=b""), headers) == "https://api.example/events/x/demo%41"
+    assert urls.url_of("demo", scope(query=b""), headers) == "https://api.example/events/x/demo%41"

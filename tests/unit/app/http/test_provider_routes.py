@@ -44,7 +44,7 @@ def signed(url: str) -> dict[str, str]:
 
 
 async def test_a_text_message_is_an_event_and_the_answer_twiml() -> None:
-    ingress = texting(PublicUrls(lambda: "https://hooks.example"))
+    ingress = texting(PublicUrls(lambda _: "https://hooks.example"))
     body = urlencode(MESSAGE).encode()
     headers = signed(f"https://hooks.example{INCOMING}?a=b")
     reply = await ingress.client.post(body, path=INCOMING, headers=headers, query=b"a=b")
@@ -58,7 +58,7 @@ async def test_a_text_message_is_an_event_and_the_answer_twiml() -> None:
 
 
 async def test_a_flows_answer_is_said_as_a_message() -> None:
-    ingress = texting(PublicUrls(lambda: "https://hooks.example"))
+    ingress = texting(PublicUrls(lambda _: "https://hooks.example"))
     ingress.door.flows = 1
     ingress.inbox.messages = [Answer(200, {}, "a < b")]
     headers = signed(f"https://hooks.example{INCOMING}")
@@ -68,7 +68,7 @@ async def test_a_flows_answer_is_said_as_a_message() -> None:
 
 
 async def test_a_flow_that_fails_leaves_twilio_without_an_error() -> None:
-    ingress = texting(PublicUrls(lambda: "https://hooks.example"))
+    ingress = texting(PublicUrls(lambda _: "https://hooks.example"))
     ingress.door.flows = 1
     headers = signed(f"https://hooks.example{INCOMING}")
     reply = await ingress.client.post(urlencode(MESSAGE).encode(), path=INCOMING, headers=headers)
@@ -87,7 +87,7 @@ async def test_forwarded_headers_count_from_trusted_proxies_only(proxies: bool) 
 
 
 async def test_what_twilio_did_not_sign_is_refused() -> None:
-    ingress = texting(PublicUrls(lambda: "https://hooks.example"))
+    ingress = texting(PublicUrls(lambda _: "https://hooks.example"))
     body = urlencode(MESSAGE | {"Body": "send money"}).encode()
     headers = signed(f"https://hooks.example{INCOMING}")
     assert (await ingress.client.post(body, path=INCOMING, headers=headers)).status == 401

@@ -40,7 +40,7 @@ class Repeating:
 
 def desk(*, fails: bool) -> ActionDesk:
     provider = Provider(NAME, outbound=Repeating(fails=fails))
-    return ActionDesk(lambda _: provider, lambda: {NAME: OPTIONS})
+    return ActionDesk(lambda _tenant, _name: provider, lambda _: {NAME: OPTIONS})
 
 
 def request() -> ActionRequest:

@@ -1,0 +1,197 @@
+"""Convergence: what the bucket of deployments says is what runs here, soon and for sure.
+
+In: tenants' documents and records, as they change. Out: streams and consumers that fit, providers,
+trees; and an acknowledgement up to which revision of the bucket all that is so. A tenant whose
+deployment cannot be taken up goes on with what it had, and the acknowledgement says why.
+
+Routes may change here a moment later than a consumer's filter, which all workers share: nothing is
+lost by that, since a router asks `confirm` before it lets an event go that nobody wants.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import structlog
+
+from actors.errors import ActorsError, UnavailableError
+from app.bootstrap.enforcing import Enforcer, Wanted
+from app.deployments.document import DeploymentDocument, parse_document
+from app.deployments.store import tenant_of
+from app.errors import AppError, StoreError
+from app.stores.following import BucketFollower
+from app.stores.kv import KvBucket, KvChange
+from app.system import SystemClock
+from app.tenancy.directory import TenantDirectory
+from app.tenancy.record import TenantRecord
+
+AGAIN_SECONDS: Final = 1.0
+"""Between two tries while something that is needed does not answer."""
+CONFIRM_SECONDS: Final = 10.0
+"""How long a router waits for the newest deployment; less than a delivery is left alone."""
+
+_log = structlog.get_logger("app.deployments")
+
+
+class Acknowledge(Protocol):
+    """Where others learn what has been taken up: `app.fleet.heartbeat.Heartbeat`."""
+
+    def acknowledge(self, revision: int, failed: Mapping[str, str]) -> None:
+        """Say that all is taken up up to a revision, but for these tenants, and why not."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ConvergenceParts:
+    """What convergence works with."""
+
+    bucket: KvBucket
+    """Of deployments."""
+    directory: TenantDirectory
+    enforcer: Enforcer
+    clock: SystemClock
+
+
+class Convergence:
+    """Has one process run what is deployed. Use `start`, then `stop`."""
+
+    def __init__(self, parts: ConvergenceParts) -> None:
+        self._directory = parts.directory
+        self._enforcer = parts.enforcer
+        self._clock = parts.clock
+        self._follower = BucketFollower(parts.bucket, parts.clock, self, name="deployments")
+        self._documents: dict[str, DeploymentDocument] = {}
+        self._failed: dict[str, AppError | ActorsError] = {}
+        self._pending: set[str] = set()
+        self._unconfirmed: set[str] = set()
+        self._known = 0
+        self._converged = 0
+        self._has_news = asyncio.Event()
+        self._changed = asyncio.Condition()
+        self._task: asyncio.Task[None] | None = None
+        self._tell: Callable[[int, Mapping[str, str]], None] = lambda _revision, _failed: None
+
+    @property
+    def revision(self) -> int:
+        """The revision of the bucket up to which all has been taken up."""
+        return self._converged
+
+    def failures(self) -> Mapping[str, AppError | ActorsError]:
+        """Give the tenants whose deployment could not be taken up, and why."""
+        return dict(self._failed)
+
+    async def start(self) -> None:
+        """Take up all there is, then follow. UnavailableError, StoreError."""
+        self._directory.on_change(self._note_tenant)
+        await self._directory.start()
+        await self._follower.start()
+        await self._converge()
+        self._task = asyncio.create_task(self._keep_converging(), name="convergence")
+
+    def acknowledge_to(self, heartbeat: Acknowledge) -> None:
+        """Have others hear of it from now on."""
+        self._tell = heartbeat.acknowledge
+        self._tell(self._converged, self._reasons())
+
+    async def stop(self) -> None:
+        """Follow no more; what runs goes on."""
+        await self._follower.stop()
+        await self._directory.stop()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+            self._task = None
+
+    def hear(self, message: object = None) -> None:
+        """Look soon: something was written in the bucket of deployments."""
+        self._follower.hear(message)
+
+    async def confirm(self, tenant: str) -> None:
+        """Return once what a tenant had deployed before the call is in force here.
+
+        UnavailableError: nobody can tell, or this process cannot take it up.
+        """
+        await self._follower.refresh()
+        wanted = self._known
+        try:
+            async with asyncio.timeout(CONFIRM_SECONDS), self._changed:
+                await self._changed.wait_for(lambda: self._converged >= wanted)
+        except TimeoutError:
+            raise UnavailableError("the newest deployment is still being taken up") from None
+        if tenant in self._failed:
+            raise UnavailableError(f"the deployment of {tenant} is not taken up here")
+
+    # ── What is wanted (`app.stores.following.Reader`) ───────────────────────────────────────
+
+    def take(self, change: KvChange) -> None:
+        """Note a document that was written, or is gone."""
+        tenant = tenant_of(change.key)
+        if tenant is None:
+            return
+        self._unconfirmed.discard(tenant)
+        self._pending.add(tenant)
+        self._documents.pop(tenant, None)
+        if change.entry.value is None:
+            return
+        try:
+            self._documents[tenant] = parse_document(change.entry.value)
+        except StoreError as error:
+            _log.error("deployment.unreadable", tenant=tenant, reason=str(error))
+
+    def start_over(self) -> None:
+        """Note that the bucket was made anew."""
+        self._unconfirmed = set(self._documents)
+
+    def caught_up(self) -> None:
+        """Note that all was read."""
+        for tenant in self._unconfirmed:
+            self._documents.pop(tenant, None)
+            self._pending.add(tenant)
+        self._unconfirmed = set()
+        self._known = self._follower.revision
+        if self._pending or self._known != self._converged:
+            self._has_news.set()
+
+    def _note_tenant(self, tenant: str, _: TenantRecord | None) -> None:
+        self._pending.add(tenant)
+        self._has_news.set()
+
+    # ── Taking up ────────────────────────────────────────────────────────────────────────────
+
+    async def _keep_converging(self) -> None:
+        while True:
+            await self._has_news.wait()
+            await self._converge()
+            if self._pending:
+                await self._clock.sleep(AGAIN_SECONDS)
+
+    async def _converge(self) -> None:
+        """Take up all that is known to have changed."""
+        self._has_news.clear()
+        known, tenants, self._pending = self._known, sorted(self._pending), set()
+        wanted = [Wanted(t, self._record(t), self._documents.get(t)) for t in tenants]
+        refused = await self._enforcer.enforce(wanted)
+        for tenant in tenants:
+            self._settle(tenant, refused.get(tenant))
+        async with self._changed:
+            self._converged = known
+            self._changed.notify_all()
+        self._tell(known, self._reasons())
+
+    def _reasons(self) -> Mapping[str, str]:
+        return {tenant: f"{error.code}: {error}" for tenant, error in self._failed.items()}
+
+    def _record(self, tenant: str) -> TenantRecord | None:
+        # Also while the directory is old: what was served goes on, as long as nobody says no.
+        return self._directory.records().get(tenant)
+
+    def _settle(self, tenant: str, error: AppError | ActorsError | None) -> None:
+        if error is None:
+            self._failed.pop(tenant, None)
+            return
+        self._failed[tenant] = error
+        _log.error("deployment.refused", tenant=tenant, error_code=error.code, reason=str(error))
+        if isinstance(error, UnavailableError):
+            self._pending.add(tenant)
+            self._has_news.set()

@@ -1,0 +1,146 @@
+"""What a process needs to run what is deployed, and to deploy.
+
+In: a connection, the parts that run things. Out: a `DeploySide`: convergence, the fleet, desks. It
+opens nothing that `close` does not close.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from actors.tenants.host import TenantHost
+from app.audit.log import AuditLog
+from app.bootstrap.convergence import Convergence, ConvergenceParts
+from app.bootstrap.enforcing import Enforcer, EnforcerParts
+from app.bootstrap.past import KeptDeployments
+from app.bootstrap.plans import PlanBook
+from app.bootstrap.providers import Providers
+from app.bootstrap.shelf import BundleShelf, ShelfParts
+from app.bus.connection import Bus, Subscription
+from app.control.control import Control
+from app.control.limits import StreamLimits
+from app.control.names import deployments_bucket, leases_bucket, tenants_bucket
+from app.deployments.desk import DeploymentDesk
+from app.deployments.opening import DeskNeeds, open_desk, open_store
+from app.deployments.provider_check import provider_check
+from app.fleet.fleet import Fleet
+from app.fleet.heartbeat import Heartbeat
+from app.fleet.report import WorkerIdentity
+from app.providers.provider import ProviderContext
+from app.stores.kv import KvBucket
+from app.stores.secrets import KvSecrets
+from app.system import SystemClock
+from app.tenancy.desk import TenantDesk
+from app.tenancy.directory import TenantDirectory
+from app.tenancy.store import TenantStore
+
+
+@dataclass(frozen=True, slots=True)
+class DeployNeeds:
+    """What the process brings."""
+
+    env: str
+    host: TenantHost
+    kept: KeptDeployments
+    providers: Providers
+    plans: PlanBook
+    context: Callable[[], ProviderContext]
+    secrets: KvSecrets
+    audit: AuditLog
+    clock: SystemClock
+    identity: WorkerIdentity
+    environment: Mapping[str, str] | None = field(default=None, repr=False)
+    stand_ins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
+    replicas: int = 0
+    """On how many servers each stream is kept; 0 leaves them as they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeploySide:
+    """Make one with `DeploySide.open`."""
+
+    bus: Bus
+    control: Control
+    directory: TenantDirectory
+    convergence: Convergence
+    fleet: Fleet
+    heartbeat: Heartbeat
+    shelf: BundleShelf
+    desk: DeploymentDesk
+    tenants: TenantDesk
+    _subscriptions: list[Subscription] = field(default_factory=list)
+
+    @classmethod
+    async def open(cls, bus: Bus, needs: DeployNeeds) -> Self:
+        """Make the env's buckets and shared streams, and all parts; nothing follows yet."""
+        env, clock = needs.env, needs.clock
+        control = Control(bus, env, limits=StreamLimits(replicas=needs.replicas))
+        await control.ensure([])
+        store = open_store(bus, env, clock)
+        shelf = BundleShelf(
+            ShelfParts(env, store, needs.secrets, needs.environment, needs.stand_ins)
+        )
+        enforcer = Enforcer(
+            EnforcerParts(
+                shelf=shelf,
+                control=control,
+                host=needs.host,
+                kept=needs.kept,
+                providers=needs.providers,
+                plans=needs.plans,
+                context=needs.context,
+            )
+        )
+        directory = TenantDirectory(KvBucket(bus, tenants_bucket(env)), clock)
+        parts = ConvergenceParts(KvBucket(bus, deployments_bucket(env)), directory, enforcer, clock)
+        leases = KvBucket(bus, leases_bucket(env))
+        fleet = Fleet(leases, clock)
+        return cls(
+            bus=bus,
+            control=control,
+            directory=directory,
+            convergence=Convergence(parts),
+            fleet=fleet,
+            heartbeat=Heartbeat(leases, clock, needs.identity),
+            shelf=shelf,
+            desk=open_desk(
+                bus,
+                env,
+                DeskNeeds(
+                    audit=needs.audit,
+                    secrets=needs.secrets,
+                    clock=clock,
+                    check=provider_check(env, clock),
+                    workers=fleet,
+                    environment=needs.environment,
+                    stand_ins=needs.stand_ins,
+                ),
+            ),
+            tenants=TenantDesk(
+                TenantStore(KvBucket(bus, tenants_bucket(env)), clock),
+                needs.audit,
+                clock,
+                needs.plans.plans.keys(),
+            ),
+        )
+
+    async def follow(self, env: str) -> None:
+        """Take up all that is deployed, and what will be; then be one of the fleet."""
+        hints = (
+            (KvBucket(self.bus, deployments_bucket(env)).pattern, self.convergence.hear),
+            (KvBucket(self.bus, tenants_bucket(env)).pattern, self.directory.hear),
+        )
+        for pattern, hear in hints:
+            self._subscriptions.append(await self.bus.subscribe(pattern, hear))
+        await self.convergence.start()
+        await self.fleet.start(self.bus)
+        await self.heartbeat.start()
+        self.convergence.acknowledge_to(self.heartbeat)
+
+    async def close(self) -> None:
+        """Take nothing more up, and leave the fleet."""
+        for subscription in self._subscriptions:
+            await self.bus.unsubscribe(subscription)
+        await self.convergence.stop()
+        await self.heartbeat.forget()
+        await self.fleet.stop()
