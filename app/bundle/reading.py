@@ -226,7 +226,7 @@ class _Reader:
             revision=self._revision(manifest),
             tenants=tenants,
             options=self._common_options(answers),
-            tenant_options={name: each.options for name, each in answers.own.items()},
+            tenant_options=self._tenant_options(answers),
             secret_names=answers.secret_names,
             apps=manifest.apps or {},
             templates=collected.root_templates,
@@ -278,7 +278,12 @@ class _Reader:
         return tenants, flows.problems
 
     def _common_options(self, answers: BundleAnswers) -> Mapping[str, BaseModel]:
-        return (answers.common if self._tenant is None else answers.of(self._tenant)).options
+        found = answers.common if self._tenant is None else answers.of(self._tenant)
+        return self._cache.shared(self._files, found.options)
+
+    def _tenant_options(self, answers: BundleAnswers) -> Mapping[str, Mapping[str, BaseModel]]:
+        own = {tenant: found.options for tenant, found in answers.own.items()}
+        return own if self._tenant is None else {}
 
     def _entries(self, manifest: Manifest) -> Mapping[str, TenantEntry]:
         """Give the tenants that are to be read, or report that there is no such tenant."""

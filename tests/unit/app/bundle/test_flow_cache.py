@@ -14,6 +14,7 @@ from app.bundle.flows import FlowSource, LoadedFlows, load_flows
 from app.bundle.models import TenantEntry, TenantSettings
 from app.bundle.reading import Bundle, inspect_bundle, read_bundle
 from app.errors import BundleError
+from app.stores.secrets import StoredSecret
 
 MANIFEST = b'name: shop\nversion: "1"\n'
 FLOW = b"""\
@@ -127,6 +128,24 @@ def test_threads_that_read_the_same_archive_compile_it_once(
         ]
     assert {tuple(each.result().tenants) for each in reads} == {(f"t{n}",) for n in range(40)}
     assert compiled == [1]
+
+
+def test_tenants_with_the_same_options_share_them(files: MemoryFiles) -> None:
+    answers = b"""{"events-webhook": {"secret_header": "h", "secret_key": {"$secret": "key"}}}"""
+    files = MemoryFiles(dict(files.contents) | {"answers.json": answers})
+    cache = FlowCache()
+
+    def options(tenant: str, key: str) -> int:
+        secrets = {"key": StoredSecret(key, 1)}
+        bundle = read_bundle(files, tenant=tenant, secrets=secrets, flows=cache)
+        assert bundle.webhook is not None
+        assert bundle.webhook.secret_key is not None
+        assert bundle.webhook.secret_key.get_secret_value() == key
+        return id(kept.setdefault(id(bundle.options), bundle.options))
+
+    kept: dict[int, object] = {}
+    first, second, third = (options(f"t{at}", key) for at, key in enumerate(("a", "a", "b")))
+    assert first == second != third
 
 
 # ── Bundles read for one tenant ──────────────────────────────────────────────────────────────
