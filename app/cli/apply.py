@@ -10,16 +10,15 @@ stored for the tenant before, and the archive refers to them.
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 
 from actors.subjects import check_token
-from app.bundle.archive import BundleArchive, gather_files, pack_bundle
+from app.bundle.archive import gather_files
 from app.bundle.files import MemoryFiles
-from app.bundle.preparing import PreparedAnswers, prepare_answers
 from app.bundle.problems import bundle_error
 from app.bundle.reading import inspect_bundle
 from app.bundle.tenant_answers import tenants_with_answers
@@ -31,6 +30,7 @@ from app.cli.output import print_json, say, warn
 from app.deployments.changes import DeploymentChange, WorkersReport
 from app.deployments.desk import WAIT_SECONDS
 from app.deployments.difference import Difference
+from app.deployments.handover import Handover, Receiver, prepare_handover
 from app.errors import ConflictError
 
 TIMEOUT_SECONDS_MAX: Final = 600
@@ -55,15 +55,6 @@ TimeoutOption = Annotated[
         "--timeout", min=1, max=TIMEOUT_SECONDS_MAX, help="How many seconds to wait for workers."
     ),
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class Handover:
-    """What one tenant is to get."""
-
-    tenant: str
-    archive: BundleArchive
-    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,22 +129,17 @@ def prepare_handovers(bundle: Path, tenants: Sequence[str]) -> list[Handover]:
     for each in tenants:
         check_token(each, "tenant")
     files = gather_files(bundle)
-    wanted = list(dict.fromkeys(tenants)) or _tenants_of(files)
     special = set(tenants_with_answers(files))
-    common: tuple[BundleArchive, PreparedAnswers] | None = None
+    common: Handover | None = None
     handovers = []
-    for each in wanted:
+    for each in list(dict.fromkeys(tenants)) or _tenants_of(files):
         if each in special:
-            archive, prepared = _packed(files, each)
-        else:
-            archive, prepared = common = common or _packed(files, each)
-        handovers.append(Handover(each, archive, prepared.secrets))
+            handovers.append(prepare_handover(files, os.environ, each))
+            continue
+        # All that answer nothing themselves get the same.
+        common = common or prepare_handover(files, os.environ, each)
+        handovers.append(replace(common, tenant=each))
     return handovers
-
-
-def _packed(files: MemoryFiles, tenant: str) -> tuple[BundleArchive, PreparedAnswers]:
-    prepared = prepare_answers(files, os.environ, tenant)
-    return pack_bundle(prepared.files), prepared
 
 
 def _tenants_of(files: MemoryFiles) -> list[str]:
@@ -181,33 +167,17 @@ async def _apply(
     changes: list[DeploymentChange] = []
     stored: dict[str, Sequence[str]] = {}
     conflicts: dict[str, str] = {}
+    receiver = Receiver(bench.desk, bench.secrets)
     for each in handovers:
-        names = await _store_secrets(bench, each)
-        if names:
-            stored[each.tenant] = names
         try:
-            # A secret that has changed is in force only once the options are read anew.
-            change = await bench.desk.apply(
-                cli_who(), each.tenant, each.archive, again=again or bool(names)
-            )
-            changes.append(change)
+            done = await receiver.receive(cli_who(), each, again=again)
         except ConflictError as error:
             conflicts[each.tenant] = str(error)
+            continue
+        changes.append(done.change)
+        if done.stored:
+            stored[each.tenant] = done.stored
     return Outcome(changes, stored, conflicts, await bench.wait(changes, seconds))
-
-
-async def _store_secrets(bench: Bench, handover: Handover) -> Sequence[str]:
-    """Store the secrets that are not so already, and name them."""
-    tenant = handover.tenant
-    known = await bench.secrets.store.find_all(tenant, handover.secrets)
-    names = sorted(
-        name
-        for name, value in handover.secrets.items()
-        if name not in known or known[name].value != value
-    )
-    for name in names:
-        await bench.secrets.set(cli_who(), tenant, name, handover.secrets[name])
-    return names
 
 
 def _show_outcome(outcome: Outcome, place: DeploymentsPlace, *, as_json: bool) -> None:

@@ -9,13 +9,16 @@ The order: the document is read, then the bundle, so that whatever changes meanw
 archive is stored, the audit entry written, and last the document, which alone decides.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 from actors.tenants.deployment import Deployment
-from app.audit.entry import Who
+from app.audit.entry import OURSELVES, Who
+from app.bundle.answers_file import ANSWERS_NAMES
 from app.bundle.archive import BundleArchive
+from app.bundle.problems import Problem, bundle_error
 from app.bundle.reading import Bundle
 from app.control.activations import Activation, next_activations
 from app.deployments import orders
@@ -24,11 +27,14 @@ from app.deployments.difference import NOTHING, Difference, Side, differences
 from app.deployments.document import DeploymentDocument, Kind, Owner, Revision, next_document
 from app.deployments.orders import Order
 from app.deployments.parts import DeskParts
+from app.deployments.secrecy import refuse_plain_secrets
 from app.deployments.store import AllDeployments
-from app.errors import ConflictError, NotFoundError
+from app.errors import ConflictError, NotFoundError, SettingsError
 from app.tenancy.record import TenantRecord
 from app.tenancy.store import taken
 
+OPTION: Final = "bundle.option"
+"""The code of options that a provider cannot be built of."""
 WAIT_SECONDS: Final = 30.0
 """How long workers have to take a revision up, unless another time is given."""
 
@@ -166,13 +172,19 @@ class DeploymentDesk:
         return await self._parts.store.read_archive(digest)
 
     async def check(
-        self, tenant: str, archive: BundleArchive, given: Mapping[str, str] | None = None
+        self,
+        tenant: str,
+        archive: BundleArchive,
+        given: Mapping[str, str] | None = None,
+        *,
+        revision: int | None = None,
     ) -> Bundle:
         """Refuse what `apply` would refuse, and change nothing.
 
         ``given``: secrets that are about to be stored.
         """
-        return await self._read(archive, await self._active(tenant), "apply", given)
+        order, record = await self._begin(OURSELVES, tenant, "apply", revision)
+        return await self._read(archive, record, order.owner, given)
 
     async def diff(
         self, tenant: str, archive: BundleArchive, given: Mapping[str, str] | None = None
@@ -243,7 +255,13 @@ class DeploymentDesk:
         given: Mapping[str, str] | None = None,
     ) -> Bundle:
         bundle = await self._parts.reader.read(archive, record, owner, given)
-        self._parts.check(bundle)
+        try:
+            self._parts.check(bundle)
+        except SettingsError as error:
+            problems = [Problem("error", OPTION, text, ANSWERS_NAMES[0]) for text in error.problems]
+            raise bundle_error(problems) from None
+        if owner == "apply":
+            await asyncio.to_thread(refuse_plain_secrets, archive, record.id)
         return bundle
 
     async def _active(self, tenant: str) -> TenantRecord:

@@ -44,6 +44,6 @@ class DeskParts:
     audit: AuditLog
     clock: Clock
     check: Callable[[Bundle], None] = lambda _: None
-    """Raises (BundleError, SettingsError) where a provider cannot be built of its options."""
+    """Raises SettingsError where a provider cannot be built of its options."""
     workers: Workers | None = None
     """None: nobody is waited for."""

@@ -7,13 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from app.bundle.archive import BundleArchive, pack_bundle
+from app.bundle.archive import BundleArchive, open_archive, pack_bundle
 from app.bundle.files import MemoryFiles
 from app.bundle.problems import Problem
 from app.bus.server_folder import Endpoint
 from app.control.activations import Activation
 from app.control.control import TenantSubscriptions
 from app.control.names import bundles_bucket, object_stream
+from app.control.secret_desk import SecretDesk
+from app.deployments.handover import Receiver, prepare_handover
 from app.deployments.store import GRACE_MS, key_of
 from app.errors import BundleError, ConflictError, NotFoundError, SettingsError, StoreError
 from app.fleet.fleet import Acknowledgement
@@ -44,6 +46,10 @@ async def rig(
     async with deployment_rig(nats_server, fresh_env, tmp_path / "one") as rig:
         await rig.add("acme")
         yield rig
+
+
+def problems_of(error: BundleError) -> list[Problem]:
+    return [problem for problem in error.problems if isinstance(problem, Problem)]
 
 
 async def stored_objects(rig: DeploymentRig) -> int:
@@ -159,7 +165,7 @@ async def test_options_no_provider_can_be_built_of_are_refused(rig: DeploymentRi
 
     parts = replace(rig.desk._parts, check=refuse)
     desk = type(rig.desk)(parts)
-    with pytest.raises(SettingsError, match="cannot be"):
+    with pytest.raises(BundleError, match="cannot be"):
         await desk.apply(ANN, "acme", an_archive())
     assert await rig.store.read("acme") == (None, 0)
 
@@ -197,6 +203,47 @@ async def test_secrets_are_the_tenants_own(rig: DeploymentRig) -> None:
     assert change.is_changed
     assert CANARY not in str([entry.as_mapping() for entry in await rig.entries()])
     assert CANARY.encode() not in archive.content
+
+
+async def test_archive_that_holds_a_secret_is_refused_and_not_stored(rig: DeploymentRig) -> None:
+    before = await stored_objects(rig)
+    options = {**ANSWERS["events-webhook"], "secret_key": CANARY}
+    with pytest.raises(BundleError) as refused:
+        await rig.desk.apply(ANN, "acme", an_archive(answers={"events-webhook": options}))
+    assert [problem.code for problem in problems_of(refused.value)] == ["bundle.plain_secret"]
+    assert CANARY not in str([str(refused.value), refused.value.problems])
+    assert await stored_objects(rig) == before
+
+
+async def test_handover_parts_the_secrets_and_stores_them_once(rig: DeploymentRig) -> None:
+    receiver = Receiver(rig.desk, SecretDesk(rig.secrets, rig.audit.log))
+    options = {**ANSWERS["events-webhook"], "secret_key": "$KEY"}
+    files = open_archive(an_archive(answers={"events-webhook": options}).content)
+    handover = prepare_handover(files, {"KEY": CANARY}, "acme")
+    assert CANARY.encode() not in handover.archive.content
+    assert CANARY not in repr(handover)
+    first = await receiver.receive(ANN, handover)
+    assert (first.stored, first.change.outcome) == ((SECRET,), "changed")
+    again = await receiver.receive(ANN, handover)
+    assert (again.stored, again.change.outcome) == ((), "unchanged")
+    other = await receiver.receive(ANN, prepare_handover(files, {"KEY": "new"}, "acme"))
+    assert (other.stored, other.change.outcome) == ((SECRET,), "changed")
+    assert other.change.document is not None
+    assert other.change.document.current.bundle == handover.archive.digest
+
+
+async def test_handover_that_is_refused_stores_no_secret(rig: DeploymentRig) -> None:
+    receiver = Receiver(rig.desk, SecretDesk(rig.secrets, rig.audit.log))
+    options = {**ANSWERS["events-webhook"], "secret_key": CANARY}
+    flows = {"broken": BROKEN}
+    files = open_archive(an_archive("1", flows, {"events-webhook": options}).content)
+    with pytest.raises(BundleError):
+        await receiver.receive(ANN, prepare_handover(files, {}, "acme"))
+    assert await rig.secrets.list("acme") == ()
+    sound = prepare_handover(open_archive(an_archive(answers=ANSWERS).content), {}, "acme")
+    with pytest.raises(ConflictError):
+        await receiver.receive(ANN, replace(sound, secrets={SECRET: CANARY}), revision=77)
+    assert await rig.secrets.list("acme") == ()
 
 
 async def test_check_takes_secrets_that_are_about_to_be_stored(rig: DeploymentRig) -> None:
