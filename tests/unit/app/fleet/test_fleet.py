@@ -6,7 +6,14 @@ from collections.abc import AsyncIterator
 import pytest
 
 from actors.testing.clock import VirtualClock
-from app.fleet.fleet import LOOK_SECONDS, RESUMED_SECONDS, STALE_SECONDS, TICK_SECONDS, Fleet
+from app.fleet.fleet import (
+    LOOK_SECONDS,
+    RESUMED_SECONDS,
+    STALE_SECONDS,
+    TICK_SECONDS,
+    UNSTORED_SECONDS,
+    Fleet,
+)
 from app.fleet.heartbeat import Heartbeat
 from app.fleet.report import BEAT_SECONDS, TTL_SECONDS
 from tests.support.fleets import identity, report, twin_bucket
@@ -90,6 +97,20 @@ async def test_key_that_is_gone_is_found_out_by_the_next_look(
     await write(server, "short", ttl_seconds=2)
     assert ids(fleet) == ["short"]
     await clock.advance(2 + LOOK_SECONDS + TICK_SECONDS)
+    assert ids(fleet) == []
+
+
+async def test_what_was_just_heard_need_not_be_stored_yet(
+    fleet: Fleet, server: TwinServer, clock: VirtualClock
+) -> None:
+    """In a cluster a write is heard before the bucket has it."""
+    await clock.advance(TTL_SECONDS)
+    await write(server, "one")
+    server.lose("one")
+    await fleet.refresh()
+    assert ids(fleet) == ["one"]
+    await clock.advance(UNSTORED_SECONDS)
+    await fleet.refresh()
     assert ids(fleet) == []
 
 
@@ -268,6 +289,7 @@ async def test_process_that_only_starts_is_not_waited_for_if_it_came_later(
     assert not waiting.done()  # "old" serves
     await write(server, "old", beat=2, acknowledged=8)
     await clock.settle()
+    assert waiting.done()
     assert (await waiting).acknowledged == ("old", "two")
 
 
