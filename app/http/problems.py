@@ -14,6 +14,7 @@ import msgspec
 
 from actors import errors as core
 from app import errors as outer
+from app.bundle.problems import Problem as BundleProblem
 
 PROBLEM_TYPE: Final = "urn:greentic:problem:"
 """With the code it names the kind of problem; ``docs/errors.md`` describes each."""
@@ -23,6 +24,8 @@ RETRY_AFTER_SECONDS: Final = 2.0
 """Said with a 503 when the error knows no better: a stream finds its new leader in 4 to 7 s."""
 
 RETRY_AFTER_SECONDS_MAX: Final = 3600
+PROBLEMS_MAX: Final = 100
+"""Of a bundle, as a refusal lists them."""
 
 STATUSES: Final[Mapping[type[Exception], int]] = {
     outer.IngressError: 400,
@@ -43,6 +46,7 @@ STATUSES: Final[Mapping[type[Exception], int]] = {
     outer.NotFoundError: 404,
     outer.ConflictError: 409,
     outer.ValueRefusedError: 422,
+    outer.BundleError: 422,
     outer.BusError: 503,
     outer.StoreError: 503,
     outer.AppError: 500,
@@ -64,6 +68,7 @@ _TITLES: Final[Mapping[type[Exception], str]] = {
     core.UnknownTenantError: outer.TenantNotFoundError.title,
     core.QuotaExceededError: "The tenant is over its quota",
     core.UnavailableError: "The bus does not answer",
+    outer.BundleError: "The bundle cannot be used",
 }
 _INTERNAL: Final = 500
 _RETRYABLE: Final = frozenset({429, 503})
@@ -113,6 +118,7 @@ def problem_of(error: Exception) -> Problem:
         title=_title(error, status),
         detail=str(error),
         headers=_headers(error, status),
+        extra=_extra(error),
     )
 
 
@@ -123,6 +129,20 @@ def _title(error: Exception, status: int) -> str:
         if ancestor in _TITLES:
             return _TITLES[ancestor]
     return HTTPStatus(status).phrase
+
+
+def _extra(error: Exception) -> dict[str, Any]:
+    """Give all that is wrong with a bundle, place by place, without the lines: they are its own."""
+    if not isinstance(error, outer.BundleError):
+        return {}
+    names = ("severity", "code", "message", "file", "line", "column", "hint")
+    return {
+        "problems": [
+            {name: getattr(problem, name) for name in names}
+            for problem in error.problems[:PROBLEMS_MAX]
+            if isinstance(problem, BundleProblem)
+        ]
+    }
 
 
 def _headers(error: Exception, status: int) -> dict[str, str]:
