@@ -187,7 +187,8 @@ class RunDesk:
             return
         before = info.last_sequence + 1
         if after is not None:
-            before = min(before, after.sequence + 1)
+            # Before the first record of a message nothing of it is left.
+            before = min(before, after.sequence + (after.index > 0))
         async for messages in walk.newest_first(before):
             for message in messages:
                 yield message
