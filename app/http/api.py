@@ -13,6 +13,7 @@ limits, problems, ``Cache-Control`` and the document come from `Operation`; revi
 operations by themselves.
 """
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
@@ -23,6 +24,7 @@ from starlette.responses import Response
 
 from app.errors import MethodRefusedError, RouteNotFoundError
 from app.http.api_access import ApiAccess
+from app.http.api_docs import describe_fields
 from app.http.api_models import problem_schema
 from app.http.api_problems import problem_of_request, respond_problem
 from app.http.api_route import ANY_KEY, ApiRoute, Operation, Resource
@@ -35,6 +37,7 @@ _METHOD_REFUSED: Final = 405
 _NOT_FOUND: Final = 404
 _NO_CONTENT: Final = 204
 _ALLOWED: Final = "greentic.allowed"
+_BEARER: Final = {"type": "http", "scheme": "bearer", "description": "An API key, `gte_…`."}
 
 
 def build_api(resources: Iterable[Resource], access: ApiAccess) -> "Api":
@@ -51,17 +54,19 @@ def build_api(resources: Iterable[Resource], access: ApiAccess) -> "Api":
         root_path_in_servers=False,
         exception_handlers={HTTPException: _on_http_error, Exception: _on_error},
     )
+    handler = _DocumentHandler()
     document = Resource("document", access)
-    document.add("GET", "/openapi.json", _DocumentHandler(app).openapi, Operation(ANY_KEY))
+    document.add("GET", "/openapi.json", handler.openapi, Operation(ANY_KEY))
     routes = [route for resource in (*resources, document) for route in resource.routes]
     _check_ids(routes)
     app.router.routes.extend(routes)
-    return Api(app, routes)
+    handler.api = Api(app, routes)
+    return handler.api
 
 
 def api_document(resources: Iterable[Resource], access: ApiAccess) -> dict[str, Any]:
     """Give the OpenAPI document of an API of these resources."""
-    return _describe(build_api(resources, access).app)
+    return build_api(resources, access).document()
 
 
 def _check_ids(routes: Sequence[ApiRoute]) -> None:
@@ -70,25 +75,19 @@ def _check_ids(routes: Sequence[ApiRoute]) -> None:
         raise ValueError(f"two operations of the API are called {min(doubled)}")
 
 
-def _describe(app: FastAPI) -> dict[str, Any]:
-    document = app.openapi()
-    components = document.setdefault("components", {})
-    components.setdefault("schemas", {}).update(problem_schema())
-    components["securitySchemes"] = {
-        "Bearer": {"type": "http", "scheme": "bearer", "description": "An API key, `gte_…`."}
-    }
-    return document
-
-
 class _DocumentHandler:
-    """Gives the document of the application that it is part of, made once."""
+    """Gives the document of the API that it is part of."""
 
-    def __init__(self, app: FastAPI) -> None:
-        self._app = app
+    api: "Api"
+
+    def __init__(self) -> None:
+        self._making = asyncio.Lock()
 
     async def openapi(self) -> dict[str, Any]:
         """Give this document."""
-        return _describe(self._app)
+        async with self._making:
+            # The first time it takes half a second, and the event loop has other work.
+            return await asyncio.to_thread(self.api.document)
 
 
 class Api:
@@ -97,6 +96,18 @@ class Api:
     def __init__(self, app: FastAPI, routes: Sequence[ApiRoute]) -> None:
         self.app = app
         self._routes = tuple(routes)
+        self._document: dict[str, Any] | None = None
+
+    def document(self) -> dict[str, Any]:
+        """Give the OpenAPI document, made once."""
+        if self._document is None:
+            document = self.app.openapi()
+            components = document.setdefault("components", {})
+            components.setdefault("schemas", {}).update(problem_schema())
+            components["securitySchemes"] = {"Bearer": _BEARER}
+            describe_fields(document, self._routes)
+            self._document = document
+        return self._document
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""

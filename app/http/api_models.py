@@ -19,7 +19,7 @@ Text = Annotated[str, Field(min_length=1, max_length=TEXT_CHARS_MAX)]
 class QueryModel(BaseModel):
     """Parameters of a query: texts there, so numbers and booleans are read from texts."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class PageQuery(QueryModel):
@@ -33,15 +33,13 @@ class PageQuery(QueryModel):
 class BodyModel(BaseModel):
     """A body, or a part of one."""
 
-    model_config = ConfigDict(
-        extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class ViewModel(BaseModel):
     """An answer, or a part of one. What the model does not name is left out of the answer."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
 
 class PageView(ViewModel):
@@ -62,7 +60,7 @@ class PlaceView(ViewModel):
 class ProblemView(BaseModel):
     """A refusal (RFC 9457). Some codes have further members."""
 
-    model_config = ConfigDict(extra="allow", use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="allow")
 
     type: str
     """``urn:greentic:problem:`` and the code."""

@@ -392,6 +392,12 @@ def test_every_operation_says_its_scope_its_refusals_and_that_it_needs_a_key() -
         names = [each["name"] for each in operation.get("parameters", []) if each["in"] == "path"]
         assert sorted(names) == sorted(part.strip("{}") for part in path.split("/") if "{" in part)
     assert operations["things_list"][1]["x-scope"] == "tenant-read"
+    (after,) = [
+        each for each in operations["things_list"][1]["parameters"] if each["name"] == "after"
+    ]
+    assert "`next_after`" in after["description"]
+    problem = document["components"]["schemas"]["ProblemView"]["properties"]
+    assert "docs/errors.md" in problem["code"]["description"]
     assert "409" in operations["things_add"][1]["responses"]
     assert "HTTPValidationError" not in document["components"]["schemas"]
     body = operations["things_archive"][1]["requestBody"]
