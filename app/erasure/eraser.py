@@ -106,10 +106,12 @@ class TenantEraser:
             is_released = await self._let_go(tenant)
             check()
             erased, rounds = await self._purge(tenant, check)
+            seconds = self._clock.monotonic() - began
+            report = ErasureReport(tenant, erased, logins, keys, is_released, rounds, seconds)
+            # Told before it is noted: what is noted is not looked at again.
+            await self._tell(report)
             await self._note(tenant)
-        seconds = self._clock.monotonic() - began
-        report = ErasureReport(tenant, erased, logins, keys, is_released, rounds, seconds)
-        await self._tell(report)
+        _log.info("tenant.erased", tenant=tenant, erased=dict(erased))
         return report
 
     async def inventory(self, tenant: str) -> Inventory:
@@ -180,4 +182,3 @@ class TenantEraser:
     async def _tell(self, report: ErasureReport) -> None:
         change = Change("tenant.erased", report.tenant, report.tenant, None, report.as_mapping())
         await self._audit.record(self._audit.entry(OURSELVES, change))
-        _log.info("tenant.erased", tenant=report.tenant, erased=dict(report.erased))

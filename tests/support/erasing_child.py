@@ -74,7 +74,7 @@ async def erase(settings: BusSettings, env: str, tenant: str, left: int) -> None
     lease: Lease
     async with hold_lease(KvBucket(bus, names.leases_bucket(env)), LEASE_KEY, "child") as lease:
         await eraser.erase_tenant(tenant, lease.check)
-    print("done", flush=True)
+    print(f"done after {left - countdown.left} changes", flush=True)
 
 
 if __name__ == "__main__":
