@@ -18,6 +18,7 @@ import typer
 
 from actors.errors import PermanentError
 from app.bundle.answers import WEBHOOK, Lookups
+from app.bundle.reading import referenced_secrets
 from app.bundle.references import find_references, replace_references
 from app.bundle.setup_options import ProviderSetup, masked, prepare
 from app.bundle.setup_questions import answer_template, secret_options, variable_for
@@ -131,7 +132,8 @@ async def _set_up(request: SetupRequest) -> Sequence[ProviderSetup]:
         after = _after(bundle, setups)
         if after != bundle.answers or any(setup.secrets for setup in setups):
             write_answers(bundle.root, bundle.file, after)
-        await _forget(desk, find_references(bundle.answers) - find_references(after))
+        # What tenants answer for themselves may refer to the same secret.
+        await _forget(desk, find_references(bundle.answers) - referenced_secrets(bundle.root))
     return setups
 
 

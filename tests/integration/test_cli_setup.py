@@ -191,6 +191,20 @@ def test_secret_that_nothing_refers_to_any_more_is_removed(
     assert json.loads(capsys.readouterr().out)["secrets"] == []
 
 
+def test_secret_that_a_tenants_answers_refer_to_stays(
+    set_up: Command, bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    signatures = {"github": {"algorithm": "github", "secret": CANARY}}
+    assert set_up(given={"events-webhook": {"signatures": signatures}, **OFF}) == OK
+    own = bundle / "tenants" / "demo" / "answers.json"
+    own.parent.mkdir(parents=True)
+    own.write_text(json.dumps({"events-webhook": answers(bundle)["events-webhook"]}))
+    assert set_up(given={"events-webhook": {"signatures": {}}, **OFF}) == OK
+    capsys.readouterr()
+    assert run(["secret", "list", "_bundle", "--json"]) == OK
+    assert len(json.loads(capsys.readouterr().out)["secrets"]) == 1
+
+
 OFF = {"events-sms-twilio": {"enabled": False}}
 
 
