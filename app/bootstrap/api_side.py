@@ -18,11 +18,13 @@ from app.bootstrap.deploy_side import DeploySide
 from app.bootstrap.tenant_side import TenantDesks
 from app.control.keys import KeyDesk
 from app.dead_letters.desk import DeadLetterDesk
+from app.deployments.handover import Receiver
 from app.http.api import ROOT, build_api
 from app.http.api_access import ApiAccess
 from app.http.api_route import Resource
 from app.http.audit_api import AuditApi
 from app.http.dead_letters import DeadLetterApi
+from app.http.deployment_api import DeploymentApi
 from app.http.event_api import EventApi
 from app.http.flow_api import FlowApi
 from app.http.key_api import KeyApi
@@ -68,4 +70,5 @@ def api_resources(parts: ApiParts) -> list[Resource]:
         LoginApi(desks.logins, access, clock).resource(),
         FlowApi(desks.flows, access).resource(),
         TenantApi(parts.deploys.tenants, access).resource(),
+        DeploymentApi(Receiver(parts.deploys.desk, desks.secrets), access).resource(),
     ]

@@ -156,6 +156,10 @@ class DeploymentDesk:
 
     # ── Looking ─────────────────────────────────────────────────────────────────────────────────
 
+    async def find(self, tenant: str) -> tuple[DeploymentDocument | None, int]:
+        """Give a tenant's document, None where there is none, and the revision of its place."""
+        return await self._parts.store.read(tenant)
+
     async def show(self, tenant: str) -> tuple[DeploymentDocument, int]:
         """Give a tenant's document and its revision. NotFoundError."""
         document, revision = await self._parts.store.read(tenant)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from actors.errors import PermanentError
 from app.audit.entry import Who
 from app.bundle.archive import BundleArchive, pack_bundle
 from app.bundle.files import BundleFiles
@@ -18,6 +19,7 @@ from app.bundle.preparing import prepare_answers
 from app.control.secret_desk import SecretDesk
 from app.deployments.changes import DeploymentChange
 from app.deployments.desk import DeploymentDesk
+from app.errors import BundleError
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +73,11 @@ class Receiver:
             for name, value in sorted(secrets.items())
             if name not in known or known[name].value != value
         ]
-        for name in names:
-            await self.secrets.set(who, tenant, name, secrets[name])
+        try:
+            for name in names:
+                await self.secrets.set(who, tenant, name, secrets[name])
+        except PermanentError as error:
+            raise BundleError(str(error)) from None
         return tuple(names)
 
 
