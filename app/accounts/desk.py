@@ -11,19 +11,22 @@ from app.accounts.login import BusLogin, UserKey
 from app.accounts.logins import KvBusLogins
 from app.audit.entry import Who
 from app.audit.log import AuditLog, Change
+from app.tenancy.store import Gate, open_gate
 
 
 class LoginDesk:
     """The logins of one env, for those who change them."""
 
-    def __init__(self, logins: KvBusLogins, audit: AuditLog) -> None:
+    def __init__(self, logins: KvBusLogins, audit: AuditLog, gate: Gate = open_gate) -> None:
+        self._gate = gate
         self.logins = logins
         self._audit = audit
 
     async def issue(
         self, who: Who, tenant: str, name: str, *, expires_ms: int | None = None
     ) -> tuple[BusLogin, UserKey]:
-        """Make a login; see `KvBusLogins.issue`."""
+        """Make a login; see `KvBusLogins.issue`. ConflictError: the tenant was deleted."""
+        await self._gate(tenant)
         login, key = await self.logins.draft(tenant, name, expires_ms=expires_ms)
         change = Change("login.issue", tenant, login.id, None, _facts(login))
         async with self._audit.change(who, change):

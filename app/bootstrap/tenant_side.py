@@ -12,6 +12,7 @@ from app.accounts.logins import KvBusLogins
 from app.audit.log import AuditLog
 from app.bootstrap.bus_side import WORK_SHARDS, BusSide, work_of
 from app.bus.cancelling import RunCanceller
+from app.control.credentials import tombstone_gate
 from app.control.event_desk import EventDesk, EventPorts
 from app.control.flow_desk import FlowDesk
 from app.control.names import (
@@ -65,15 +66,24 @@ def open_tenant_desks(
     logins = KvBusLogins(KvBucket(side.bus, bus_logins_bucket(side.env)), clock)
     pauses = KvTimerPauses(KvBucket(side.bus, timers_bucket(side.env)))
     ticks = LastTicks(side.bus, env=side.env, stream_of=events_stream)
-    events = EventPorts(side.reader, world.publisher, audit, clock, world.ids)
+    in_force = InForce(deployments)
+    gate = tombstone_gate(side.bus, side.env)
+    events = EventPorts(
+        reader=side.reader,
+        publisher=world.publisher,
+        audit=audit,
+        clock=clock,
+        ids=world.ids,
+        is_served=lambda tenant: in_force.find(tenant) is not None,
+    )
     return TenantDesks(
         events=EventDesk(events, env=side.env),
         runs=RunDesk(_run_ports(side, audit), env=side.env),
         timers=TimerDesk(pauses, ticks, audit, clock),
         starter=TimerStarter(world.publisher, audit, clock, world.ids),
-        secrets=SecretDesk(secrets, audit),
-        logins=LoginDesk(logins, audit),
-        flows=FlowDesk(InForce(deployments)),
+        secrets=SecretDesk(secrets, audit, gate),
+        logins=LoginDesk(logins, audit, gate),
+        flows=FlowDesk(in_force),
     )
 
 

@@ -22,7 +22,7 @@ from app.bus.direct import DirectReader
 from app.cli.connecting import connected
 from app.cli.output import warn
 from app.cli.vault import Whereabouts, logins_on, secrets_on
-from app.control.credentials import ensure_audit_stream
+from app.control.credentials import ensure_audit_stream, tombstone_gate
 from app.control.names import audit_stream
 from app.control.secret_desk import SecretDesk
 from app.system import SystemClock
@@ -66,14 +66,16 @@ async def audit_on(bus: Bus, env: str) -> AsyncIterator[AuditLog]:
 async def open_secret_desk(where: Whereabouts) -> AsyncIterator[SecretDesk]:
     """Give the secret store, each change of which is in the log."""
     async with connected(where.bus) as bus, audit_on(bus, where.env) as audit:
-        yield SecretDesk(await secrets_on(bus, where.env, where.keys), audit)
+        secrets = await secrets_on(bus, where.env, where.keys)
+        yield SecretDesk(secrets, audit, tombstone_gate(bus, where.env))
 
 
 @asynccontextmanager
 async def open_login_desk(where: Whereabouts) -> AsyncIterator[LoginDesk]:
     """Give tenants' logins to NATS, each change of which is in the log."""
     async with connected(where.bus) as bus, audit_on(bus, where.env) as audit:
-        yield LoginDesk(await logins_on(bus, where.env), audit)
+        logins = await logins_on(bus, where.env)
+        yield LoginDesk(logins, audit, tombstone_gate(bus, where.env))
 
 
 @asynccontextmanager

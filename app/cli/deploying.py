@@ -16,6 +16,7 @@ from app.bus.connection import Bus
 from app.cli.auditing import audit_on
 from app.cli.connecting import chosen_env, connected
 from app.cli.vault import Whereabouts, find_whereabouts, secrets_on
+from app.control.credentials import tombstone_gate
 from app.control.names import leases_bucket
 from app.control.secret_desk import SecretDesk
 from app.deployments.changes import DeploymentChange, WorkersReport
@@ -108,4 +109,5 @@ async def bench_on(bus: Bus, where: Whereabouts) -> AsyncIterator[Bench]:
             environment=os.environ,
         )
         desk = open_desk(bus, where.env, needs)
-        yield Bench(where.env, desk, SecretDesk(secrets, audit), fleet, bus)
+        secret_desk = SecretDesk(secrets, audit, tombstone_gate(bus, where.env))
+        yield Bench(where.env, desk, secret_desk, fleet, bus)

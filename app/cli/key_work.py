@@ -19,7 +19,7 @@ from app.cli.connecting import connected
 from app.cli.output import print_json, say, warn
 from app.cli.vault import Whereabouts, find_whereabouts
 from app.control import names
-from app.control.credentials import ensure_credential_buckets
+from app.control.credentials import ensure_credential_buckets, tombstone_gate
 from app.control.keys import OVERLAP_MS_DEFAULT, KeyDesk, Rotation
 from app.dead_letters.moments import span_ms
 from app.errors import CommandError
@@ -69,7 +69,7 @@ async def key_desk_on(bus: Bus, env: str) -> AsyncIterator[KeyDesk]:
     store = KvApiKeys(KvBucket(bus, names.api_keys_bucket(env)), clock)
     uses = KeyUses(KvBucket(bus, names.key_uses_bucket(env)), clock)
     async with audit_on(bus, env) as audit:
-        yield KeyDesk(store, uses, audit, clock)
+        yield KeyDesk(store, uses, audit, clock, tombstone_gate(bus, env))
 
 
 def add_key(

@@ -18,6 +18,7 @@ from app.bus.server_folder import Endpoint, ServerFolder
 from app.cli.auditing import audit_on
 from app.cli.connecting import connected
 from app.cli.vault import secrets_on
+from app.control.credentials import tombstone_gate
 from app.control.secret_desk import SecretDesk
 from app.settings.sections import Settings
 from app.stores.key_source import KeySource
@@ -42,7 +43,7 @@ async def open_store(settings: Settings, bundle: Path) -> AsyncIterator[SecretDe
     async with _server(settings, folder) as bus, connected(bus) as connection:
         store = await secrets_on(connection, settings.env, keys)
         async with audit_on(connection, settings.env) as audit:
-            yield SecretDesk(store, audit)
+            yield SecretDesk(store, audit, tombstone_gate(connection, settings.env))
 
 
 @asynccontextmanager

@@ -8,6 +8,9 @@ from app.bus.admin import JetStreamAdmin
 from app.bus.connection import Bus
 from app.control import names, streams
 from app.control.limits import StreamLimits
+from app.stores.kv import KvBucket
+from app.system import SystemClock
+from app.tenancy.store import Gate, TenantStore, refuse_tombstone
 
 
 async def ensure_audit_stream(bus: Bus, env: str) -> None:
@@ -30,3 +33,14 @@ async def ensure_credential_buckets(bus: Bus, env: str) -> None:
 async def ensure_tenants_bucket(bus: Bus, env: str) -> None:
     """Make the bucket of tenants where there is none yet: they may come before any deployment."""
     await JetStreamAdmin(bus).ensure_stream(streams.bucket_spec(names.tenants_bucket(env)))
+
+
+def tombstone_gate(bus: Bus, env: str) -> Gate:
+    """Give what refuses (ConflictError) to make anything for a tenant that was deleted."""
+    store = TenantStore(KvBucket(bus, names.tenants_bucket(env)), SystemClock())
+
+    async def refuse(tenant: str) -> None:
+        await ensure_tenants_bucket(bus, env)
+        await refuse_tombstone(store, tenant)
+
+    return refuse

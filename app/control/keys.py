@@ -15,6 +15,7 @@ from app.audit.log import AuditLog, Change
 from app.stores.api_key import PLATFORM, ApiKey, KeyText
 from app.stores.api_keys import KvApiKeys, NewKey
 from app.stores.key_uses import KeyUses
+from app.tenancy.store import Gate, open_gate
 
 OVERLAP_MS_DEFAULT: Final = 24 * 3600 * 1000
 
@@ -33,7 +34,15 @@ class Rotation:
 class KeyDesk:
     """The keys of one env, for those who manage them."""
 
-    def __init__(self, store: KvApiKeys, uses: KeyUses, audit: AuditLog, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: KvApiKeys,
+        uses: KeyUses,
+        audit: AuditLog,
+        clock: Clock,
+        gate: Gate = open_gate,
+    ) -> None:
+        self._gate = gate
         self._store = store
         self._uses = uses
         self._audit = audit
@@ -46,7 +55,8 @@ class KeyDesk:
         return [replace(key, last_used_ms=used.get(key.prefix)) for key in keys]
 
     async def add(self, who: Who, wanted: NewKey) -> tuple[ApiKey, KeyText]:
-        """Make a key. StoreError, InvalidSubjectError."""
+        """Make a key. StoreError, InvalidSubjectError; ConflictError: the tenant was deleted."""
+        await self._check(wanted.tenant)
         key, text = await self._store.draft(replace(wanted, made_by=who.actor))
         async with self._audit.change(who, _change("key.add", key, None, _shown(key))):
             await self._store.store(key)
@@ -59,6 +69,7 @@ class KeyDesk:
 
         A crash in between leaves both without an end: rotating again is right.
         """
+        await self._check(tenant)
         stored = await self._store.find(tenant, prefix)
         old, now_ms = stored.key, self._clock.now_ms()
         wanted = NewKey(
@@ -84,6 +95,10 @@ class KeyDesk:
         change = _change("key.revoke", key, _shown(key), {"revoked": True})
         async with self._audit.change(who, change, is_urgent=True):
             return await self._store.revoke(tenant, key.prefix)
+
+    async def _check(self, tenant: str) -> None:
+        if tenant != PLATFORM:
+            await self._gate(tenant)
 
 
 def _end_of(old: ApiKey, rotation: Rotation, now_ms: int) -> int | None:

@@ -10,6 +10,7 @@ from app.audit.entry import Who
 from app.audit.log import AuditLog, Change
 from app.errors import NotFoundError
 from app.stores.secrets import BUNDLE_SCOPE, KvSecrets, check_value
+from app.tenancy.store import Gate, open_gate
 
 PROVIDERS: Final = "providers"
 """Stands before the names of providers' secrets, which are no tenant's."""
@@ -18,13 +19,16 @@ PROVIDERS: Final = "providers"
 class SecretDesk:
     """The secrets of one env, for those who change them."""
 
-    def __init__(self, store: KvSecrets, audit: AuditLog) -> None:
+    def __init__(self, store: KvSecrets, audit: AuditLog, gate: Gate = open_gate) -> None:
+        self._gate = gate
         self.store = store
         self._audit = audit
 
     async def set(self, who: Who, tenant: str, name: str, value: str) -> None:
-        """Store a secret; see `KvSecrets.set`."""
+        """Store a secret; see `KvSecrets.set`. ConflictError: the tenant was deleted."""
         check_value(value)
+        if tenant != BUNDLE_SCOPE:
+            await self._gate(tenant)
         async with self._audit.change(who, await self._change("secret.set", tenant, name)):
             await self.store.set(tenant, name, value)
 

@@ -8,7 +8,7 @@ Keys of the bucket are tenants' ids. All is asked of the bucket's leader: a tomb
 has not heard of yet must not be overlooked.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -130,6 +130,14 @@ async def refuse_tombstone(store: TenantStore, tenant: str) -> None:
     stored = await store.get(tenant)
     if stored is not None and stored.record.is_deleted:
         raise taken(stored.record)
+
+
+Gate = Callable[[str], Awaitable[None]]
+"""Raises ConflictError for a tenant for which nothing may be made."""
+
+
+async def open_gate(_: str) -> None:
+    """Let everything be made: for where no tenant is ever deleted."""
 
 
 def is_tenant_key(key: str) -> bool:
