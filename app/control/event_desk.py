@@ -11,7 +11,7 @@ event came, and so where to look; any other is looked for among the newest ones.
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -87,6 +87,8 @@ class EventPorts:
     audit: AuditLog
     clock: Clock
     ids: Ids
+    is_served: Callable[[str], bool]
+    """Whether a tenant's events are taken in at present: not so those of a suspended one."""
 
 
 class EventDesk:
@@ -102,8 +104,8 @@ class EventDesk:
 
     async def publish(self, tenant: str, new: NewEvent) -> PublishAck:
         """Store an event; the same id again within the window of duplicates is no second one."""
+        self._check_served(tenant)
         _check_new(new)
-        await self._last_sequence(tenant)
         event = Event(
             id=new.id or self._ports.ids.event_id(),
             event_type=new.event_type,
@@ -119,6 +121,7 @@ class EventDesk:
 
         Nothing that was done for the old one counts for it: its runs are runs of their own.
         """
+        self._check_served(tenant)
         kept = await self.show(tenant, name)
         old = kept.event
         if old is None:
@@ -250,10 +253,14 @@ class EventDesk:
             message = await read_at(bus, events_stream(self._env, tenant), sequence)
         return message if message and is_event(message, self._env, tenant) else None
 
+    def _check_served(self, tenant: str) -> None:
+        if not self._ports.is_served(check_token(tenant, "tenant")):
+            raise TenantNotFoundError(f"no events of a tenant {tenant} are taken in here")
+
     async def _last_sequence(self, tenant: str) -> int:
         info = await self._admin.stream_info(events_stream(self._env, tenant))
         if info is None:
-            raise TenantNotFoundError(f"there is no tenant {tenant} that takes events")
+            raise TenantNotFoundError(f"there are no events of a tenant {tenant}")
         return info.last_sequence
 
     def _stream(self, tenant: str, pattern: str) -> StreamWalk:

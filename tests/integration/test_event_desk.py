@@ -57,7 +57,8 @@ async def scene(nats_server: Endpoint, fresh_env: str) -> AsyncIterator[Scene]:
         await JetStreamAdmin(rig.bus).ensure_stream(spec)
         audit = await AuditSide.open(rig.bus, fresh_env, SystemClock(), DeafObserver())
         reader = await DirectReader.start(rig.bus)
-        ports = EventPorts(reader, rig.publisher, audit.log, SystemClock(), UlidIds())
+        clock, ids = SystemClock(), UlidIds()
+        ports = EventPorts(reader, rig.publisher, audit.log, clock, ids, lambda one: one == TENANT)
         yield Scene(rig, EventDesk(ports, env=fresh_env), audit)
         await audit.close()
         await reader.close()
@@ -123,6 +124,18 @@ async def test_neither_a_result_nor_another_tenants_event_is_ever_shown(scene: S
             await scene.desk.show(TENANT, name)
     assert await scene.ids() == []
     assert (await scene.desk.show(OTHER, "theirs")).sequence == 1
+
+
+async def test_a_tenant_that_is_not_served_takes_nothing_and_is_still_looked_at(
+    scene: Scene,
+) -> None:
+    await scene.put(Event("theirs", "order.created", "webhook", 1, 1), OTHER)
+    with pytest.raises(TenantNotFoundError):
+        await scene.desk.publish(OTHER, NewEvent("order.created", 1))
+    with pytest.raises(TenantNotFoundError):
+        await scene.desk.resend(WHO, OTHER, "theirs")
+    page = await scene.desk.list(OTHER, EventFilter())
+    assert [kept.sequence for kept in page.events] == [1]
 
 
 async def test_a_tenant_that_is_not_there_takes_nothing(scene: Scene) -> None:
