@@ -9,21 +9,30 @@ from dataclasses import dataclass, field
 import pytest
 
 from actors.ports import StateScope
+from app.accounts.desk import LoginDesk
+from app.accounts.logins import KvBusLogins
 from app.audit.reading import AuditFilter
 from app.bus.admin_specs import StreamSpec
 from app.bus.server_folder import Endpoint
 from app.control import holdings as holdings_module
 from app.control import names, streams
 from app.control.control import TenantSubscriptions
+from app.control.credentials import tombstone_gate
 from app.control.erasing import CONSUMERS, STREAMS, TenantStores
 from app.control.holdings import Kind, holdings
+from app.control.keys import KeyDesk, Rotation
 from app.control.limits import StreamLimits
+from app.control.secret_desk import SecretDesk
 from app.erasure import eraser as eraser_module
 from app.erasure.eraser import Hands, TenantEraser
 from app.erasure.opening import open_eraser, open_steward
 from app.erasure.steward import EraseSteward, Sweeping
 from app.errors import BusError, ConflictError
+from app.stores.api_key import PLATFORM
+from app.stores.api_keys import KvApiKeys, NewKey
+from app.stores.key_uses import KeyUses
 from app.stores.kv import KvBucket
+from app.stores.secrets import BUNDLE_SCOPE
 from app.tenancy.directory import TenantDirectory
 from tests.support import furnishing
 from tests.support.furnishing import ANN, CLOCK, Env, an_env, contents, furnish, streams_of, traces
@@ -494,3 +503,35 @@ def test_no_bucket_is_opened_by_a_name_that_is_not_covered() -> None:
         KvBucket(None, bucket)  # type: ignore[arg-type] # it is a name
         stored = (names.bucket_stream(bucket), names.object_stream(bucket))
         assert any(holding.is_in(name) for holding in known for name in stored), bucket
+
+
+async def test_desks_make_nothing_for_a_deleted_tenant(rig: Rig) -> None:
+    env = rig.env
+    gate = tombstone_gate(env.bus, env.name)
+    keys = KeyDesk(
+        KvApiKeys(env.bucket(names.api_keys_bucket(env.name)), CLOCK),
+        KeyUses(env.bucket(names.key_uses_bucket(env.name)), CLOCK),
+        env.audit.log,
+        CLOCK,
+        gate,
+    )
+    logins = LoginDesk(
+        KvBusLogins(env.bucket(names.bus_logins_bucket(env.name)), CLOCK), env.audit.log, gate
+    )
+    secrets = SecretDesk(furnishing.secrets_of(env), env.audit.log, gate)
+    (key, *_) = await keys.list(STAYS)
+    await rig.remove(GONE)
+    wanted = NewKey(GONE, "late", ["tenant-publish"])
+    for attempt in (
+        lambda: keys.add(ANN, wanted),
+        lambda: keys.rotate(ANN, GONE, key.prefix, Rotation()),
+        lambda: logins.issue(ANN, GONE, "late"),
+        lambda: secrets.set(ANN, GONE, "late", "value"),
+    ):
+        with pytest.raises(ConflictError, match="was deleted; nothing can be made for it until"):
+            await attempt()
+    assert (await rig.audited(GONE))[-1] == "tenant.remove", "it was not begun"
+    await keys.add(ANN, NewKey(STAYS, "other", ["tenant-publish"]))
+    await keys.add(ANN, NewKey(PLATFORM, "platform", ["platform-admin"]))
+    await secrets.set(ANN, BUNDLE_SCOPE, "token", "value")
+    await logins.issue(ANN, STAYS, "other")

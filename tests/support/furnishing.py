@@ -179,13 +179,7 @@ async def _keep(env: Env, tenant: str) -> None:
             tenant, Blob(f"of-{tenant}", tenant[:1].encode() * OBJECT_BYTES, "text/plain")
         )
         await blobs.put(SHARED, Blob("for-all", b"shared" * 10, "text/plain"))
-    section = SecretsSection(key=SecretStr(format_key(bytes(range(32)))))
-    secrets = KvSecrets(
-        env.bucket(names.secrets_bucket(env.name)),
-        env.name,
-        KeySource(section, env.name, Path("unused")),
-    )
-    await secrets.set(tenant, "mail", f"secret of {tenant}")
+    await secrets_of(env).set(tenant, "mail", f"secret of {tenant}")
     deployments = open_store(env.bus, env.name, CLOCK)
     revision = Revision(None, "orders", "1", "apply", 1, "apply", 1, "cli:ann@desk")
     document = next_document(None, revision, {"orders#1": Activation("order.>", 0)})
@@ -202,6 +196,13 @@ async def _authorize(env: Env, tenant: str) -> None:
     uses.note(key.place, CLOCK.now_ms())
     await uses.write()
     await KvBusLogins(env.bucket(names.bus_logins_bucket(env.name)), CLOCK).issue(tenant, "app")
+
+
+def secrets_of(env: Env) -> KvSecrets:
+    """Give the env's secrets."""
+    section = SecretsSection(key=SecretStr(format_key(bytes(range(32)))))
+    keys = KeySource(section, env.name, Path("unused"))
+    return KvSecrets(env.bucket(names.secrets_bucket(env.name)), env.name, keys)
 
 
 async def store(bus: Bus, subject: str, data: bytes) -> None:
