@@ -11,6 +11,8 @@ ACK_PREFIX: Final = "$JS.ACK."
 
 _PLAIN_TOKENS: Final = 9
 _DOMAIN_TOKENS_MIN: Final = 11
+_PLAIN_WAITING: Final = 8
+_DOMAIN_WAITING: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,3 +40,15 @@ def parse_ack_subject(reply: str) -> AckSubject | None:
     if not (delivered.isdigit() and sequence.isdigit()):
         return None
     return AckSubject(stream, durable, int(delivered), int(sequence))
+
+
+def waiting_behind(reply: str) -> int:
+    """Tell how many messages its consumer had not handed to anybody when this one left the server.
+
+    0 where the subject does not tell.
+    """
+    if not reply.startswith(ACK_PREFIX):
+        return 0
+    tokens = reply.split(".")
+    place = _PLAIN_WAITING if len(tokens) == _PLAIN_TOKENS else _DOMAIN_WAITING
+    return int(tokens[place]) if len(tokens) > place and tokens[place].isdigit() else 0

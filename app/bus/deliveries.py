@@ -19,6 +19,7 @@ from actors.errors import ActorsError, InvalidEventError, UnavailableError
 from actors.outcomes import Settlement
 from actors.ports import DeadLetters, Observer
 from actors.subjects import RESULT_SUFFIX, tenant_events, work_runs
+from app.bus.ack_subject import waiting_behind
 from app.bus.delivery import (
     ACK,
     BusDelivery,
@@ -67,6 +68,7 @@ class TenantDeliveries:
         self._buffered: deque[PulledMessage] = deque()
         self._waiter: asyncio.Future[None] | None = None
         self._is_closed = False
+        self._last_event = self._last_work = ""
         self._events = self._open(consumers.events, self._on_event)
         self._work = None if consumers.work is None else self._open(consumers.work, self._on_work)
 
@@ -93,6 +95,16 @@ class TenantDeliveries:
     def buffered(self) -> int:
         """Messages fetched and not yet handed out."""
         return len(self._buffered)
+
+    @property
+    def waiting(self) -> int:
+        """Messages that nobody had been handed when the last ones came here.
+
+        None while the router waits: it has asked, and what there is would have come.
+        """
+        if self._waiter is not None and not self._buffered:
+            return 0
+        return waiting_behind(self._last_event) + waiting_behind(self._last_work)
 
     async def pull(self, messages_max: int) -> Sequence[BusDelivery]:
         """Wait for at least one delivery; give up to ``messages_max``. Empty once closed."""
@@ -150,6 +162,7 @@ class TenantDeliveries:
     # ── Arrivals ─────────────────────────────────────────────────────────────────────────────
 
     def _on_event(self, message: PulledMessage) -> None:
+        self._last_event = message.reply
         if message.subject.endswith(RESULT_SUFFIX):
             self._hub.bus.send(message.reply, ACK)
             if self._events.credit:
@@ -159,6 +172,7 @@ class TenantDeliveries:
         self._wake()
 
     def _on_work(self, message: PulledMessage) -> None:
+        self._last_work = message.reply
         self._buffered.append(message)
         self._wake()
 

@@ -86,6 +86,27 @@ async def test_server_hands_out_no_more_than_was_asked(rig: BusRig) -> None:
     assert len(first) + deliveries.buffered == await rig.ack_pending() <= 10
 
 
+async def test_it_knows_what_waits_behind_what_it_got(rig: BusRig) -> None:
+    await store(rig, 100)
+    deliveries = rig.deliveries()
+    assert deliveries.waiting == 0
+    first = await pull(deliveries, 10)
+    await asyncio.sleep(0.1)
+    assert deliveries.waiting == 100 - len(first) - deliveries.buffered
+    for delivery in first:
+        delivery.settle(Settlement.ACK)
+    taken = len(first)
+    while taken < 100:
+        for delivery in await pull(deliveries, 10):
+            delivery.settle(Settlement.ACK)
+            taken += 1
+    waiting = asyncio.ensure_future(deliveries.pull(10))
+    await asyncio.sleep(0.1)
+    assert deliveries.waiting == 0
+    await deliveries.close()
+    await waiting
+
+
 async def test_closed_deliveries_come_to_another_worker_at_once(
     nats_server: Endpoint, fresh_env: str
 ) -> None:

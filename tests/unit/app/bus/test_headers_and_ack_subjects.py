@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.bus.ack_subject import AckSubject, parse_ack_subject
+from app.bus.ack_subject import AckSubject, parse_ack_subject, waiting_behind
 from app.bus.headers import HOPS, REPLY, checked_traceparent, read_hops, read_reply_to
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -51,6 +51,7 @@ def test_only_a_trace_context_is_passed_on() -> None:
 )
 def test_both_forms_of_the_ack_subject_are_read(reply: str) -> None:
     assert parse_ack_subject(reply) == AckSubject("S", "D", 2, 7)
+    assert waiting_behind(reply) == 5
 
 
 @pytest.mark.parametrize(
@@ -66,3 +67,10 @@ def test_both_forms_of_the_ack_subject_are_read(reply: str) -> None:
 )
 def test_anything_else_is_no_ack_subject(reply: str) -> None:
     assert parse_ack_subject(reply) is None
+
+
+@pytest.mark.parametrize(
+    "reply", ["", "_INBOX.a.b", "$JS.ACK.", "$JS.ACK.S.D.2.7", "$JS.ACK.S.D.2.7.9.1.x"]
+)
+def test_what_does_not_tell_what_waits_tells_nothing(reply: str) -> None:
+    assert waiting_behind(reply) == 0
