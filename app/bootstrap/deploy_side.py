@@ -4,7 +4,7 @@ In: a connection, the parts that run things. Out: a `DeploySide`: convergence, t
 opens nothing that `close` does not close.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -16,13 +16,13 @@ from app.bootstrap.past import KeptDeployments
 from app.bootstrap.plans import PlanBook
 from app.bootstrap.providers import Providers
 from app.bootstrap.shelf import BundleShelf, ShelfParts
+from app.bundle.reading import Bundle
 from app.bus.connection import Bus, Subscription
 from app.control.control import Control
 from app.control.limits import StreamLimits
 from app.control.names import deployments_bucket, leases_bucket, tenants_bucket
 from app.deployments.desk import DeploymentDesk
 from app.deployments.opening import DeskNeeds, open_desk, open_store
-from app.deployments.provider_check import provider_check
 from app.fleet.fleet import Fleet
 from app.fleet.heartbeat import Heartbeat
 from app.fleet.report import WorkerIdentity
@@ -44,7 +44,7 @@ class DeployNeeds:
     kept: KeptDeployments
     providers: Providers
     plans: PlanBook
-    context: Callable[[], ProviderContext]
+    context: ProviderContext
     secrets: KvSecrets
     audit: AuditLog
     clock: SystemClock
@@ -53,6 +53,10 @@ class DeployNeeds:
     stand_ins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
     replicas: int = 0
     """On how many servers each stream is kept; 0 leaves them as they are."""
+
+    def check(self, bundle: Bundle) -> None:
+        """Refuse a bundle of whose options no providers can be built. SettingsError."""
+        self.providers.check(bundle, self.context)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +114,7 @@ class DeploySide:
                     audit=needs.audit,
                     secrets=needs.secrets,
                     clock=clock,
-                    check=provider_check(env, clock),
+                    check=needs.check,
                     workers=fleet,
                     environment=needs.environment,
                     stand_ins=needs.stand_ins,

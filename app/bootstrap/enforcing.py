@@ -6,7 +6,7 @@ nothing; only what is deployed no more loses its consumers too.
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -64,8 +64,8 @@ class EnforcerParts:
     kept: KeptDeployments
     providers: Providers
     plans: PlanBook
-    context: Callable[[], ProviderContext]
-    """Gives what providers may use."""
+    context: ProviderContext
+    """What providers may use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ class Enforcer:
             raise AssertionError("only tenants that are served are read")
         self._parts.plans.check(record.plan)
         bundle = await self._parts.shelf.read(record, document.current)
-        providers = self._parts.providers.build(bundle, record.id, self._parts.context())
+        providers = self._parts.providers.build(bundle, record.id, self._parts.context)
         activated = {key: each.sequence for key, each in document.activated.items()}
         deployment = Deployment(
             record.id,

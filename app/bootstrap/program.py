@@ -48,7 +48,6 @@ from app.control.names import (
     blobs_bucket,
     versions_bucket,
 )
-from app.deployments.provider_check import provider_check
 from app.emulators.accounts import dev_options
 from app.errors import AppError
 from app.fleet.report import WorkerIdentity
@@ -189,7 +188,7 @@ class Program:
             kept=self._kept,
             providers=self._providers,
             plans=self._plans,
-            context=lambda: context,
+            context=context,
             secrets=self._credentials.secrets,
             audit=self._audit.log,
             clock=self._side.clock,
@@ -201,9 +200,8 @@ class Program:
         self._deploys = side = await DeploySide.open(bus, needs)
         self._stack.push_async_callback(side.close)
         if options.bundle is not None:
-            check = provider_check(options.env, self._side.clock)
             self._folder = FolderDeployments(
-                options.bundle, side.desk, side.tenants, side.shelf, self._plans, check
+                options.bundle, side.desk, side.tenants, side.shelf, self._plans, needs.check
             )
 
     async def _confirm(self, tenant: str) -> None:

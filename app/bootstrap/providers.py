@@ -13,6 +13,7 @@ from typing import Final
 from pydantic import BaseModel
 
 from app.bundle.reading import Bundle
+from app.errors import SettingsError
 from app.providers.catalog import find_provider
 from app.providers.provider import Provider, ProviderContext
 from app.providers.webhook.options import WebhookOptions
@@ -61,6 +62,24 @@ class Providers:
                 built[name] = spec.build(chosen, context)
         self._built[key] = found = ProviderSet(built, options, base_url)
         return found
+
+    def check(self, bundle: Bundle, context: ProviderContext) -> None:
+        """Build a bundle's providers and throw them away. SettingsError, with every problem."""
+        problems: list[str] = []
+        every = {id(options): options for options in map(bundle.options_of, bundle.tenants)}
+        for options in every.values():
+            within = replace(
+                context, public_base_url=_base_url(options), templates=bundle.templates
+            )
+            for name, chosen in options.items():
+                spec = find_provider(name)
+                try:
+                    if spec is not None:
+                        spec.build(chosen, within)
+                except SettingsError as error:
+                    problems += error.problems
+        if problems:
+            raise SettingsError(problems)
 
     def put(self, tenant: str, providers: ProviderSet) -> bool:
         """Bring a tenant's providers into force; tells whether nobody had them before."""
