@@ -13,6 +13,9 @@ from app.accounts.signing import Operator
 from app.bus.bus_accounts import PLATFORM_ACCOUNT, SYSTEM_ACCOUNT, TENANT_EVENTS, quoted
 
 _ANY: Final = -1
+_EVERYBODY: Final = "*"
+_MARGIN_SECONDS: Final = 24 * 3600
+"""Clocks of those who sign differ, and a tenant comes back a month after its deletion at least."""
 _KINDS: Final = ("service", "stream")
 
 
@@ -36,13 +39,19 @@ def platform_token(operator: Operator) -> str:
 
 
 def tenant_token(operator: Operator, account: TenantAccount) -> str:
-    """Sign a tenant's account, and with it which of its logins are revoked."""
+    """Sign a tenant's account, and with it which of its logins are revoked.
+
+    A login that was signed before all that there is a record of is revoked too: it is of an earlier
+    tenant with the same id, whose records were erased, and an account's key is always the same.
+    """
     platform = operator.account(PLATFORM_ACCOUNT).public_key
     imports = [
         {"name": kind, "subject": account.imported, "account": platform, "type": kind}
         for kind in _KINDS
     ]
     revoked = {login.public_key: (login.revoked_ms or 0) // 1000 + 1 for login in account.revoked}
+    if known := [login.created_ms for login in (*account.logins, *account.revoked)]:
+        revoked[_EVERYBODY] = min(known) // 1000 - _MARGIN_SECONDS
     limits = _limits() | {"conn": CONNECTIONS_MAX, "subs": SUBSCRIPTIONS_MAX}
     claims = {"imports": imports, "limits": limits, "revocations": revoked}
     return _account(operator, account.name, claims)

@@ -205,6 +205,29 @@ async def test_the_end_of_a_signed_login_cuts_its_connections(server: Server, ho
         assert other.is_connected
 
 
+async def test_logins_of_an_erased_tenant_are_worth_nothing_to_the_next_of_its_name(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, after = new_user_key(), new_user_key()
+    with monkeypatch.context() as patch:
+        month_ago = time.time() - 30 * 86_400
+        patch.setattr(time, "time", lambda: month_ago)
+        old = a_login("acme", before)
+        text = login_credentials(server.operator, server.env, old, before)
+    await server.accounts.apply([TenantAccount(server.env, "acme", (old,))])
+    async with asyncio.timeout(5):
+        while not await takes_login(server.url, credentials=text):
+            await asyncio.sleep(0.05)
+    # Nothing is on record any more, and the tenant is made anew.
+    new = a_login("acme", after)
+    await server.accounts.apply([TenantAccount(server.env, "acme", (new,))])
+    async with asyncio.timeout(5):
+        while await takes_login(server.url, credentials=text):
+            await asyncio.sleep(0.05)
+    async with logged_in(server, new, after) as client:
+        assert client.is_connected
+
+
 async def test_another_operators_signature_is_worth_nothing(server: Server) -> None:
     other, key = Operator(new_operator_seed()), new_user_key()
     login = a_login("acme", key)
