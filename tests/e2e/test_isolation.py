@@ -178,7 +178,14 @@ TENANTS_IN_PATHS = (
     VICTIM, "*", "-", "ACME-EU", "acme%2Deu", "%2e%2e", "acme%2facme-eu", "acme%00", "%3E",
     "acme.%2A", "acme-eu%20", "acme%0aacme-eu", "_bundle", "nobody", "%F0%9F%92%A3",
 )  # fmt: skip
+OWN_PAGES = (
+    "audit", "keys", "usage", "dead-letters", "events", "runs", "timers", "secrets", "logins", "flows",
+)  # fmt: skip
 BODIES: dict[str, dict[str, Any]] = {
+    "events": {"event_type": "twin.asked", "payload": 1},
+    "cancel": {"reason": "mine"},
+    "logins": {"name": "mine"},
+    "{name}": {"value": "mine"},
     "replay": {"all": True},
     "discard": {"all": True},
     "rotate": {},
@@ -203,7 +210,7 @@ async def test_a_key_opens_no_route_of_another_tenant_nor_of_the_platform(
                     if tenant == VICTIM or "{tenant}" not in route.path:
                         assert answer.status_code == 403, (method, path, answer.text)
         for query in (f"tenant={VICTIM}", f"tenant={VICTIM}&tenant={ATTACKER}"):
-            for path in ("audit", "keys", "usage", "dead-letters"):
+            for path in OWN_PAGES:
                 own = f"/api/v1/tenants/{ATTACKER}/{path}?{query}"
                 answer = await world.api("GET", own)
                 assert answer.status_code in (200, 400), (own, answer.text)
