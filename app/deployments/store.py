@@ -98,7 +98,11 @@ class DeploymentStore:
         return [archive.digest for archive in await self._unreferenced()]
 
     async def collect(self) -> int:
-        """Delete them and say how many. StoreError: some document cannot be read."""
+        """Delete them and say how many. StoreError: some document cannot be read.
+
+        What was left of archives whose storing was cut short goes too.
+        """
+        await self._archives.sweep(self._clock.now_ms() - GRACE_MS)
         deleted = 0
         for archive in await self._unreferenced():
             deleted += await self._archives.delete(archive)

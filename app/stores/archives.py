@@ -107,16 +107,8 @@ class ArchiveObjects:
 
     async def all(self) -> AsyncIterator[StoredArchive]:
         """Give every archive's record."""
-        sequence = 0
-        pattern = f"$O.{self._bucket}.M.>"
-        for _ in range(OBJECTS_MAX):
-            message = await read_next(self._bus, self._stream, pattern, sequence + 1)
-            if message is None:
-                return
-            sequence = message.sequence
-            document = _parse(message.data)
-            if not document.get("deleted"):
-                yield _stored(document, sequence)
+        async for document, sequence in self._records():
+            yield _stored(document, sequence)
 
     async def delete(self, archive: StoredArchive) -> bool:
         """Delete an archive, if its record is still the one that was seen."""
@@ -132,6 +124,17 @@ class ArchiveObjects:
         await self._purge(str(document["nuid"]))
         return True
 
+    async def sweep(self, since_ms: int) -> int:
+        """Delete what was left of archives whose storing, begun before then, was cut short."""
+        places = await self._places()
+        known = set()
+        async for document, _ in self._records():
+            known.add(str(document.get("nuid")))
+        left = [one for one in places - known if 0 <= _begun_ms(one) < since_ms]
+        for place in left:
+            await self._purge(place)
+        return len(left)
+
     async def _put(self, digest: str, content: bytes, now_ms: int) -> None:
         message = await read_last(self._bus, self._stream, self._subject(digest))
         sequence = 0 if message is None else message.sequence
@@ -142,7 +145,7 @@ class ArchiveObjects:
             await self._write_record({**document, "headers": _noted(now_ms)}, sequence)
 
     async def _upload(self, digest: str, content: bytes, now_ms: int, sequence: int) -> None:
-        place = uuid.uuid4().hex
+        place = f"{now_ms}-{uuid.uuid4().hex}"
         subject = f"$O.{self._bucket}.C.{place}"
         starts = range(0, len(content), CHUNK_BYTES)
         record = {
@@ -184,17 +187,46 @@ class ArchiveObjects:
         document = _parse(message.data)
         return None if document.get("deleted") else (document, message.sequence)
 
+    async def _records(self) -> AsyncIterator[tuple[dict[str, Any], int]]:
+        sequence = 0
+        pattern = f"$O.{self._bucket}.M.>"
+        for _ in range(OBJECTS_MAX):
+            message = await read_next(self._bus, self._stream, pattern, sequence + 1)
+            if message is None:
+                return
+            sequence = message.sequence
+            document = _parse(message.data)
+            if not document.get("deleted"):
+                yield document, sequence
+
+    async def _places(self) -> set[str]:
+        """Name where chunks lie."""
+        prefix = f"$O.{self._bucket}.C."
+        found: set[str] = set()
+        while len(found) < OBJECTS_MAX:
+            question = {"subjects_filter": f"{prefix}>", "offset": len(found)}
+            subject = f"$JS.API.STREAM.INFO.{self._stream}"
+            answer = await self._ask(subject, json.dumps(question).encode())
+            page = answer["state"].get("subjects") or {}
+            found |= {name.removeprefix(prefix) for name in page}
+            if not page or len(found) >= answer.get("total", 0):
+                break
+        return found
+
     async def _purge(self, place: str) -> None:
         body = json.dumps({"filter": f"$O.{self._bucket}.C.{place}"}).encode()
         await self._ask(f"$JS.API.STREAM.PURGE.{self._stream}", body)
 
-    async def _ask(self, subject: str, data: bytes, headers: dict[str, str] | None = None) -> None:
+    async def _ask(
+        self, subject: str, data: bytes, headers: dict[str, str] | None = None
+    ) -> dict[str, Any]:
         reply = await self._bus.request(
             subject, data, timeout_seconds=REQUEST_SECONDS, headers=headers
         )
-        error = json.loads(reply.data).get("error")
+        document: dict[str, Any] = json.loads(reply.data)
+        error = document.get("error")
         if error is None:
-            return
+            return document
         text = f"the object store of bundles: {error.get('description', 'refused')}"
         if error.get("err_code") == WRONG_LAST_SEQUENCE:
             raise ConflictError(text)
@@ -210,6 +242,12 @@ def _stored(document: Mapping[str, Any], sequence: int) -> StoredArchive:
     text = str((document.get("headers") or {}).get(STORED_MS, "0"))
     stored_ms = int(text) if text.isdecimal() and len(text) <= _MS_DIGITS_MAX else 0
     return StoredArchive(str(document["name"]), stored_ms, sequence)
+
+
+def _begun_ms(place: str) -> int:
+    """Give when chunks began to be stored there; -1 for a place that is none of ours."""
+    text = place.partition("-")[0]
+    return int(text) if text.isdecimal() and len(text) <= _MS_DIGITS_MAX else -1
 
 
 def _noted(now_ms: int) -> dict[str, str]:

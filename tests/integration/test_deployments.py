@@ -552,6 +552,22 @@ async def test_storing_again_saves_from_a_collection_that_has_begun(rig: Deploym
     assert (await rig.store.read_archive(archive.digest)).content == archive.content
 
 
+async def test_what_a_crash_left_of_an_archive_is_swept_up(rig: DeploymentRig) -> None:
+    await rig.store.put_archive(an_archive())
+    stream = rig.bus.client.jetstream()
+    bucket = bundles_bucket(rig.env)
+    for place in (f"{rig.clock.now_ms()}-abc", "another-clients"):
+        await stream.publish(f"$O.{bucket}.C.{place}", b"half")
+    before = (await stream.stream_info(object_stream(bucket))).state.messages
+    await rig.store.collect()
+    assert (await stream.stream_info(object_stream(bucket))).state.messages == before
+    await rig.clock.advance(GRACE_MS / 1000 + 1)
+    await rig.store.put_archive(an_archive())
+    await rig.store.collect()
+    assert (await stream.stream_info(object_stream(bucket))).state.messages == before - 1
+    assert (await rig.store.read_archive(an_archive().digest)).digest == an_archive().digest
+
+
 async def test_nothing_is_collected_while_a_document_cannot_be_read(rig: DeploymentRig) -> None:
     await rig.store.put_archive(an_archive())
     await rig.clock.advance(GRACE_MS / 1000 + 1)
