@@ -41,6 +41,8 @@ _FORM: Final = "application/x-www-form-urlencoded"
 """What ``curl -d`` says unless told otherwise; taken for JSON."""
 _CLIENT_GONE: Final = 499
 _INTERNAL: Final = 500
+_REFUSED_MIN: Final = 400
+"""Below it are answers without a body: 304."""
 _NOT_MODIFIED: Final = 304
 _CALLER: Final = "greentic.caller"
 _BODY: Final = "greentic.body"
@@ -66,7 +68,7 @@ class Operation:
     status: int = 200
     """Of an answer that is no refusal."""
     refuses: Sequence[int] = ()
-    """Further statuses: 409, 412 and such. Paths with parameters have 404 anyway."""
+    """Further statuses: 304, 409, 412 and such. Paths with parameters have 404 anyway."""
     body_bytes_max: int = BODY_BYTES_MAX
     body_media: str = _JSON
     """Another one: the handler takes `RawBody`."""
@@ -287,7 +289,8 @@ def _responses_of(operation: Operation, method: Method, path: str) -> dict[int |
         statuses |= {413, 415}
     schema = {"schema": {"$ref": "#/components/schemas/ProblemView"}}
     refusals: dict[int | str, Any] = {
-        status: {"content": {PROBLEM_MEDIA: schema}} for status in sorted(statuses)
+        status: {"content": {PROBLEM_MEDIA: schema}} if status >= _REFUSED_MIN else {}
+        for status in sorted(statuses)
     }
     if _NOT_MODIFIED in refusals:
         refusals[_NOT_MODIFIED] = {"description": "It is as the client knows it: no body."}
