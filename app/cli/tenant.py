@@ -6,6 +6,7 @@ In: a tenant. Out: what can be done with it, and the nouns below it. Refuses not
 import typer
 
 from app.cli.creds import creds_app
+from app.cli.tenant_inventory import inventory_command
 from app.cli.tenant_key import tenant_key_app
 from app.cli.tenant_records import add_record_commands
 from app.cli.tenant_usage import usage_command
@@ -18,4 +19,5 @@ def tenant_app() -> typer.Typer:
     app.add_typer(tenant_key_app(), name="key")
     app.add_typer(creds_app(), name="creds")
     app.command("usage")(usage_command)
+    app.command("inventory")(inventory_command)
     return app

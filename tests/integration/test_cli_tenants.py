@@ -180,3 +180,27 @@ def test_script_removes_with_yes(command: Command, capsys: pytest.CaptureFixture
     assert command("add", "acme") == OK
     assert command("remove", "acme", "--yes") == OK
     assert "removed: tenant acme" in capsys.readouterr().out
+
+
+def test_inventory_counts_what_there_is(
+    command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command("inventory", "acme", "--json") == OK
+    nothing = printed(capsys)
+    assert not any({**nothing["counts"], **nothing["kept"]}.values())
+    assert command("add", "acme") == OK
+    assert command("key", "add", "acme", "--name", "app", "--scope", "tenant-read") == OK
+    capsys.readouterr()
+    assert command("inventory", "acme", "--json") == OK
+    found = printed(capsys)
+    assert {store: count for store, count in found["counts"].items() if count} == {"api_keys": 1}
+    assert found["kept"] == {"audit": 2, "tenants": 1}
+    assert command("inventory", "acme") == OK
+    assert [line.split() for line in capsys.readouterr().out.splitlines()] == [
+        ["tenant", "acme:", "in", "the", "stores"],
+        ["API", "keys", "1"],
+        ["kept", "after", "a", "deletion"],
+        ["entries", "of", "the", "audit", "log", "2"],
+        ["its", "record,", "or", "its", "tombstone", "1"],
+    ]
+    assert command("inventory", "Acme") != OK
