@@ -4,12 +4,15 @@ In: a tenant. Out: what it has in force and had before; changes, and what the wo
 Refuses what `app.deployments.desk` refuses, and to take flows away that nobody was asked about.
 """
 
+import os
 import sys
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
 from actors.subjects import check_token
+from app.bundle.archive import pack_bundle
 from app.cli.apply import (
     DataOption,
     EnvOption,
@@ -36,10 +39,11 @@ Told = tuple[DeploymentChange, WorkersReport | None]
 
 def deployment_app() -> typer.Typer:
     """Put the commands of this noun together."""
-    app = typer.Typer(help="See what tenants have in force.", no_args_is_help=True)
+    app = typer.Typer(help="What tenants have in force, and had.", no_args_is_help=True)
     app.command("list")(deployment_list)
     app.command("show")(deployment_show)
     app.command("remove")(deployment_remove)
+    app.command("pack")(deployment_pack)
     return app
 
 
@@ -175,6 +179,30 @@ def deployment_remove(
         return change, await bench.wait([change], 0.0 if no_wait else timeout)
 
     _finish(place.at_bench(work), place.env_name, as_json=as_json)
+
+
+def deployment_pack(
+    file: Annotated[Path, typer.Argument(help="The archive to write.")],
+    bundle: Annotated[Path, typer.Argument(help="The bundle's folder.")] = Path(),
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a bundle's archive, as the API takes it: just the files that a bundle consists of.
+
+    Answers go into it as they are, secrets among them: only you can read the file.
+    """
+    archive = pack_bundle(bundle)
+    try:
+        # Over nothing that others may read already.
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(archive.content)
+    except OSError as error:
+        raise CommandError(f"cannot write {file}: {error.strerror}") from None
+    if as_json:
+        print_json({"file": str(file), "bundle": archive.digest, "bytes": len(archive.content)})
+    else:
+        say(f"{file}: {archive.digest}, {len(archive.content)} bytes")
 
 
 def _ask(tenant: str, env: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from app.bundle.archive import open_archive
 from app.bus.server_folder import Endpoint
 from app.cli.exit_codes import FAILED, OK, REFUSED, USAGE
 from app.cli.main import run
@@ -261,6 +262,21 @@ def test_promotion_names_the_secrets_that_are_missing_there(
     assert f"acme in env {other}: deployment 1" in capsys.readouterr().out
     assert command("promote", "--tenant", "acme", "--to", fresh_env) == REFUSED
     assert command("promote", "--tenant", "acme") == USAGE
+
+
+def test_archive_is_written_for_its_owner_alone_and_over_nothing(
+    command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = write_bundle(tmp_path / "shop")
+    (bundle / "README.md").write_text("no part of it")
+    file = tmp_path / "shop.zip"
+    capsys.readouterr()
+    assert command("deployment", "pack", str(file), str(bundle), "--json") == OK
+    archive = open_archive(file.read_bytes(), printed(capsys)["bundle"])
+    assert list(archive.contents) == ["answers.json", "flows/take.ygtc", "greentic.demo.yaml"]
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert command("deployment", "pack", str(file), str(bundle)) == FAILED
+    assert "File exists" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
