@@ -65,7 +65,9 @@ def show_lines(tenant: str, document: DeploymentDocument) -> Iterator[str]:
     """Show a tenant's deployment with what was before."""
     yield f"{tenant}: {_revision_line(document.current)}"
     keeper = "a start of its folder" if document.current.owner == "folder" else "apply"
-    yield f"  looked after by {keeper}; {len(document.activated)} triggers"
+    number = len(document.activated)
+    triggers = "1 trigger" if number == 1 else f"{number} triggers"
+    yield f"  looked after by {keeper}; {triggers}"
     for revision in document.history:
         yield f"  before: {_revision_line(revision)}"
 
