@@ -292,7 +292,20 @@ class DeploymentDesk:
                 revision = await store.write(order.tenant, document, order.revision)
             except ConflictError:
                 raise orders.too_late(order.tenant, (await store.read(order.tenant))[0]) from None
+            if order.bundle is not None:
+                await self._refuse_deleted(order.tenant, revision)
         return DeploymentChange(order.tenant, "changed", document, revision, before)
+
+    async def _refuse_deleted(self, tenant: str, revision: int) -> None:
+        """Take back what was written for a tenant that was deleted in between.
+
+        A deletion writes its tombstone first and erases then: whoever looks for the tombstone after
+        having written leaves nothing behind.
+        """
+        stored = await self._parts.tenants.get(tenant)
+        if stored is not None and stored.record.is_deleted:
+            await self._parts.store.forget(tenant, revision)
+            raise taken(stored.record)
 
     async def _activations(self, order: Order) -> Mapping[str, Activation]:
         if order.bundle is None:

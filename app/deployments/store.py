@@ -11,6 +11,7 @@ archive that is stored again in between has another note of its time, and its de
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -63,6 +64,11 @@ class DeploymentStore:
             if entry.value != data:
                 raise
             return entry.revision
+
+    async def forget(self, tenant: str, revision: int) -> None:
+        """Forget a tenant's document of this revision; another one stays."""
+        with suppress(ConflictError):
+            await self._bucket.delete(key_of(tenant), revision=revision)
 
     async def all(self) -> AllDeployments:
         """Read every tenant's document."""

@@ -15,6 +15,7 @@ from app.control.activations import Activation
 from app.control.control import TenantSubscriptions
 from app.control.names import bundles_bucket, object_stream
 from app.control.secret_desk import SecretDesk
+from app.deployments.document import DeploymentDocument
 from app.deployments.handover import Receiver, prepare_handover
 from app.deployments.store import GRACE_MS, key_of
 from app.errors import BundleError, ConflictError, NotFoundError, SettingsError, StoreError
@@ -183,6 +184,23 @@ async def test_only_an_active_tenant_gets_a_deployment(rig: DeploymentRig) -> No
     change = await rig.desk.start(ANN, "acme", an_archive(), a_bundle(an_archive(), "acme"))
     assert (change.outcome, change.skipped) == ("skipped", "deleted")
     assert await rig.store.read("acme") == (None, 0)
+
+
+async def test_tenant_deleted_in_between_keeps_no_deployment(
+    rig: DeploymentRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = rig.desk._parts.store
+    write = store.write
+
+    async def write_late(tenant: str, document: DeploymentDocument, revision: int) -> int:
+        await rig.tenants.remove(ANN, tenant)
+        return await write(tenant, document, revision)
+
+    monkeypatch.setattr(store, "write", write_late)
+    with pytest.raises(ConflictError, match="was deleted"):
+        await rig.desk.apply(ANN, "acme", an_archive())
+    assert (await rig.store.read("acme"))[0] is None
+    assert [entry.error for entry in await rig.entries()] == [None, "store.conflict"]
 
 
 # ── Secrets ──────────────────────────────────────────────────────────────────────────────────
