@@ -62,8 +62,7 @@ class TenantStores:
         self._env = check_token(env, "env")
         self._admin = JetStreamAdmin(bus)
         self._leases = KvBucket(bus, names.leases_bucket(env))
-        self._owned = (names.blobs_bucket(env), names.versions_bucket(env))
-        buckets = (*self._owned, names.bundles_bucket(env))
+        buckets = (names.blobs_bucket(env), names.versions_bucket(env))
         self._objects = {bucket: ObjectHoldings(bus, bucket) for bucket in buckets}
         self._loose: frozenset[tuple[str, str]] = frozenset()
 
@@ -199,7 +198,7 @@ class TenantStores:
         return bool(await self._own_shards(tenant))
 
     async def _owners_of_objects(self) -> frozenset[str]:
-        owners = [await self._objects[bucket].owners() for bucket in self._owned]
+        owners = [await objects.owners() for objects in self._objects.values()]
         return frozenset[str]().union(*owners)
 
     async def _owners_of_consumers(self) -> frozenset[str]:

@@ -53,8 +53,8 @@ class Hands:
     """What others do in an erasure."""
 
     released: Callable[[str], Awaitable[None]]
-    """Returns once every live worker has let go of the tenant; it is cancelled when that takes
-    longer than `RELEASE_SECONDS`."""
+    """Returns once every live worker has let go of the tenant; TimeoutError: some have not. It is
+    cancelled when it takes longer than ``release_seconds``."""
     enforce: Callable[[], Awaitable[None]] = _nothing
     """Returns once revoked logins are refused by the servers (`AccountsSteward.refresh`): their
     records may only go then."""

@@ -25,9 +25,12 @@ from app.control.limits import StreamLimits
 from app.control.secret_desk import SecretDesk
 from app.erasure import eraser as eraser_module
 from app.erasure.eraser import Hands, TenantEraser
-from app.erasure.opening import open_eraser, open_steward
+from app.erasure.opening import open_eraser, open_steward, released_by
 from app.erasure.steward import EraseSteward, Sweeping
 from app.errors import BusError, ConflictError
+from app.fleet.fleet import Fleet
+from app.fleet.heartbeat import Heartbeat
+from app.fleet.report import WorkerIdentity
 from app.stores.api_key import PLATFORM
 from app.stores.api_keys import KvApiKeys, NewKey
 from app.stores.key_uses import KeyUses
@@ -535,3 +538,33 @@ async def test_desks_make_nothing_for_a_deleted_tenant(rig: Rig) -> None:
     await keys.add(ANN, NewKey(PLATFORM, "platform", ["platform-admin"]))
     await secrets.set(ANN, BUNDLE_SCOPE, "token", "value")
     await logins.issue(ANN, STAYS, "other")
+
+
+@pytest.mark.parametrize("is_deaf", [False, True])
+async def test_workers_have_let_go_once_they_acknowledge_the_end_of_the_deployment(
+    rig: Rig, is_deaf: bool
+) -> None:
+    env = rig.env
+    leases = env.bucket(names.leases_bucket(env.name))
+    deployments = env.bucket(names.deployments_bucket(env.name))
+    heartbeat = Heartbeat(leases, CLOCK, WorkerIdentity.of_this_process(["worker"], "1.0"))
+    await heartbeat.start()
+    heartbeat.acknowledge(await deployments.last_revision(), {})
+    fleet = Fleet(leases, CLOCK)
+    await fleet.start(env.bus)
+
+    async def follow() -> None:
+        while not is_deaf:
+            await asyncio.sleep(0.05)
+            heartbeat.acknowledge(await deployments.last_revision(), {})
+
+    following = asyncio.create_task(follow())
+    await rig.remove(GONE)
+    hands = Hands(released_by(fleet, deployments), settle_seconds=0.0, release_seconds=2.0)
+    report = await rig.eraser(hands).erase_tenant(GONE, unheld)
+    following.cancel()
+    await fleet.stop()
+    await heartbeat.forget()
+    assert report is not None
+    assert report.is_released is not is_deaf
+    assert (await rig.stores.inventory(GONE)).is_empty
