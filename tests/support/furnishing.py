@@ -39,6 +39,7 @@ from app.bus.server_folder import Endpoint
 from app.control import names
 from app.control.activations import Activation
 from app.control.control import Control, TenantSubscriptions
+from app.control.limits import StreamLimits
 from app.deployments.document import Revision, next_document
 from app.deployments.opening import open_store
 from app.providers.provider import Blob
@@ -106,10 +107,12 @@ class Env:
 
 
 @contextlib.asynccontextmanager
-async def an_env(server: Endpoint, env: str, *, work_shards: int = 1) -> AsyncIterator[Env]:
+async def an_env(
+    server: Endpoint, env: str, *, work_shards: int = 1, replicas: int = 0
+) -> AsyncIterator[Env]:
     """Give an env with its streams, and nobody in it."""
     async with connected(server) as bus:
-        control = Control(bus, env, work_shards=work_shards)
+        control = Control(bus, env, limits=StreamLimits(replicas=replicas), work_shards=work_shards)
         await control.ensure([])
         publisher = await AckedPublisher.start(bus)
         reader = await DirectReader.start(bus)
