@@ -18,22 +18,14 @@ import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
-
-from nats.errors import Error as NatsError
-from nats.js.errors import (
-    BadObjectMetaError,
-    BucketNotFoundError,
-    DigestMismatchError,
-    NotFoundError,
-)
+from typing import Any, Final
 
 from actors.errors import UnavailableError
 from app.bus.acked_publisher import TEMPORARY
 from app.bus.leader import read_last, read_next
 from app.errors import BusError, ConflictError, StoreError
-from app.stores.blobs import STORED_MS, JetStreams
-from app.stores.kv import WRONG_LAST_SEQUENCE, Requester
+from app.stores.blobs import STORED_MS
+from app.stores.kv import UNDECIDED, WRONG_LAST_SEQUENCE, Requester
 
 STORE_SECONDS_MAX: Final = 60.0
 """For one archive, to be written or read: 32 MiB."""
@@ -41,20 +33,13 @@ REQUEST_SECONDS: Final = 10.0
 CHUNK_BYTES: Final = 128 * 1024
 RENEW_MS: Final = 10 * 60_000
 """An archive that is stored again notes the new time where the old one is older than that."""
+CHUNKS_MAX: Final = 1024
 ATTEMPTS_MAX: Final = 5
+AGAIN_SECONDS: Final = 0.05
 OBJECTS_MAX: Final = 100_000
 
 _UNAVAILABLE: Final = 503
 _MS_DIGITS_MAX: Final = 15
-
-
-class ArchiveBus(Requester, Protocol):
-    """What the store needs of the bus."""
-
-    @property
-    def client(self) -> JetStreams:
-        """The client library's connection, as it is now."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +54,7 @@ class StoredArchive:
 class ArchiveObjects:
     """The archives of one env."""
 
-    def __init__(self, bus: ArchiveBus, bucket: str) -> None:
+    def __init__(self, bus: Requester, bucket: str) -> None:
         self._bus = bus
         self._bucket = bucket
         self._stream = f"OBJ_{bucket}"
@@ -81,24 +66,28 @@ class ArchiveObjects:
                 for _ in range(ATTEMPTS_MAX):
                     with suppress(ConflictError):  # somebody else stores or collects it
                         return await self._put(digest, content, now_ms)
+                    await asyncio.sleep(AGAIN_SECONDS)
         except TimeoutError as error:
             raise UnavailableError("the object store of bundles takes too long") from error
         raise UnavailableError("the archive is being changed by others", retry_after_seconds=1.0)
 
     async def get(self, digest: str) -> bytes | None:
-        """Read an archive; None where there is none, or no more. StoreError: it is damaged."""
+        """Read an archive; None where there is none, or no more. StoreError: it is damaged.
+
+        All is asked of the stream's leader: a consumer may run beside a replica that lags, and end
+        half-way (a bundle is read the moment after it was stored).
+        """
         try:
             async with asyncio.timeout(STORE_SECONDS_MAX):
-                store = await self._bus.client.jetstream().object_store(self._bucket)
-                return (await store.get(digest)).data or b""
-        except BucketNotFoundError as error:
-            raise UnavailableError(f"there is no bucket {self._bucket} yet") from error
-        except NotFoundError:
-            return None
-        except (BadObjectMetaError, DigestMismatchError) as error:
-            raise StoreError(f"the archive {digest} is damaged: {type(error).__name__}") from error
-        except (NatsError, TimeoutError) as error:
-            raise UnavailableError(f"the object store: {type(error).__name__}") from error
+                while (found := await self._record(digest)) is not None:
+                    content = await self._content(found[0])
+                    if content is not None:
+                        return content
+                    if await self._record(digest) == found:
+                        raise StoreError(f"the archive {digest} is damaged: it is not whole")
+        except TimeoutError as error:
+            raise UnavailableError("the object store of bundles takes too long") from error
+        return None
 
     async def find(self, digest: str) -> StoredArchive | None:
         """Look at an archive's record; None where there is none."""
@@ -135,6 +124,18 @@ class ArchiveObjects:
             await self._purge(place)
         return len(left)
 
+    async def _content(self, record: Mapping[str, Any]) -> bytes | None:
+        """Read an archive's chunks; None: they are not all there, or not what was written."""
+        subject = f"$O.{self._bucket}.C.{record['nuid']}"
+        content, sequence = bytearray(), 0
+        for _ in range(min(int(record["chunks"]), CHUNKS_MAX)):
+            message = await read_next(self._bus, self._stream, subject, sequence + 1)
+            if message is None:
+                return None
+            content += message.data
+            sequence = message.sequence
+        return bytes(content) if _digest_of(content) == record["digest"] else None
+
     async def _put(self, digest: str, content: bytes, now_ms: int) -> None:
         message = await read_last(self._bus, self._stream, self._subject(digest))
         sequence = 0 if message is None else message.sequence
@@ -156,7 +157,7 @@ class ArchiveObjects:
             "nuid": place,
             "size": len(content),
             "chunks": len(starts),
-            "digest": f"SHA-256={_base64(hashlib.sha256(content).digest())}",
+            "digest": _digest_of(content),
         }
         try:
             for start in starts:
@@ -228,7 +229,7 @@ class ArchiveObjects:
         if error is None:
             return document
         text = f"the object store of bundles: {error.get('description', 'refused')}"
-        if error.get("err_code") == WRONG_LAST_SEQUENCE:
+        if error.get("err_code") in (WRONG_LAST_SEQUENCE, UNDECIDED):
             raise ConflictError(text)
         if error.get("code") == _UNAVAILABLE or error.get("err_code") in TEMPORARY:
             raise UnavailableError(text)
@@ -262,6 +263,10 @@ def _parse(data: bytes) -> dict[str, Any]:
     if not isinstance(document, dict) or not isinstance(document.get("name"), str):
         raise StoreError("a record of the object store is damaged")
     return document
+
+
+def _digest_of(content: bytes | bytearray) -> str:
+    return f"SHA-256={_base64(hashlib.sha256(content).digest())}"
 
 
 def _base64(data: bytes) -> str:
