@@ -102,8 +102,10 @@ class TenantStores:
         """Give those of many tenants of whom there is anything, without counting it."""
         owners = [*await self._owners_of_objects(), *await self._owners_of_consumers()]
         found = frozenset(tenants).intersection(owners)
+        shards = {root: await self._shards(root) for root in SHARDED}
+        taken = {subject for every in shards.values() for subject in await self._taken(every)}
         rest = [tenant for tenant in tenants if tenant not in found]
-        return found | {tenant for tenant in rest if await self._is_anywhere(tenant)}
+        return found | {one for one in rest if await self._is_anywhere(one, shards, taken)}
 
     async def remove_loose_parts(self) -> int:
         """Remove parts of objects that no record knew the last time either."""
@@ -184,18 +186,29 @@ class TenantStores:
                 count += sum(found.values())
         return count
 
-    async def _is_anywhere(self, tenant: str) -> bool:
-        """Tell whether there is anything but objects and consumers of shared streams."""
+    async def _is_anywhere(
+        self, tenant: str, shards: Mapping[str, Collection[str]], taken: Collection[str]
+    ) -> bool:
+        """Tell whether there is anything but objects and consumers of shared streams.
+
+        ``shards`` are the streams of each kind that is in shards, ``taken`` is what they listen to.
+        """
+        if any(shard_subject(root, self._env, tenant) in taken for root in SHARDED):
+            return True
         for holding in holdings(self._env, tenant):
             if holding.kind is Kind.STREAM and await self._admin.stream_info(holding.stream):
                 return True
-            if holding.kind is not Kind.SUBJECTS:
-                continue
-            for stream in await self._streams_of(holding):
-                for subject in holding.subjects:
-                    if await self._admin.has_message(stream, subject):
-                        return True
-        return bool(await self._own_shards(tenant))
+            if holding.kind is Kind.SUBJECTS:
+                for stream in shards.get(holding.store, (holding.stream,)):
+                    for subject in holding.subjects:
+                        if await self._admin.has_message(stream, subject):
+                            return True
+        return False
+
+    async def _taken(self, streams: Collection[str]) -> list[str]:
+        """Give all subjects that some streams listen to."""
+        infos = [await self._admin.stream_info(stream) for stream in streams]
+        return [one for info in infos if info for one in info.config.get("subjects") or ()]
 
     async def _owners_of_objects(self) -> frozenset[str]:
         owners = [await objects.owners() for objects in self._objects.values()]

@@ -16,7 +16,7 @@ from typing import Final
 
 import structlog
 
-from actors.errors import ActorsError
+from actors.errors import ActorsError, UnavailableError
 from actors.ports import Clock
 from app.control.control import holder_name
 from app.control.erasing import Check, TenantStores
@@ -136,6 +136,10 @@ class EraseSteward:
             self._woken.clear()
             try:
                 is_well = await self._round()
+            except UnavailableError as error:
+                # NATS is away, or another process has the lease for long.
+                _log.info("erasure.put_off", reason=str(error))
+                is_well = False
             except (AppError, ActorsError) as error:
                 _log.warning("erasure.interrupted", reason=str(error))
                 is_well = False
