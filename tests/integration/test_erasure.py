@@ -4,14 +4,16 @@ import asyncio
 import inspect
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
+from actors.errors import UnavailableError
 from actors.ports import StateScope
 from app.accounts.desk import LoginDesk
 from app.accounts.logins import KvBusLogins
 from app.audit.reading import AuditFilter
+from app.bus.admin import JetStreamAdmin
 from app.bus.admin_specs import StreamSpec
 from app.bus.server_folder import Endpoint
 from app.control import holdings as holdings_module
@@ -24,6 +26,7 @@ from app.control.keys import KeyDesk, Rotation
 from app.control.limits import StreamLimits
 from app.control.secret_desk import SecretDesk
 from app.erasure import eraser as eraser_module
+from app.erasure import steward as steward_module
 from app.erasure.eraser import Hands, TenantEraser
 from app.erasure.opening import open_eraser, open_steward, released_by
 from app.erasure.steward import EraseSteward, Sweeping
@@ -568,3 +571,46 @@ async def test_workers_have_let_go_once_they_acknowledge_the_end_of_the_deployme
     assert report is not None
     assert report.is_released is not is_deaf
     assert (await rig.stores.inventory(GONE)).is_empty
+
+
+async def test_subject_that_a_shard_still_listens_to_is_found_and_dropped(
+    nats_server: Endpoint, fresh_env: str
+) -> None:
+    async with rigged(nats_server, fresh_env, work_shards=4) as rig:
+        assert (await rig.stores.inventory(GONE)).counts[STREAMS] == 4
+        await rig.remove(GONE)
+        await rig.eraser().erase_tenant(GONE, unheld)
+        assert await rig.stores.leftovers([GONE]) == frozenset()
+        subject = f"greentic.work.{fresh_env}.{GONE}.>"
+        shard = names.work_shard(GONE, 4)
+        spec = streams.work_spec(fresh_env, shard, (subject,), StreamLimits())
+        admin = JetStreamAdmin(rig.env.bus)
+        info = await admin.stream_info(spec.name)
+        others = tuple(info.config["subjects"]) if info else ()
+        await admin.ensure_stream(replace(spec, subjects=(*others, subject)))
+        assert await rig.stores.leftovers([GONE]) == {GONE}
+        async with rig.steward() as steward:
+            assert await steward.sweep()
+        assert (await rig.stores.inventory(GONE)).is_empty
+        # A shard that was the erased tenant's alone comes back with the next tenant in it.
+        await rig.env.control.ensure([TenantSubscriptions("new", {})])
+        assert (await rig.stores.inventory("new")).counts[STREAMS] == 4
+
+
+async def test_what_failed_is_tried_again(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steward_module, "RETRY_FIRST_SECONDS", 0.05)
+    tries = 0
+
+    async def released_at_last(_: str) -> None:
+        nonlocal tries
+        tries += 1
+        if tries < 3:
+            raise UnavailableError("NATS does not answer")
+
+    await rig.remove(GONE)
+    eraser = rig.eraser(Hands(released_at_last, settle_seconds=SETTLE_SECONDS))
+    async with rig.steward(eraser) as steward:
+        steward.start()
+        await furnishing.until(rig.is_purged)
+    assert tries == 3
+    assert (await rig.audited(GONE)).count("tenant.erased") == 1
