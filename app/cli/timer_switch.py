@@ -4,15 +4,17 @@ In: a tenant and ``FLOW`` or ``FLOW#N``. Out: the timers that were switched. Ref
 tenant's deployment does not have, and says which it has.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from actors.subjects import check_token
 from app.audit.log import AuditLog
 from app.bus.connection import Bus
 from app.cli.auditing import cli_who
-from app.control.activations import Activations
 from app.control.names import deployments_bucket, events_stream, timers_bucket
-from app.control.timer_desk import TimerDesk, choose_timers, deployed_timers
+from app.control.timer_desk import TimerDesk, choose_timers, timers_among
+from app.deployments.document import parse_document
+from app.deployments.store import key_of
 from app.errors import CommandError, ValueRefusedError
 from app.stores.kv import KvBucket
 from app.stores.pauses import KvTimerPauses
@@ -25,8 +27,7 @@ async def switch_timers(
 ) -> list[dict[str, Any]]:
     """Pause or resume a timer, or all of a flow's. CommandError: there is no such timer."""
     check_token(tenant, "tenant")
-    bucket = KvBucket(bus, deployments_bucket(env))
-    deployed = await deployed_timers(Activations(bucket), tenant)
+    deployed = await _deployed(KvBucket(bus, deployments_bucket(env)), tenant)
     try:
         chosen = choose_timers(deployed, name)
     except ValueRefusedError:
@@ -38,3 +39,9 @@ async def switch_timers(
     ticks = LastTicks(bus, env=env, stream_of=events_stream)
     desk = TimerDesk(pauses, ticks, audit, SystemClock())
     return await desk.switch(cli_who(), tenant, deployed, name, is_paused=is_paused)
+
+
+async def _deployed(bucket: KvBucket, tenant: str) -> Mapping[str, str]:
+    """Give the event types of a tenant's timers by their names, as its deployment has them."""
+    entry = await bucket.get_surely(key_of(tenant))
+    return {} if entry.value is None else timers_among(parse_document(entry.value).activated)

@@ -19,7 +19,7 @@ from actors.subjects import check_token, flow_tokens
 from actors.tenants.timer import Timer
 from app.audit.entry import Who
 from app.audit.log import AuditLog, Change
-from app.control.activations import Activations
+from app.control.activations import Activation
 from app.control.firings import Firing, firings_after
 from app.errors import NotFoundError, ValueRefusedError
 
@@ -103,10 +103,10 @@ def choose_timers(deployed: Iterable[str], name: str) -> list[str]:
     )
 
 
-async def deployed_timers(activations: Activations, tenant: str) -> Mapping[str, str]:
-    """Give the event types of a tenant's timers by their names, as its deployment has them."""
+def timers_among(activated: Mapping[str, Activation]) -> Mapping[str, str]:
+    """Give the event types of the timers among a deployment's triggers, by their names."""
     timers = {}
-    for trigger, activation in (await activations.read(tenant)).items():
+    for trigger, activation in activated.items():
         flow = trigger.rpartition("#")[0]
         prefix = f"timer.{flow_tokens(flow)}."
         number = activation.pattern.removeprefix(prefix)
