@@ -37,6 +37,7 @@ from app.control.kept_events import (
     keep_whole,
     stored_ms_of,
 )
+from app.control.looking import Looking
 from app.control.names import events_stream
 from app.errors import NotFoundError, TenantNotFoundError
 from app.providers.webhook.events import check_own_type
@@ -49,8 +50,6 @@ PLACE_MAX: Final = 10**18 - 1
 LOOKED_AT_MAX: Final = 10_000
 """Messages that one page, or one search, looks through; results among them."""
 LOOKED_BYTES_MAX: Final = 64 * 1024 * 1024
-LOOKING_AT_ONCE: Final = 4
-"""Pages and searches of a process: each holds some megabytes."""
 EARLY_MS: Final = 2000
 """An event may be stored so long before the time in its id: clocks differ."""
 
@@ -98,7 +97,7 @@ class EventDesk:
         self._ports = ports
         self._admin = JetStreamAdmin(ports.reader.bus)
         self._env = check_token(env, "env")
-        self._looking = asyncio.Semaphore(LOOKING_AT_ONCE)
+        self._looking = Looking()
 
     # ── Publishing ───────────────────────────────────────────────────────────────────────────
 
@@ -152,7 +151,7 @@ class EventDesk:
         if name.startswith(SEQUENCE_MARK):
             message = await self._at(tenant, name[len(SEQUENCE_MARK) :])
         else:
-            async with self._looking:
+            async with self._looking.turn(tenant):
                 message = await self._search(tenant, name, last)
         if message is None:
             raise NotFoundError(f"tenant {tenant} has no event {name[:128]!r} that can be found")
@@ -176,7 +175,7 @@ class EventDesk:
         last = await self._last_sequence(tenant)
         found: list[KeptEvent] = []
         looked_at, looked_bytes = 0, 0
-        async with self._looking:
+        async with self._looking.turn(tenant):
             async for message in self._walk(tenant, which, order, after, last):
                 looked_at += 1
                 looked_bytes += len(message.data)

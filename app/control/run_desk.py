@@ -36,6 +36,7 @@ from app.control.kept_runs import (
     steps_of,
     waiting_document,
 )
+from app.control.looking import Looking
 from app.control.names import events_stream
 from app.errors import NotFoundError, ValueRefusedError
 
@@ -44,7 +45,6 @@ PAGE_DEFAULT: Final = 100
 LOOKED_AT_MAX: Final = 5_000
 """Messages that one page, or one search, looks through; each has up to 100 records."""
 LOOKED_BYTES_MAX: Final = 64 * 1024 * 1024
-LOOKING_AT_ONCE: Final = 4
 EARLY_MS: Final = 2000
 LATE_MS: Final = 60_000
 RUN_WORD: Final = "run"
@@ -86,7 +86,7 @@ class RunDesk:
         self._ports = ports
         self._admin = JetStreamAdmin(ports.reader.bus)
         self._env = check_token(env, "env")
-        self._looking = asyncio.Semaphore(LOOKING_AT_ONCE)
+        self._looking = Looking()
 
     async def list(
         self,
@@ -105,7 +105,7 @@ class RunDesk:
         found: list[KeptRun] = []
         seen: set[str] = set()
         looked = _Looked()
-        async with self._looking:
+        async with self._looking.turn(tenant):
             async for message in self._latest(walk, tenant, after, which.since_ms):
                 for run in runs_in(message, tenant):
                     is_wanted = after is None or _is_before(run.place, after)
@@ -144,7 +144,7 @@ class RunDesk:
         seen = await self.show(tenant, run_id, flow)
         if seen.kept is not None:
             record = seen.kept.record
-            async with self._looking:
+            async with self._looking.turn(tenant):
                 document = await self._published(tenant, run_id, record)
             if document is not None:
                 return document
@@ -166,7 +166,7 @@ class RunDesk:
     # ── In the streams ───────────────────────────────────────────────────────────────────────
 
     async def _entries(self, tenant: str, run_id: str) -> Sequence[JournalEntry]:
-        async with self._looking:
+        async with self._looking.turn(tenant):
             return await self._ports.journal.read(check_token(tenant, "tenant"), _check_run(run_id))
 
     def _records(self, tenant: str, flow: str | None) -> StreamWalk:
@@ -204,7 +204,7 @@ class RunDesk:
         walk = self._records(tenant, flow)
         if await self._admin.stream_info(walk.stream) is None:
             return None
-        async with self._looking:
+        async with self._looking.turn(tenant):
             if began is not None:
                 found = await self._find(_since(walk, began - EARLY_MS), tenant, run_id)
                 if found is not None:
