@@ -27,6 +27,11 @@ class ActorHost(Protocol):
         """Run work beside the actor."""
         ...
 
+    @property
+    def tasks_running(self) -> int:
+        """Count such work that is not over."""
+        ...
+
     async def wait_tasks(self) -> None:
         """Wait until no such work is left."""
         ...
@@ -60,6 +65,15 @@ class Actor(ABC, Generic[M]):
     async def on_stop(self) -> None:
         """Release what `on_start` took; runs once per started actor, also after a crash."""
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether it may go for a while, asked between messages where its spec has idle time.
+
+        Unless it knows better, with no work beside; `on_stop` runs, and a fresh actor takes the
+        next message.
+        """
+        return not self.tasks_running
+
     # ── What an actor may do to itself ────────────────────────────────────────────────────────
 
     def attach(self, host: ActorHost) -> None:
@@ -73,6 +87,11 @@ class Actor(ABC, Generic[M]):
     def add_task(self, work: Coroutine[Any, Any, None]) -> "asyncio.Future[None]":
         """Run ``work`` beside the actor: its error crashes the actor, a stop cancels it."""
         return self._require_host().add_task(work)
+
+    @property
+    def tasks_running(self) -> int:
+        """Count the tasks of `add_task` that have not ended."""
+        return self._require_host().tasks_running
 
     async def wait_tasks(self) -> None:
         """Wait until every task of `add_task` has ended; what `on_drain` often wants."""

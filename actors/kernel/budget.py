@@ -5,7 +5,6 @@ it. It refuses numbers that make no sense, and a budget that its own backoff cou
 such a child would crash for ever and nobody would be told.
 """
 
-from collections import deque
 from dataclasses import dataclass
 
 
@@ -66,7 +65,7 @@ class RestartWindow:
 
     def __init__(self, budget: RestartBudget) -> None:
         self.budget = budget
-        self._times: deque[float] = deque()
+        self._times: list[float] = []  # few, and mostly none
 
     def admit(self, now: float) -> bool:
         """Count one more restart at ``now``; False, and not counted, if the budget is spent."""
@@ -78,7 +77,7 @@ class RestartWindow:
     def count(self, now: float) -> int:
         """Restarts inside the window that ends at ``now``."""
         while self._times and self._times[0] <= now - self.budget.seconds:
-            self._times.popleft()
+            self._times.pop(0)
         return len(self._times)
 
     def clear(self) -> None:

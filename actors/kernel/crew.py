@@ -10,17 +10,19 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
 from actors.kernel.child import Child
-from actors.kernel.deadline import start_quietly
-from actors.kernel.lifecycle import cancel_and_wait, halt_all
+from actors.kernel.deadline import cancel_and_wait, start_quietly
+from actors.kernel.lifecycle import halt_all
 from actors.kernel.unit import ChildSnapshot, DrainReport
 
 T = TypeVar("T")
 
 
 class Crew:
-    """``on_done`` hears of every operation that ended, with its task."""
+    """``on_done`` hears of every operation that ended: its task, and its child or None for all."""
 
-    def __init__(self, path: str, on_done: Callable[[asyncio.Task[None]], None]) -> None:
+    def __init__(
+        self, path: str, on_done: Callable[[asyncio.Task[None], Child | None], None]
+    ) -> None:
         self.path = path
         self.together: asyncio.Task[None] | None = None
         self._on_done = on_done
@@ -60,7 +62,7 @@ class Crew:
 
         def done(finished: asyncio.Task[None]) -> None:
             child.operation = None
-            self._on_done(finished)
+            self._on_done(finished, child)
 
         task.add_done_callback(done)
         return task
@@ -71,7 +73,7 @@ class Crew:
 
         def done(finished: asyncio.Task[None]) -> None:
             self.together = None
-            self._on_done(finished)
+            self._on_done(finished, None)
 
         self.together.add_done_callback(done)
 

@@ -5,7 +5,7 @@ never waits past the limit, so code that swallows its cancellation cannot hold u
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from typing import Any, TypeVar
 
 from actors.ports import Clock
@@ -28,6 +28,15 @@ def start_quietly(work: Coroutine[Any, Any, T], *, name: str) -> asyncio.Task[T]
     task = asyncio.get_running_loop().create_task(work, name=name)
     task.add_done_callback(_retrieve)
     return task
+
+
+async def cancel_and_wait(tasks: Iterable[asyncio.Task[None] | None]) -> None:
+    """Cancel operations and wait for them: they run no foreign code, so they end at once."""
+    running = {task for task in tasks if task is not None and not task.done()}
+    for task in running:
+        task.cancel()
+    if running:
+        await asyncio.wait(running)
 
 
 def _retrieve(task: asyncio.Task[T]) -> None:

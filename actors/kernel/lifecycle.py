@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Iterable
 
 from actors.kernel.child import Child
+from actors.kernel.deadline import cancel_and_wait
 from actors.kernel.observations import ActorRestarted, ActorStarted, ActorStopped
 from actors.kernel.ports import KernelPorts
 
@@ -74,12 +75,3 @@ async def end_child(child: Child, ports: KernelPorts) -> None:
 async def halt_all(children: Iterable[Child]) -> None:
     """Halt in parallel; each is bounded by its own stop timeout."""
     await asyncio.gather(*(child.unit.halt() for child in children))
-
-
-async def cancel_and_wait(tasks: Iterable[asyncio.Task[None] | None]) -> None:
-    """Cancel operations and wait for them: they run no foreign code, so they end at once."""
-    running = {task for task in tasks if task is not None and not task.done()}
-    for task in running:
-        task.cancel()
-    if running:
-        await asyncio.wait(running)

@@ -11,7 +11,7 @@ empty one costs its reader one future, and everything else is a deque (measured:
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
 from actors.errors import ActorStoppedError, MailboxFullError
@@ -25,16 +25,18 @@ CAPACITY_DEFAULT = 64
 class Mailbox(Generic[M]):
     """Holds at most ``capacity`` messages between senders and one reader."""
 
-    __slots__ = ("_capacity", "_is_closed", "_messages", "_reader", "_senders")
+    __slots__ = ("_capacity", "_is_closed", "_messages", "_reader", "_senders", "on_arrival")
 
     def __init__(self, capacity: int = CAPACITY_DEFAULT) -> None:
         if capacity < 1:
             raise ValueError(f"a mailbox holds at least one message, not {capacity}")
         self._capacity = capacity
         self._messages: deque[M] = deque()
-        self._senders: deque[tuple[asyncio.Future[None], M]] = deque()
-        self._reader: asyncio.Future[None] | None = None
+        self._senders: dict[asyncio.Future[None], M] = {}
+        self._reader: asyncio.Future[bool] | None = None
         self._is_closed = False
+        self.on_arrival: Callable[[], None] | None = None
+        """Called for every message while there is nobody to read it; None: somebody reads."""
 
     @property
     def capacity(self) -> int:
@@ -63,13 +65,11 @@ class Mailbox(Generic[M]):
             self._append(message)
             return
         turn = asyncio.get_running_loop().create_future()
-        entry = (turn, message)
-        self._senders.append(entry)
+        self._senders[turn] = message
         try:
             await turn
         except asyncio.CancelledError:
-            if entry in self._senders:
-                self._senders.remove(entry)
+            self._senders.pop(turn, None)
             raise
 
     def put_nowait(self, message: M) -> None:
@@ -81,7 +81,10 @@ class Mailbox(Generic[M]):
         self._append(message)
 
     async def wait_message(self) -> bool:
-        """Wait until a message is inside. False: it is closed and empty, none will come."""
+        """Wait until a message is inside. False: it is closed and empty, none will come.
+
+        False also for a reader that was dismissed; messages may be inside then.
+        """
         while not self._messages:
             if self._is_closed:
                 return False
@@ -89,10 +92,21 @@ class Mailbox(Generic[M]):
                 raise RuntimeError("a mailbox has one reader")
             self._reader = asyncio.get_running_loop().create_future()
             try:
-                await self._reader
+                if not await self._reader:
+                    return False
             finally:
                 self._reader = None
         return True
+
+    @property
+    def has_idle_reader(self) -> bool:
+        """Whether its reader waits, and nothing is there for it."""
+        return self._reader is not None and not self._reader.done()
+
+    def dismiss_reader(self) -> None:
+        """Tell the reader that waits to read no more; the messages are for another one."""
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(False)
 
     async def get_many(self, messages_max: int) -> list[M]:
         """Wait for a message, then take all that are inside, at most ``messages_max``.
@@ -123,13 +137,13 @@ class Mailbox(Generic[M]):
     def waiting(self) -> Iterator[M]:
         """Every message not yet taken, those of waiting senders last."""
         yield from self._messages
-        yield from (message for _, message in self._senders)
+        yield from self._senders.values()
 
     def close(self) -> None:
         """Refuse further messages; whoever waits for room gets ActorStoppedError."""
         self._is_closed = True
-        while self._senders:
-            turn, _ = self._senders.popleft()
+        senders, self._senders = self._senders, {}
+        for turn in senders:
             if not turn.done():
                 turn.set_exception(ActorStoppedError("the mailbox closed while waiting for room"))
         self._wake_reader()
@@ -142,16 +156,19 @@ class Mailbox(Generic[M]):
         self._messages.append(message)
         if self._reader is not None:
             self._wake_reader()
+        if self.on_arrival is not None:
+            self.on_arrival()
 
     def _wake_reader(self) -> None:
         if self._reader is not None and not self._reader.done():
-            self._reader.set_result(None)
+            self._reader.set_result(True)
 
     def _admit_senders(self) -> None:
         # Room is handed over in the order it was asked for: the message moves in here, so nobody
         # who arrives before its sender wakes can overtake it.
         while self._senders and len(self._messages) < self._capacity:
-            turn, message = self._senders.popleft()
+            turn = next(iter(self._senders))
+            message = self._senders.pop(turn)
             if not turn.done():
                 self._messages.append(message)
                 turn.set_result(None)

@@ -102,6 +102,11 @@ class ActorRef(Generic[M]):
         await self.mailbox.put(message)
         return await reply.wait()
 
+    @property
+    def has_asks(self) -> bool:
+        """Whether somebody waits for an answer."""
+        return bool(self._asks)
+
     # ── For the supervisor ────────────────────────────────────────────────────────────────────
 
     def fail_taken_asks(self) -> None:

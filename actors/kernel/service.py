@@ -57,6 +57,8 @@ class ActorService(Service, Generic[M]):
         self._is_finishing = False
         self._is_draining = False
         self._work: set[asyncio.Future[None]] = set()
+        self.turns = 0
+        """How often it has taken messages; the same again after a while: none came."""
         self._ended: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
         actor.attach(self)
 
@@ -65,6 +67,11 @@ class ActorService(Service, Generic[M]):
         """How the actor ended; None while it runs."""
         return self._ended.result() if self._ended.done() else None
 
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether the actor waits for messages and has nothing in hand."""
+        return self._mailbox.has_idle_reader and self._actor.is_idle
+
     async def wait_ended(self) -> Ending:
         """Wait until the actor has returned or crashed."""
         return await asyncio.shield(self._ended)
@@ -72,6 +79,11 @@ class ActorService(Service, Generic[M]):
     def finish(self) -> None:
         """End the loop after the message in hand."""
         self._is_finishing = True
+
+    def retire(self) -> None:
+        """End the loop of an actor at rest, for good; the mailbox stays open."""
+        self._is_finishing = True
+        self._mailbox.dismiss_reader()
 
     def drain(self) -> None:
         """Close the mailbox; the actor ends when it has handled what is inside."""
@@ -84,6 +96,11 @@ class ActorService(Service, Generic[M]):
         self._work.add(task)
         task.add_done_callback(self._work.discard)
         return task
+
+    @property
+    def tasks_running(self) -> int:
+        """Count the work added that is not over."""
+        return len(self._work)
 
     async def wait_tasks(self) -> None:
         """Wait until all work added is over."""
@@ -138,6 +155,7 @@ class ActorService(Service, Generic[M]):
         takes_batches = type(self._actor).receive_many is not Actor.receive_many
         feed_turn = self._feed_batch if takes_batches else self._feed_singly
         while await self._mailbox.wait_message():
+            self.turns += 1
             await feed_turn()
             if self.should_stop or self._is_finishing:
                 return

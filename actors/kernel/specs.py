@@ -63,6 +63,8 @@ class ChildSpec(Generic[M]):
     """One actor. ``build`` makes a fresh one for the first start and for every restart.
 
     ``own_budget`` limits this child alone; the supervisor's budget limits all children together.
+    With ``idle_seconds`` the actor is built for its first message, goes after so long without work
+    (`Actor.is_idle`), and is built anew for the next one.
     """
 
     name: str
@@ -74,9 +76,12 @@ class ChildSpec(Generic[M]):
     start_timeout_seconds: float = START_TIMEOUT_SECONDS_DEFAULT
     stop_timeout_seconds: float = STOP_TIMEOUT_SECONDS_DEFAULT
     drain_timeout_seconds: float = DRAIN_TIMEOUT_SECONDS_DEFAULT
+    idle_seconds: float | None = None
 
     def __post_init__(self) -> None:
         _check_name(self.name)
+        if self.idle_seconds is not None and self.idle_seconds <= 0:
+            raise ValueError(f"{self.name}: an actor is idle for some time before it goes")
         if self.mailbox_capacity < 1:
             raise ValueError(f"{self.name}: a mailbox holds at least one message")
         if min(self.start_timeout_seconds, self.stop_timeout_seconds) <= 0:

@@ -24,9 +24,9 @@ from actors.kernel.budget import RestartWindow
 from actors.kernel.cell import ActorCell
 from actors.kernel.child import Child, GiveUp, RestartChild, SetAside
 from actors.kernel.crew import Crew
-from actors.kernel.deadline import start_quietly
+from actors.kernel.deadline import cancel_and_wait, start_quietly
+from actors.kernel.lazy_cell import LazyCell
 from actors.kernel.lifecycle import (
-    cancel_and_wait,
     end_child,
     quarantine_child,
     restart_child,
@@ -323,11 +323,14 @@ class Supervisor(Service, SupervisorStrategyT):
 
     # ── Operations on a child ─────────────────────────────────────────────────────────────────
 
-    def _operation_done(self, task: asyncio.Task[None]) -> None:
+    def _operation_done(self, task: asyncio.Task[None], child: Child | None) -> None:
         # An operation raises only if the kernel itself is wrong; then the parent must know.
         if not task.cancelled() and (error := task.exception()) is not None:
             self._fail(error)
-        self.wakeup()
+        # Only this child's end can have been overlooked meanwhile. A look at all of them for each
+        # of a thousand that start would be a million.
+        if child is None or child.ending is not None:
+            self.wakeup()
 
     async def _first_start(self, child: Child) -> None:
         await start_child(child, self._ports, is_restart=False)
@@ -357,7 +360,8 @@ class Supervisor(Service, SupervisorStrategyT):
 
     def _add_actor(self, spec: ChildSpec[M]) -> ActorCell[M]:
         path = self._path_for(spec)
-        cell = ActorCell(spec, self._ports, path=path, supervisor=self)
+        kind = ActorCell if spec.idle_seconds is None else LazyCell
+        cell = kind(spec, self._ports, path=path, supervisor=self)
         self._crew.join(Child(spec, cell, path=path, budget=self.spec.budget))
         return cell
 

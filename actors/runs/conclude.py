@@ -91,6 +91,11 @@ class Concluder:
         """Whether `put` need not wait."""
         return self._mailbox.depth < self._mailbox.capacity
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether every finished run is settled."""
+        return not self._in_hand and not self._mailbox.depth
+
     async def put(self, finished: FinishedRun) -> None:
         """Take a finished run, waiting for room."""
         await self._mailbox.put(finished)

@@ -54,6 +54,11 @@ class FlowExecutorActor(Actor[RunRequest]):
         """Start concluding beside running."""
         self.add_task(self._share.charge(self._concluder.run))
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no run is in hand: nothing goes on but the concluder, which waits."""
+        return self.tasks_running == 1 and self._concluder.is_idle
+
     async def receive(self, message: RunRequest) -> None:
         """Run one request."""
         await self.receive_many([message])

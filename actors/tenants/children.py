@@ -38,6 +38,8 @@ ACCEPTS_WAITING_MAX: Final = 1024
 """Requests that may wait for a tenant's ingress actor; past it the sender gets a 503."""
 FLOW_MAILBOX_MAX: Final = 64
 """Run requests that may wait for a flow (SPEC 13)."""
+IDLE_SECONDS: Final = 300.0
+"""An ingress or an executor that had nothing to do for so long goes until it is wanted again."""
 DRAIN_SECONDS: Final = 20.0
 """How long the router waits for what is in flight; below the consumer's ack_wait of 30 s."""
 
@@ -108,6 +110,7 @@ class Children:
             "ingress",
             lambda _: IngressActor(self._tenant, ports),
             mailbox_capacity=ACCEPTS_WAITING_MAX,
+            idle_seconds=IDLE_SECONDS,
         )
 
     def router(self) -> ChildSpec[object]:
@@ -179,6 +182,7 @@ class Children:
             ),
             own_budget=FLOW_BUDGET,
             mailbox_capacity=FLOW_MAILBOX_MAX,
+            idle_seconds=IDLE_SECONDS,
         )
 
 

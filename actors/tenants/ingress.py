@@ -81,6 +81,11 @@ class IngressActor(Actor[Accept]):
         for task in self._redrives:
             task.cancel()
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody waits for dead letters; who waits for the bus needs no actor for that."""
+        return not self._redrives
+
     async def receive(self, message: Accept) -> None:
         """Store one event; the reply comes when the bus has acknowledged it."""
         try:

@@ -88,13 +88,13 @@ class DeliveryRouter(Actor[Never]):
         self._pulled: deque[Delivery] = deque()
         self._is_confirmed = False
         self._pulling: asyncio.Future[None] | None = None
+        self._keeping: asyncio.Future[None] | None = None
         self._is_idle = asyncio.Event()
         self._is_idle.set()
 
     async def on_start(self) -> None:
-        """Start pulling, and keeping alive what is in flight."""
+        """Start pulling."""
         self._pulling = self.add_task(self._pull())
-        self.add_task(self._keep_alive())
 
     async def receive(self, message: Never) -> None:
         """Take no message: deliveries are pulled."""
@@ -131,6 +131,8 @@ class DeliveryRouter(Actor[Never]):
             self._pulled.extend(deliveries)
             self._is_confirmed = False
             self._is_idle.clear()
+            if self._keeping is None or self._keeping.done():
+                self._keeping = self.add_task(self._keep_alive())
             while self._pulled:
                 await self._share.charge(self._dispatch_some)
 
@@ -142,8 +144,9 @@ class DeliveryRouter(Actor[Never]):
             await self._dispatch(self._pulled.popleft())
 
     async def _keep_alive(self) -> None:
+        """Keep alive what is in flight; a tenant that has nothing costs no timer."""
         clock = self._ports.clock
-        while True:
+        while self._in_flight:
             await clock.sleep(KEEP_ALIVE_EVERY_SECONDS)
             now = clock.monotonic()
             for delivery in tuple(self._in_flight.values()):
