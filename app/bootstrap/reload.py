@@ -14,7 +14,7 @@ from watchfiles import Change, awatch
 QUIET_MS: Final = 300
 """An editor writes a file in several steps; changes this close together are one."""
 
-FIRST_LOOK_MS: Final = 2000
+FIRST_LOOK_SECONDS: Final = 2.0
 """How long after the watch began the files are compared once with what was read before it."""
 
 SUFFIXES: Final = (".ygtc", ".yaml", ".yml", ".json", ".toml", ".rhai", ".hbs", ".gmap", ".gtpack")
@@ -39,6 +39,7 @@ class Reloader:
             group.create_task(self._follow_requests())
             if watches_files:
                 group.create_task(self._follow_files())
+                group.create_task(self._look_once())
 
     async def _follow_requests(self) -> None:
         while True:
@@ -47,18 +48,13 @@ class Reloader:
             await self._reload()
 
     async def _follow_files(self) -> None:
-        # What changed before the watch was there is found by one look after it began.
-        has_looked = False
-        async for changes in awatch(
-            self._root,
-            watch_filter=self._concerns,
-            debounce=QUIET_MS,
-            rust_timeout=FIRST_LOOK_MS,
-            yield_on_timeout=True,
-        ):
-            if changes or not has_looked:
-                self._wanted.set()
-            has_looked = True
+        async for _ in awatch(self._root, watch_filter=self._concerns, debounce=QUIET_MS):
+            self._wanted.set()
+
+    async def _look_once(self) -> None:
+        """Find what changed before the watch was there."""
+        await asyncio.sleep(FIRST_LOOK_SECONDS)
+        self._wanted.set()
 
     def _concerns(self, _: Change, path: str) -> bool:
         return path.endswith(SUFFIXES) and not Path(path).is_relative_to(self._data_dir)
