@@ -1,9 +1,9 @@
 """``greentic-events docs``: the reference pages that are made of the code itself.
 
-In: a folder. Out: ``configuration.md``, ``errors.md``, ``language.md``, ``metrics.md`` and
-``node-types.md`` in it; with ``--check`` nothing is written, and the exit code is 1 if a page is
-not what it would be. Refuses a folder that does not exist: it writes beside pages that people
-wrote.
+In: a folder. Out: ``api-operations.md``, ``configuration.md``, ``errors.md``, ``language.md``,
+``metrics.md`` and ``node-types.md`` in it; with ``--check`` nothing is written, and the exit code
+is 1 if a page is not what it would be. Refuses a folder that does not exist: it writes beside pages
+that people wrote.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,6 +12,7 @@ from typing import Annotated, Final
 
 import typer
 
+from app.cli.docs_api import operations_page
 from app.cli.docs_language import language_page
 from app.cli.docs_nodes import node_types_page
 from app.cli.docs_reference import configuration_page, errors_page, metrics_page
@@ -19,6 +20,7 @@ from app.cli.output import print_json, say
 from app.errors import CommandError
 
 PAGES: Final[Mapping[str, Callable[[], str]]] = {
+    "api-operations.md": operations_page,
     "configuration.md": configuration_page,
     "errors.md": errors_page,
     "language.md": language_page,

@@ -142,7 +142,7 @@ class ApiRoute(APIRoute):
         names: tuple[str, str],
     ) -> None:
         self._access = access
-        self._operation = operation
+        self.operation = operation
         self._has_tenant = "{tenant}" in place[1]
         method, path = place
         tag, operation_id = names
@@ -185,17 +185,17 @@ class ApiRoute(APIRoute):
         self._check_query(request)
         if not self._takes_body:
             return request
-        is_json = self._operation.body_media == _JSON
-        _check_media(request, self._operation.body_media)
-        body = await reader.read(self._operation.body_bytes_max)
+        is_json = self.operation.body_media == _JSON
+        _check_media(request, self.operation.body_media)
+        body = await reader.read(self.operation.body_bytes_max)
         return _ReadRequest(request, body, _decode(body) if is_json else None)
 
     @property
     def _takes_body(self) -> bool:
-        return self.body_field is not None or self._operation.body_media != _JSON
+        return self.body_field is not None or self.operation.body_media != _JSON
 
     def _judge(self, request: Request) -> Principal:
-        scope = self._operation.scope
+        scope = self.operation.scope
         if scope == ANY_KEY:
             return self._access.principal(request)
         tenant = request.path_params["tenant"] if self._has_tenant else None
@@ -310,6 +310,6 @@ def _extra_of(operation: Operation, *, is_platform: bool) -> dict[str, Any]:
 
 
 def _description_of(handler: Handler, operation: Operation) -> str:
-    said = " ".join((handler.__doc__ or "").split())
+    said = " ".join((handler.__doc__ or "").replace("``", "`").split())
     needs = "any key" if operation.scope == ANY_KEY else f"the scope `{operation.scope}`"
     return f"{said}\n\nNeeds {needs}."

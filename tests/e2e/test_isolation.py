@@ -171,7 +171,7 @@ def api_routes() -> list[ApiRoute]:
     parts: dict[str, Any] = {field.name: Nothing() for field in fields(ApiParts)}
     resources = api_resources(ApiParts(**parts))
     routes = [route for resource in resources for route in resource.routes]
-    return [route for route in routes if (route.openapi_extra or {})["x-scope"] != ANY_KEY]
+    return [route for route in routes if route.operation.scope != ANY_KEY]
 
 
 TENANTS_IN_PATHS = (
