@@ -3,7 +3,7 @@
 In: a path, a handler as FastAPI takes it, and an `Operation`. Out: a route that judges the caller
 first, then the query, then reads the body, and only then asks FastAPI to call the handler. Refuses
 whoever lacks the scope (401, 403), unknown or repeated parameters (400), bodies that are too large
-(413), of another media type (415) or no JSON (400).
+(413), of another media type (415) or no JSON (400), and large ones while many are read (503).
 
 FastAPI by itself reads and parses a body before any dependency has judged the caller. Here nothing
 is read for a stranger: that is why the scope belongs to the route and is no dependency.
@@ -25,6 +25,7 @@ from starlette.responses import Response
 from actors.errors import ActorsError
 from app.errors import AppError, BadRequestError, MediaTypeError
 from app.http.api_access import ApiAccess
+from app.http.api_places import BodyPlaces
 from app.http.api_problems import NO_STORE, PROBLEM_MEDIA, problem_of_request, respond_problem
 from app.http.asgi import ClientGoneError
 from app.http.body import BodyReader
@@ -144,6 +145,7 @@ class ApiRoute(APIRoute):
         self._access = access
         self.operation = operation
         self._has_tenant = "{tenant}" in place[1]
+        self._places = BodyPlaces(operation.body_bytes_max)
         method, path = place
         tag, operation_id = names
         super().__init__(
@@ -168,7 +170,10 @@ class ApiRoute(APIRoute):
         async def handle(request: Request) -> Response:
             reader = BodyReader(request.receive, request.headers)
             try:
-                response: Response = await inner(await self._admit(request, reader))
+                request.scope[_CALLER] = self._judge(request)
+                self._check_query(request)
+                with self._places.take(request.path_params.get("tenant")):
+                    response: Response = await inner(await self._read(request, reader))
             except ClientGoneError:
                 return Response(status_code=_CLIENT_GONE)
             except ResponseValidationError as error:
@@ -180,9 +185,7 @@ class ApiRoute(APIRoute):
 
         return handle
 
-    async def _admit(self, request: Request, reader: BodyReader) -> Request:
-        request.scope[_CALLER] = self._judge(request)
-        self._check_query(request)
+    async def _read(self, request: Request, reader: BodyReader) -> Request:
         if not self._takes_body:
             return request
         is_json = self.operation.body_media == _JSON

@@ -1,5 +1,6 @@
 """The API's one route class: who is judged when, what is read, what is refused and how."""
 
+import asyncio
 from typing import Annotated, Any
 
 import httpx
@@ -13,6 +14,7 @@ from app.errors import ConflictError
 from app.http.api import ROOT, api_document, build_api
 from app.http.api_access import ApiAccess
 from app.http.api_models import BodyModel, PageQuery, PageView, Text, ViewModel
+from app.http.api_places import LARGE_BYTES_MIN, PLACES
 from app.http.api_route import (
     ANY_KEY,
     BODY_BYTES_MAX,
@@ -78,12 +80,16 @@ class Handlers:
 
     def __init__(self, access: ApiAccess) -> None:
         self.calls = 0
+        self.gate = asyncio.Event()
         self.resource = Resource("things", access)
         root, admin = "/tenants/{tenant}/things", Operation("tenant-admin")
         self.resource.add("GET", root, self.list, Operation("tenant-read"))
         self.resource.add("POST", root, self.add, Operation("tenant-admin", 201, [409]))
         self.resource.add("PUT", root + "/archive", self.archive, Operation(
             "tenant-admin", body_bytes_max=100, body_media=ZIP
+        ))  # fmt: skip
+        self.resource.add("PUT", root + "/large", self.wait, Operation(
+            "tenant-admin", body_bytes_max=LARGE_BYTES_MIN, body_media=ZIP
         ))  # fmt: skip
         self.resource.add("DELETE", root + "/{name}", self.remove, Operation("tenant-admin", 204))
         self.resource.add("GET", root + "/{name}", self.broken, admin)
@@ -108,6 +114,12 @@ class Handlers:
         """Take bytes."""
         self.calls += 1
         assert body.startswith(b"PK")
+        return ViewModel()
+
+    async def wait(self, body: RawBody) -> ViewModel:
+        """Hold bytes for a while."""
+        self.calls += 1
+        await self.gate.wait()
         return ViewModel()
 
     async def remove(self, name: str) -> None:
@@ -249,6 +261,25 @@ async def test_an_operation_has_a_limit_and_a_media_type_of_its_own(api: Api) ->
     assert api.handlers.calls == 1
 
 
+async def test_few_large_bodies_are_held_at_once_and_fewer_of_a_tenant(api: Api) -> None:
+    callers = [("acme", "admin")] * 3 + [("other", "other")] * 2
+    callers += [(f"t{number}", "platform") for number in range(PLACES - 4 + 1)]
+    opened = [
+        asyncio.create_task(api.ask("PUT", f"/tenants/{tenant}/things/large", key=key, media=ZIP))
+        for tenant, key in callers
+    ]
+    await asyncio.sleep(0.01)
+    refused = [each.result() for each in opened if each.done()]
+    assert [refusal(each) for each in refused] == [(503, "http.overloaded")] * 2
+    assert all(each.header("retry-after") == "2" for each in refused)
+    assert api.handlers.calls == PLACES
+    api.handlers.gate.set()
+    statuses = [(await each).status for each in opened]
+    assert statuses == [200, 200, 503, 200, 200, *[200] * (PLACES - 4), 503]
+    again = await api.ask("PUT", f"{THINGS}/large", media=ZIP)
+    assert again.status == 200
+
+
 @pytest.mark.parametrize(
     ("media", "status"),
     [
@@ -377,7 +408,7 @@ def test_every_operation_says_its_scope_its_refusals_and_that_it_needs_a_key() -
         for each in methods.values()
     }
     assert set(operations) == {
-        "things_list", "things_add", "things_archive", "things_remove", "things_broken",
+        "things_list", "things_add", "things_archive", "things_wait", "things_remove", "things_broken",
         "platform_things_add", "things_me", "document_openapi",
     }  # fmt: skip
     for path, operation in operations.values():
