@@ -15,7 +15,7 @@ from actors.kernel.specs import ChildSpec
 from actors.lanes.lane import LaneActor
 from actors.lanes.ports import LanePorts
 from actors.nodes.step import World
-from actors.ports import Deliveries, LaneDeliveries, LaneName, Redriver, StateStore, Ticks
+from actors.ports import Deliveries, Delivery, LaneDeliveries, LaneName, Redriver, StateStore, Ticks
 from actors.ports.timers import TimerPauses
 from actors.quotas.quota import Quotas
 from actors.runs.allowance import Allowance
@@ -95,6 +95,8 @@ class Children:
         self._routes = routes
         self._in_hand = in_hand
         self._executors = executors
+        self.in_flight: dict[int, Delivery] = {}
+        """What the router has in hand, for others to count."""
         world = ports.world
         self._allowance = Allowance.of(
             tenant,
@@ -127,7 +129,9 @@ class Children:
                 self._allowance.share,
                 partial(self._ports.confirm, self._tenant),
             )
-            return DeliveryRouter(self._tenant, self._routes, ports, self._executors)
+            return DeliveryRouter(
+                self._tenant, self._routes, ports, self._executors, self.in_flight
+            )
 
         return ChildSpec("router", build, drain_timeout_seconds=DRAIN_SECONDS)  # type: ignore[arg-type]  # it takes no messages
 

@@ -6,6 +6,7 @@ on.
 """
 
 import asyncio
+from dataclasses import replace
 
 from actors.kernel.ports import KernelPorts
 from actors.kernel.specs import SupervisorSpec
@@ -35,16 +36,20 @@ class TenantHost:
         return self._root
 
     async def start(self) -> None:
-        """Start the root; tenants come with `reconcile`."""
+        """Start the root; tenants come with `deploy`."""
         await self._root.start()
 
-    async def deploy(self, deployment: Deployment) -> None:
-        """Bring a tenant's deployment into force: a new tree, or a change of the one there is."""
+    async def deploy(self, deployment: Deployment, *, works: bool = True) -> None:
+        """Bring a tenant's deployment into force: a new tree, or a change of the one there is.
+
+        ``works``: False where other workers run its flows; then its requests alone are taken.
+        """
+        roles = replace(self._roles, worker=self._roles.worker and works)
         tree = self._trees.get(deployment.tenant)
-        if tree is None:
-            await self._add(deployment)
-        else:
-            await tree.deploy(deployment, self._roles)
+        if tree is not None:
+            await tree.deploy(deployment, roles)
+        elif roles.ingress or roles.worker:
+            await self._add(deployment, roles)
 
     async def remove(self, tenant: str) -> None:
         """Let a tenant go, after its runs have ended or their time is over; absent is no error."""
@@ -61,6 +66,14 @@ class TenantHost:
     def deployments(self) -> dict[str, Deployment]:
         """Give the deployment in force of every tenant."""
         return {tenant: tree.deployment for tenant, tree in self._trees.items()}
+
+    def working(self) -> frozenset[str]:
+        """Give the tenants whose flows run here."""
+        return frozenset(tenant for tenant, tree in self._trees.items() if tree.works)
+
+    def in_flight(self) -> dict[str, int]:
+        """Give how many deliveries of every tenant are in hand here."""
+        return {tenant: tree.in_flight for tenant, tree in self._trees.items()}
 
     def cancel(self, tenant: str, run_id: str, reason: str) -> bool:
         """End a run that this process has in hand; False where it has not."""
@@ -81,8 +94,8 @@ class TenantHost:
         await asyncio.gather(*(tree.drain() for tree in self._trees.values()))
         await self._root.stop()
 
-    async def _add(self, deployment: Deployment) -> None:
+    async def _add(self, deployment: Deployment, roles: Roles) -> None:
         supervisor = await self._root.nest(tenant_spec(deployment.tenant))
         tree = TenantTree(supervisor, deployment, self._ports)
         self._trees[deployment.tenant] = tree
-        await tree.start(self._roles)
+        await tree.start(roles)

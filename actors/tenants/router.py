@@ -78,13 +78,16 @@ class DeliveryRouter(Actor[Never]):
         routes: RoutesInForce,
         ports: RouterPorts,
         executors: Executors | None = None,
+        in_flight: dict[int, Delivery] | None = None,
     ) -> None:
+        """``in_flight``: where others may see how much it has in hand."""
         self._tenant = tenant
         self._routes = routes
         self._executors = executors or Executors(routes)
         self._ports = ports
         self._share = ports.share or FairShares(ports.clock).of(tenant)
-        self._in_flight: dict[int, Delivery] = {}
+        self._in_flight: dict[int, Delivery] = {} if in_flight is None else in_flight
+        self._in_flight.clear()  # of a router before, that is no more
         self._pulled: deque[Delivery] = deque()
         self._is_confirmed = False
         self._pulling: asyncio.Future[None] | None = None

@@ -72,11 +72,22 @@ class TenantTree:
         executors = Executors(self.routes, self._revive)
         self._children = Children(self._tenant, ports, self.routes, self.in_hand, executors)
         self.door: IngressDoor | None = None
+        self._works = False
 
     @property
     def deployment(self) -> Deployment:
         """The deployment in force."""
         return self.routes.current.table.deployment
+
+    @property
+    def works(self) -> bool:
+        """Whether the tenant's flows run here."""
+        return self._works
+
+    @property
+    def in_flight(self) -> int:
+        """How many deliveries the router has in hand."""
+        return len(self._children.in_flight)
 
     async def start(self, roles: Roles) -> None:
         """Start the children that the roles ask for."""
@@ -85,33 +96,60 @@ class TenantTree:
                 await self._supervisor.spawn(self._children.ingress()), self.routes
             )
         if roles.worker:
-            await self._start_flows(self.deployment)
-            await self._follow_lanes(self.deployment)
-            await self._supervisor.spawn(self._children.router())
+            await self._work(self.deployment)
 
     async def deploy(self, deployment: Deployment, roles: Roles) -> None:
-        """Go over to another revision; runs in progress finish on the one they began with."""
-        if _is_same(deployment, self.deployment):
+        """Go over to another revision, or begin or end to work for the tenant.
+
+        Runs in progress finish on the version they began with.
+        """
+        if _is_same(deployment, self.deployment) and roles.worker == self._works:
             return
         if roles.worker:
-            await self._start_flows(deployment)
-            await self._follow_lanes(deployment)
-        else:
-            self.routes.current = Routes(RoutingTable(deployment), {})
+            await self._work(deployment)
+            return
+        if self._works:
+            await self._end_work()
+        self.routes.current = Routes(RoutingTable(deployment), {})
 
     async def drain(self) -> None:
         """Stop pulling, let what is in flight finish, then stop the rest (STYLE 3)."""
-        names = {child.name for child in self._supervisor.children()}
-        working = (*self._executor_names.values(), *self._past)
-        executors = [self._supervisor.ref_of(name) for name in working]
-        for name in (self._scheduler_name, "router"):
-            if name in names:
-                await self._supervisor.remove(name)
-        await asyncio.gather(*(self._supervisor.remove(name) for name in self._lanes.values()))
+        executors = [self._supervisor.ref_of(name) for name in self._working()]
+        await self._stop_pulling()
         await self._supervisor.drain(DRAIN_SECONDS)
         for executor in executors:
             _give_back(executor)
         await asyncio.gather(*self._leaving)
+
+    # ── Work ─────────────────────────────────────────────────────────────────────────────────
+
+    async def _work(self, deployment: Deployment) -> None:
+        await self._start_flows(deployment)
+        await self._follow_lanes(deployment)
+        if not self._works:
+            await self._supervisor.spawn(self._children.router())
+            self._works = True
+
+    async def _end_work(self) -> None:
+        """Leave the tenant's work to other workers, and go on taking its requests."""
+        self._works = False
+        await self._stop_pulling()
+        for name in self._working():
+            self._leave(name)
+        self._executor_names = {}
+        self._past.clear()
+        self._lanes.clear()
+        self._scheduler_name = None
+
+    async def _stop_pulling(self) -> None:
+        names = {child.name for child in self._supervisor.children()}
+        for name in (self._scheduler_name, "router"):
+            if name in names:
+                await self._supervisor.remove(name)
+        await asyncio.gather(*(self._supervisor.remove(name) for name in self._lanes.values()))
+
+    def _working(self) -> tuple[str, ...]:
+        return (*self._executor_names.values(), *self._past)
 
     # ── Flows ────────────────────────────────────────────────────────────────────────────────
 

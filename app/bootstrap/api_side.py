@@ -34,6 +34,7 @@ from app.http.secret_api import SecretApi
 from app.http.tenant_api import TenantApi
 from app.http.timer_api import TimerApi
 from app.http.usage_api import UsageApi
+from app.http.worker_api import WorkerApi
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,5 +71,6 @@ def api_resources(parts: ApiParts) -> list[Resource]:
         LoginApi(desks.logins, access, clock).resource(),
         FlowApi(desks.flows, access).resource(),
         TenantApi(parts.deploys.tenants, access).resource(),
+        WorkerApi(parts.deploys.fleet, access).resource(),
         DeploymentApi(Receiver(parts.deploys.desk, desks.secrets), access).resource(),
     ]

@@ -9,7 +9,7 @@ lost by that, since a router asks `confirm` before it lets an event go that nobo
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -107,6 +107,11 @@ class Convergence:
         """Look soon: something was written in the bucket of deployments."""
         self._follower.hear(message)
 
+    def reconsider(self, tenants: Iterable[str]) -> None:
+        """Take up anew what is wanted of some tenants, whose hosts have changed."""
+        self._pending.update(tenants)
+        self._has_news.set()
+
     async def confirm(self, tenant: str) -> None:
         """Return once what a tenant had deployed before the call is in force here.
 
@@ -129,18 +134,19 @@ class Convergence:
         tenant = tenant_of(change.key)
         if tenant is None:
             return
+        is_confirmation = tenant in self._unconfirmed
         self._unconfirmed.discard(tenant)
-        self._pending.add(tenant)
-        self._documents.pop(tenant, None)
-        if change.entry.value is None:
-            return
+        before = self._documents.pop(tenant, None)
         try:
-            self._documents[tenant] = parse_document(change.entry.value)
+            if change.entry.value is not None:
+                self._documents[tenant] = parse_document(change.entry.value)
         except StoreError as error:
             _log.error("deployment.unreadable", tenant=tenant, reason=str(error))
+        if not (is_confirmation and self._documents.get(tenant) == before):
+            self._pending.add(tenant)
 
     def start_over(self) -> None:
-        """Note that the bucket was made anew."""
+        """Note that the bucket was made anew, or could not be read for long."""
         self._unconfirmed = set(self._documents)
 
     def caught_up(self) -> None:

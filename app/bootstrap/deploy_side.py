@@ -4,7 +4,7 @@ In: a connection, the parts that run things. Out: a `DeploySide`: convergence, t
 opens nothing that `close` does not close.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -13,6 +13,7 @@ from app.audit.log import AuditLog
 from app.bootstrap.convergence import Convergence, ConvergenceParts
 from app.bootstrap.enforcing import Enforcer, EnforcerParts
 from app.bootstrap.past import KeptDeployments
+from app.bootstrap.placing import Placing
 from app.bootstrap.plans import PlanBook
 from app.bootstrap.providers import Providers
 from app.bootstrap.shelf import BundleShelf, ShelfParts
@@ -23,8 +24,14 @@ from app.control.limits import StreamLimits
 from app.control.names import deployments_bucket, leases_bucket, tenants_bucket
 from app.deployments.desk import DeploymentDesk
 from app.deployments.opening import DeskNeeds, open_desk, open_store
+from app.deployments.store import DeploymentStore
+from app.erasure.eraser import Hands
+from app.erasure.opening import open_eraser, open_steward, released_by
+from app.erasure.steward import EraseSteward, Sweeping
 from app.fleet.fleet import Fleet
 from app.fleet.heartbeat import Heartbeat
+from app.fleet.hot import Load
+from app.fleet.placement import Placement
 from app.fleet.report import WorkerIdentity
 from app.providers.provider import ProviderContext
 from app.stores.kv import KvBucket
@@ -51,6 +58,10 @@ class DeployNeeds:
     identity: WorkerIdentity
     environment: Mapping[str, str] | None = field(default=None, repr=False)
     stand_ins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
+    workers_per_tenant: int = 0
+    """How many workers host a tenant; 0: all of them."""
+    loads: Callable[[], Mapping[str, Load]] = dict
+    """Gives what each tenant has waiting and in hand here."""
     replicas: int = 0
     """On how many servers each stream is kept; 0 leaves them as they are."""
 
@@ -69,6 +80,8 @@ class DeploySide:
     convergence: Convergence
     fleet: Fleet
     heartbeat: Heartbeat
+    placing: Placing
+    steward: EraseSteward
     shelf: BundleShelf
     desk: DeploymentDesk
     tenants: TenantDesk
@@ -84,6 +97,17 @@ class DeploySide:
         shelf = BundleShelf(
             ShelfParts(env, store, needs.secrets, needs.environment, needs.stand_ins)
         )
+        directory = TenantDirectory(KvBucket(bus, tenants_bucket(env)), clock)
+        leases = KvBucket(bus, leases_bucket(env))
+        fleet, heartbeat = Fleet(leases, clock), Heartbeat(leases, clock, needs.identity)
+        placing = Placing(
+            fleet,
+            directory,
+            heartbeat,
+            Placement(heartbeat.id, needs.workers_per_tenant),
+            needs.loads,
+            clock,
+        )
         enforcer = Enforcer(
             EnforcerParts(
                 shelf=shelf,
@@ -93,19 +117,19 @@ class DeploySide:
                 providers=needs.providers,
                 plans=needs.plans,
                 context=needs.context,
+                placing=placing,
             )
         )
-        directory = TenantDirectory(KvBucket(bus, tenants_bucket(env)), clock)
         parts = ConvergenceParts(KvBucket(bus, deployments_bucket(env)), directory, enforcer, clock)
-        leases = KvBucket(bus, leases_bucket(env))
-        fleet = Fleet(leases, clock)
         return cls(
             bus=bus,
             control=control,
             directory=directory,
             convergence=Convergence(parts),
             fleet=fleet,
-            heartbeat=Heartbeat(leases, clock, needs.identity),
+            heartbeat=heartbeat,
+            placing=placing,
+            steward=_open_steward(bus, needs, directory, fleet, store),
             shelf=shelf,
             desk=open_desk(
                 bus,
@@ -136,15 +160,35 @@ class DeploySide:
         )
         for pattern, hear in hints:
             self._subscriptions.append(await self.bus.subscribe(pattern, hear))
-        await self.convergence.start()
+        self.bus.on_reconnect(self.heartbeat.hurry)
+        # Who does not see the others would take all tenants on, for a moment.
         await self.fleet.start(self.bus)
+        await self.convergence.start()
         await self.heartbeat.start()
         self.convergence.acknowledge_to(self.heartbeat)
+        self.placing.start(self.convergence.reconsider)
+        self.steward.start()
 
     async def close(self) -> None:
         """Take nothing more up, and leave the fleet."""
         for subscription in self._subscriptions:
             await self.bus.unsubscribe(subscription)
+        await self.steward.stop()
+        await self.placing.stop()
         await self.convergence.stop()
         await self.heartbeat.forget()
         await self.fleet.stop()
+
+
+def _open_steward(
+    bus: Bus,
+    needs: DeployNeeds,
+    directory: TenantDirectory,
+    fleet: Fleet,
+    store: DeploymentStore,
+) -> EraseSteward:
+    """Give what erases deleted tenants, once every live worker has let go of them."""
+    env, clock = needs.env, needs.clock
+    hands = Hands(released_by(fleet, KvBucket(bus, deployments_bucket(env))))
+    eraser = open_eraser(bus, env, needs.audit, clock, hands)
+    return open_steward(bus, env, directory, eraser, clock, Sweeping(store.collect))

@@ -16,6 +16,7 @@ from actors.errors import ActorsError
 from actors.tenants.deployment import Deployment
 from actors.tenants.host import TenantHost
 from app.bootstrap.past import KeptDeployments
+from app.bootstrap.placing import Placing
 from app.bootstrap.plans import PlanBook
 from app.bootstrap.providers import Providers, ProviderSet
 from app.bootstrap.shelf import BundleShelf
@@ -66,6 +67,7 @@ class EnforcerParts:
     plans: PlanBook
     context: ProviderContext
     """What providers may use."""
+    placing: Placing
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,7 @@ class Enforcer:
     async def enforce(self, wanted: Sequence[Wanted]) -> Refusals:
         """Do it for all of them; gives those that keep what they had, and why."""
         refused: Refusals = {}
+        self._parts.placing.refresh()
         await self._remove([item for item in wanted if not item.is_served], refused)
         plans = await self._plan([item for item in wanted if item.is_served], refused)
         leftover = await self._ensure(plans, refused)
@@ -159,7 +162,8 @@ class Enforcer:
                 for text in plan.providers.warnings():
                     _log.warning("provider.warned", tenant=tenant, reason=text)
             parts.plans.adopt(tenant, plan.record.plan)
-            await parts.host.deploy(replace(plan.deployment, leftover_lanes=tuple(leftover)))
+            deployment = replace(plan.deployment, leftover_lanes=tuple(leftover))
+            await parts.host.deploy(deployment, works=parts.placing.works_for(tenant))
         except (AppError, ActorsError) as error:
             refused[tenant] = error
 

@@ -43,6 +43,8 @@ class StartOptions:
     """Whose forwarded headers are believed."""
     replicas: int = 0
     """On how many servers each stream is kept; 0 leaves them as they are."""
+    workers_per_tenant: int = 0
+    """How many workers host a tenant; 0: all of them."""
     sync_interval: str | None = None
     environment: Mapping[str, str] | None = field(default=None, repr=False)
     """The caller's environment, which expands `$NAME` in the bundle's answers."""
@@ -80,6 +82,7 @@ def build_options(
         has_worker="worker" in server.roles,
         bus=None if settings.nats.is_embedded else _bus(settings.nats),
         replicas=settings.nats.replicas or 0,
+        workers_per_tenant=settings.worker.replicas_per_tenant,
         sync_interval=settings.nats.sync,
         trusted_proxies=server.proxy_networks,
         environment=environment,

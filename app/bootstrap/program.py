@@ -27,6 +27,7 @@ from app.bootstrap.dev_side import DevSide, refuse_prod
 from app.bootstrap.egress import ports_of
 from app.bootstrap.first_key import make_first_key
 from app.bootstrap.folder import Folder, FolderDeployments
+from app.bootstrap.ingress_side import IngressParts, build_public_app
 from app.bootstrap.node_side import build_nodes
 from app.bootstrap.options import StartOptions
 from app.bootstrap.past import KeptDeployments, actions_of
@@ -45,20 +46,15 @@ from app.bus.server import EmbeddedServer
 from app.bus.server_process import ServerSettings
 from app.control.keys import KeyDesk
 from app.control.names import (
-    blobs_bucket,
     versions_bucket,
 )
 from app.emulators.accounts import dev_options
 from app.errors import AppError
+from app.fleet.hot import Load
 from app.fleet.report import WorkerIdentity
 from app.http.api_access import ApiAccess
 from app.http.asgi import AsgiApp
-from app.http.doors import IngressPorts
-from app.http.ingress import EventIngress
-from app.http.origin import PublicUrls
-from app.http.pages import build_admin_app, build_public_pages
-from app.http.public import PublicApp
-from app.http.routes import RouteTable
+from app.http.pages import build_admin_app
 from app.http.server import HttpServer
 from app.observability.loop_watchdog import LoopWatchdog
 from app.observability.metrics import Metrics
@@ -195,6 +191,8 @@ class Program:
             identity=WorkerIdentity.of_this_process(_roles_of(options), program_version()),
             environment=options.environment,
             stand_ins=dev_options() if options.is_dev else {},
+            workers_per_tenant=options.workers_per_tenant,
+            loads=self._loads,
             replicas=options.replicas,
         )
         self._deploys = side = await DeploySide.open(bus, needs)
@@ -203,6 +201,14 @@ class Program:
             self._folder = FolderDeployments(
                 options.bundle, side.desk, side.tenants, side.shelf, self._plans, needs.check
             )
+
+    def _loads(self) -> Mapping[str, Load]:
+        pulls = self._side.pulls
+        return {
+            tenant: Load(pulls[tenant].waiting, in_flight)
+            for tenant, in_flight in self._host.in_flight().items()
+            if tenant in pulls
+        }
 
     async def _confirm(self, tenant: str) -> None:
         await self._deploys.convergence.confirm(tenant)
@@ -235,17 +241,10 @@ class Program:
     async def _start_http(self) -> None:
         options = self._options
         if options.has_ingress:
-            ports = IngressPorts(
-                doors=self._host.door,
-                providers=self._providers.find,
-                answers=self._side.inbox,
-                blobs=ObjectBlobs(self._side.bus.client, blobs_bucket(options.env)),
-                ids=self._side.world.ids,
+            parts = IngressParts(
+                self._host, self._providers, self._side, self._metrics, self.not_ready
             )
-            urls = PublicUrls(self._providers.base_url, options.trusted_proxies)
-            routes = RouteTable(provider_specs())
-            ingress = EventIngress(routes, ports, self._side.clock, urls)
-            app = PublicApp(ingress, build_public_pages(self.not_ready), self._metrics.requests)
+            app = build_public_app(options, parts)
             self.public = await self._serve(app, options.host, options.port)
         access = ApiAccess(self._credentials.api_keys, self._observer, options.trusted_proxies)
         api = await self._build_api(access)
@@ -312,7 +311,7 @@ class Program:
         return self._pull_watch.reasons() if self._options.has_worker else []
 
     def _pull_states(self) -> dict[str, PullState]:
-        return self._side.pull_states(frozenset(self._host.deployments()), SILENT_SECONDS_MAX)
+        return self._side.pull_states(self._host.working(), SILENT_SECONDS_MAX)
 
     async def wait_ended(self) -> None:
         """Wait for a signal; raises AppError when the program cannot go on."""

@@ -240,6 +240,46 @@ async def test_what_was_told_before_the_flow_changed_begins_on_its_successor(
     assert estate.stream().unsettled == 0
 
 
+# ── Work that goes to other workers, and comes back ──────────────────────────────────────────
+
+
+async def test_a_tenant_whose_work_goes_elsewhere_keeps_its_door(estate: Estate) -> None:
+    first = deployed(versioned("1"))
+    await estate.deploy(first)
+    assert estate.host.working() == {"demo"}
+    await estate.until(estate.host.deploy(first, works=False), 60)
+    assert estate.host.working() == frozenset()
+    assert set(estate.children()) == {"ingress"}
+    assert estate.host.door("demo") is not None
+    await estate.emit()
+    assert estate.outputs() == []
+
+
+async def test_work_that_comes_back_goes_on_with_what_lies_there(estate: Estate) -> None:
+    first = deployed(versioned("1"))
+    await estate.deploy(first)
+    await estate.until(estate.host.deploy(first, works=False), 60)
+    await estate.emit()
+    await estate.until(estate.host.deploy(first), 1)
+    assert estate.outputs() == ["1"]
+    assert estate.stream().unsettled == 0
+
+
+async def test_work_that_goes_elsewhere_ends_what_it_has_in_hand(estate: Estate) -> None:
+    gate = Gate()
+    first = deployed(versioned("1", a_node("gate", gate)))
+    await estate.deploy(first)
+    await estate.emit()
+    leaving = asyncio.ensure_future(estate.host.deploy(first, works=False))
+    await estate.yard.clock.settle()
+    assert estate.host.in_flight() == {"demo": 1}
+    gate.opened.set()
+    await estate.yard.clock.advance(1)
+    await leaving
+    assert estate.outputs() == ["through"]
+    assert estate.host.in_flight() == {"demo": 0}
+
+
 # ── Removal ──────────────────────────────────────────────────────────────────────────────────
 
 
