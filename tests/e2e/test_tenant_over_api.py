@@ -31,6 +31,12 @@ class Desk:
         assert answer.status_code == status, (method, path, answer.text)
         return answer.json() if answer.content else None
 
+    async def status(self, method: str, path: str, **more: Any) -> int:
+        answer = await self._client.request(
+            method, f"{self._root}/{path}", headers=self._headers, **more
+        )
+        return answer.status_code
+
     async def until(self, path: str, fits: Callable[[Any], bool]) -> Any:
         async with asyncio.timeout(PATIENCE_SECONDS):
             while True:
@@ -41,15 +47,20 @@ class Desk:
 
 
 @pytest.fixture
-async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+async def desks(tmp_path: Path) -> AsyncIterator[tuple[Desk, Desk]]:
+    """One with the tenant's own key, one with the platform's."""
     async with (
         an_estate(tmp_path) as estate,
         httpx.AsyncClient(trust_env=False, timeout=30) as client,
     ):
-        yield Desk(client, estate, "own-tenant-admin", OWN)
+        yield (
+            Desk(client, estate, "own-tenant-admin", OWN),
+            Desk(client, estate, "platform-admin", OWN),
+        )
 
 
-async def test_a_tenants_day_over_the_api(desk: Desk, tmp_path: Path) -> None:
+async def test_a_tenants_day_over_the_api(desks: tuple[Desk, Desk], tmp_path: Path) -> None:
+    desk, platform = desks
     # What is published runs, and its run is found with its result.
     wanted = {"event_type": "greet.asked", "payload": {"name": "Ada"}, "id": "ada-1"}
     accepted = await desk.ask("POST", "events", 202, json=wanted)
@@ -97,6 +108,18 @@ async def test_a_tenants_day_over_the_api(desk: Desk, tmp_path: Path) -> None:
     await wait_login(tmp_path, made["seed"], is_taken=True)
     await desk.ask("DELETE", f"logins/{made['id']}", 204)
     await wait_login(tmp_path, made["seed"], is_taken=False)
+
+    # Suspended, it takes nothing in, and what it has can still be looked at.
+    await platform.ask("POST", "suspend")
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while await desk.status("POST", "events", json=wanted) != 404:
+            await asyncio.sleep(0.1)
+    assert (await desk.ask("GET", "events/ada-1"))["payload"] == {"name": "Ada"}
+    assert (await desk.ask("GET", "runs?event_id=ada-1"))["runs"] == [run]
+    await platform.ask("POST", "resume")
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while await desk.status("POST", "events", json=wanted) != 202:
+            await asyncio.sleep(0.1)
 
 
 async def wait_login(root: Path, seed: str, *, is_taken: bool) -> None:
