@@ -268,7 +268,9 @@ async def test_few_large_bodies_are_held_at_once_and_fewer_of_a_tenant(api: Api)
         asyncio.create_task(api.ask("PUT", f"/tenants/{tenant}/things/large", key=key, media=ZIP))
         for tenant, key in callers
     ]
-    await asyncio.sleep(0.01)
+    async with asyncio.timeout(5):
+        while api.handlers.calls + sum(each.done() for each in opened) < len(opened):
+            await asyncio.sleep(0.001)
     refused = [each.result() for each in opened if each.done()]
     assert [refusal(each) for each in refused] == [(503, "http.overloaded")] * 2
     assert all(each.header("retry-after") == "2" for each in refused)
