@@ -64,6 +64,12 @@ class StartOptions:
     plans: Mapping[str, PlanLimits] = field(default_factory=dict)
     """What tenants with a plan may use, by the plan's name."""
 
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """What the process does."""
+        roles = {"ingress": self.has_ingress, "worker": self.has_worker}
+        return tuple(role for role, is_ours in roles.items() if is_ours)
+
 
 def build_options(
     settings: Settings, bundle: Path | None, environment: Mapping[str, str]

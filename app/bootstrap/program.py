@@ -188,7 +188,7 @@ class Program:
             secrets=self._credentials.secrets,
             audit=self._audit.log,
             clock=self._side.clock,
-            identity=WorkerIdentity.of_this_process(_roles_of(options), program_version()),
+            identity=WorkerIdentity.of_this_process(options.roles, program_version()),
             environment=options.environment,
             stand_ins=dev_options() if options.is_dev else {},
             workers_per_tenant=options.workers_per_tenant,
@@ -401,8 +401,3 @@ class Program:
         task = asyncio.create_task(work)
         task.add_done_callback(lambda ended: None if ended.cancelled() else self.end())
         self._background.append(task)
-
-
-def _roles_of(options: StartOptions) -> list[str]:
-    roles = {"ingress": options.has_ingress, "worker": options.has_worker}
-    return [role for role, is_ours in roles.items() if is_ours]
