@@ -1,16 +1,9 @@
 """Which activation a trigger gets as deployments change."""
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.control.activations import (
-    Activation,
-    build_activations,
-    next_activations,
-    parse_activations,
-)
-from app.errors import StoreError
+from app.control.activations import Activation, next_activations
 
 RECORDS = st.dictionaries(
     st.text(max_size=20), st.builds(Activation, st.text(max_size=20), st.integers(0, 2**63))
@@ -46,16 +39,3 @@ def test_no_trigger_starts_beyond_the_streams_end(
     assert {trigger: activation.pattern for trigger, activation in after.items()} == patterns
     assert all(activation.sequence <= last for activation in after.values())
     assert next_activations(after, patterns, last) == after
-
-
-@given(RECORDS)
-def test_record_reads_back(record: dict[str, Activation]) -> None:
-    assert parse_activations(build_activations(record)) == record
-
-
-@pytest.mark.parametrize(
-    "data", [b"", b"[]", b"{}", b'{"triggers":[]}', b'{"triggers":{"a":1}}', b"\xff"]
-)
-def test_damaged_record_is_refused(data: bytes) -> None:
-    with pytest.raises(StoreError, match="damaged"):
-        parse_activations(data)
