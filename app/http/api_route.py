@@ -48,6 +48,7 @@ _NOT_MODIFIED: Final = 304
 _CALLER: Final = "greentic.caller"
 _BODY: Final = "greentic.body"
 _ALWAYS: Final = (400, 401, 403, 422, 429, 503)
+_OF_BODIES: Final = frozenset({413, 415})
 _TENANT: Final = {
     "name": "tenant",
     "in": "path",
@@ -160,6 +161,9 @@ class ApiRoute(APIRoute):
             description=_description_of(handler, operation),
         )
         self._query_names = frozenset(_query_names(self.dependant))
+        if not self._takes_body:
+            for status in _OF_BODIES:
+                self.responses.pop(status, None)
         if operation.is_body_optional:
             self.openapi_extra = {**(self.openapi_extra or {}), "requestBody": {"required": False}}
 
@@ -289,7 +293,7 @@ def _responses_of(operation: Operation, method: Method, path: str) -> dict[int |
     if "{" in path:
         statuses.add(404)
     if method in ("POST", "PUT", "PATCH"):
-        statuses |= {413, 415}
+        statuses |= _OF_BODIES
     schema = {"schema": {"$ref": "#/components/schemas/ProblemView"}}
     refusals: dict[int | str, Any] = {
         status: {"content": {PROBLEM_MEDIA: schema}} if status >= _REFUSED_MIN else {}
