@@ -18,6 +18,7 @@ from starlette.routing import BaseRoute
 from actors.runs.shares import FairShares
 from actors.tenants.tree import Roles
 from app.audit.lock_outs import LockOutTeller
+from app.bootstrap.api_opening import open_api
 from app.bootstrap.audit_side import AuditSide
 from app.bootstrap.bus_logins import start_steward
 from app.bootstrap.bus_side import BusSide
@@ -252,22 +253,15 @@ class Program:
         self.admin = await self._serve(admin, options.admin_host, options.admin_port)
 
     async def _build_api(self, access: ApiAccess) -> Sequence[BaseRoute]:
-        from app.bootstrap.api_side import ApiParts, api_routes  # noqa: PLC0415 - it costs 0.1 s
-
         side, log, secrets = self._side, self._audit.log, self._credentials.secrets
-        tenants = open_tenant_desks(side, log, secrets, self._host.deployments)
-        parts = ApiParts(
+        return await open_api(
             access,
-            side.clock,
-            self._audit,
-            self._keys,
-            side.desk,
-            side.quotas,
-            tenants,
-            self._deploys,
+            side,
+            audit=self._audit,
+            keys=self._keys,
+            tenants=open_tenant_desks(side, log, secrets, self._host.deployments),
+            deploys=self._deploys,
         )
-        # Its models take half a second to build, and the loop has other work.
-        return await asyncio.to_thread(api_routes, parts)
 
     async def _serve(self, app: AsgiApp, host: str, port: int) -> HttpServer:
         server = HttpServer(app, host, port)
