@@ -47,11 +47,15 @@ class JetStreamAdmin:
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
 
-    async def ensure_stream(self, spec: StreamSpec) -> StreamInfo:
-        """Create the stream or change it to what ``spec`` says; nothing is sent if it is so."""
+    async def ensure_stream(self, spec: StreamSpec, *, is_new: bool = False) -> StreamInfo:
+        """Create the stream or change it to what ``spec`` says; nothing is sent if it is so.
+
+        ``is_new``: there was none a moment ago, so nobody need look first.
+        """
         wanted = spec.as_config()
-        for _ in range(ENSURE_ATTEMPTS_MAX):
-            info = await self.stream_info(spec.name)
+        for attempt in range(ENSURE_ATTEMPTS_MAX):
+            must_look = attempt > 0 or not is_new
+            info = await self.stream_info(spec.name) if must_look else None
             if info is not None and _covers(info.config, wanted):
                 return info
             verb = "CREATE" if info is None else "UPDATE"
@@ -111,11 +115,15 @@ class JetStreamAdmin:
             raise
         return True
 
-    async def ensure_consumer(self, spec: ConsumerSpec) -> ConsumerInfo:
-        """Create the consumer or change it to what ``spec`` says, keeping its position."""
+    async def ensure_consumer(self, spec: ConsumerSpec, *, is_new: bool = False) -> ConsumerInfo:
+        """Create the consumer or change it to what ``spec`` says, keeping its position.
+
+        ``is_new``: there was none a moment ago, so nobody need look first.
+        """
         wanted = spec.as_config()
-        for _ in range(ENSURE_ATTEMPTS_MAX):
-            info = await self.consumer_info(spec.stream, spec.durable)
+        for attempt in range(ENSURE_ATTEMPTS_MAX):
+            must_look = attempt > 0 or not is_new
+            info = await self.consumer_info(spec.stream, spec.durable) if must_look else None
             if info is not None and _covers(_with_filters(info.config), wanted):
                 return info
             given = spec.start_config() if info is None else _with_filters(info.config)

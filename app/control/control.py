@@ -22,6 +22,7 @@ from app.control import names, streams
 from app.control.lanes import LaneConsumers
 from app.control.lease import Lease, hold_lease
 from app.control.limits import StreamLimits
+from app.control.overview import MANY, Overview
 from app.errors import BusError, ConflictError, StoreError
 from app.stores.kv import KvBucket
 from app.system import SystemClock
@@ -122,7 +123,8 @@ class Control:
             gone = await _all([self._is_deleted(item.tenant, limit) for item in subscriptions])
             wanted = [one for one, is_gone in zip(subscriptions, gone, strict=True) if not is_gone]
             await self._ensure_shared([item.tenant for item in wanted])
-            await _all([self._ensure_tenant(item, lease, limit) for item in wanted])
+            seen = await self._look(len(wanted))
+            await _all([self._ensure_tenant(item, seen, lease, limit) for item in wanted])
             return await self._lanes.retire({item.tenant: item.lanes for item in wanted}, lease)
 
     async def _is_deleted(self, tenant: str, limit: asyncio.Semaphore) -> bool:
@@ -175,9 +177,10 @@ class Control:
             return False
         return True
 
-    async def _ensure_stream(self, spec: StreamSpec) -> StreamInfo:
+    async def _ensure_stream(self, spec: StreamSpec, *, is_new: bool = False) -> StreamInfo:
         """Make one of the env's streams so, on as many servers as was asked for."""
-        return await self._admin.ensure_stream(replace(spec, replicas=self._limits.replicas))
+        wanted = replace(spec, replicas=self._limits.replicas)
+        return await self._admin.ensure_stream(wanted, is_new=is_new)
 
     async def _ensure_shared(self, tenants: Sequence[str]) -> None:
         await self._fix_work_shards()
@@ -222,13 +225,20 @@ class Control:
         existing = info.config["subjects"] if info else ()
         return streams.shard_subjects(f"greentic.{root}", self._env, tenants, existing)
 
+    async def _look(self, tenants: int) -> Overview:
+        """Look at what so many tenants have, where that saves questions."""
+        if tenants < MANY:
+            return Overview()
+        return await Overview.of(self._admin, self._env, self._work_shards)
+
     async def _ensure_tenant(
-        self, item: TenantSubscriptions, lease: Lease, limit: asyncio.Semaphore
+        self, item: TenantSubscriptions, seen: Overview, lease: Lease, limit: asyncio.Semaphore
     ) -> None:
         env, tenant = self._env, item.tenant
         async with limit:
             lease.check()
-            await self._ensure_stream(streams.events_spec(env, tenant, self._limits_of(item)))
+            events = streams.events_spec(env, tenant, self._limits_of(item))
+            await self._ensure_stream(events, is_new=seen.is_new_stream(events.name))
             flows = streams.flows_consumer(
                 env,
                 tenant,
@@ -237,9 +247,9 @@ class Control:
                 first_sequence=item.first_sequence,
             )
             lease.check()
-            await self._admin.ensure_consumer(flows)
+            await self._admin.ensure_consumer(flows, is_new=seen.is_new_consumer(flows))
             work = streams.work_consumer(env, tenant, self._shard(tenant), self._limits)
-            await self._admin.ensure_consumer(work)
+            await self._admin.ensure_consumer(work, is_new=seen.is_new_consumer(work))
             await self._lanes.ensure(tenant, item.lanes, lease)
 
     def _limits_of(self, item: TenantSubscriptions) -> StreamLimits:
