@@ -7,7 +7,7 @@ the admin address is served, not at the top of others.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from starlette.routing import BaseRoute, Mount
 
@@ -35,6 +35,7 @@ from app.http.tenant_api import TenantApi
 from app.http.timer_api import TimerApi
 from app.http.usage_api import UsageApi
 from app.http.worker_api import WorkerApi
+from app.tenancy.living import LivingTenants
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,8 @@ class ApiParts:
 
 def api_routes(parts: ApiParts) -> Sequence[BaseRoute]:
     """Give the routes of the API."""
+    living = LivingTenants(parts.deploys.directory, parts.deploys.tenants)
+    parts = replace(parts, access=replace(parts.access, check_living=living.check))
     return [Mount(ROOT, build_api(api_resources(parts), parts.access))]
 
 

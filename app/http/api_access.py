@@ -7,7 +7,7 @@ LockedOutError (429) who has guessed too often. The work is the same whatever is
 (`app.stores.api_key`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -39,6 +39,8 @@ class ApiAccess:
     keys: Authentication
     observer: Observer
     trusted_proxies: Sequence[Network] = ()
+    check_living: Callable[[str], Awaitable[None]] | None = None
+    """Refuses a tenant that there is not, or no more; None: nobody knows here."""
 
     def principal(self, request: Request) -> Principal:
         """Give whoever has the request's key."""
@@ -62,11 +64,10 @@ class ApiAccess:
             raise ForbiddenError(f"the API key lacks the scope {scope}")
         return principal
 
-    def tenant_of(self, request: Request, scope: str) -> str:
-        """Give the tenant of the path, once the request has shown that it may do this there."""
-        tenant: str = request.path_params["tenant"]
-        self.allowed(request, scope, tenant)
-        return tenant
+    async def check_tenant(self, tenant: str) -> None:
+        """Return if something may be made for the tenant. NotFoundError, ConflictError."""
+        if self.check_living is not None:
+            await self.check_living(tenant)
 
 
 def who_of(principal: Principal) -> Who:

@@ -146,6 +146,7 @@ class ApiRoute(APIRoute):
         self._access = access
         self.operation = operation
         self._has_tenant = "{tenant}" in place[1]
+        self._makes = _makes(*place)
         self._places = BodyPlaces(operation.body_bytes_max)
         method, path = place
         tag, operation_id = names
@@ -176,6 +177,8 @@ class ApiRoute(APIRoute):
             try:
                 request.scope[_CALLER] = self._judge(request)
                 self._check_query(request)
+                if self._makes:
+                    await self._access.check_tenant(request.path_params["tenant"])
                 with self._places.take(request.path_params.get("tenant")):
                     response: Response = await inner(await self._read(request, reader))
             except ClientGoneError:
@@ -288,12 +291,22 @@ def _query_names(dependant: Dependant) -> list[str]:
     return names
 
 
+def _makes(method: Method, path: str) -> bool:
+    """Tell whether it may make something for a tenant, which there must be then.
+
+    Removing makes nothing, and the tenant itself is its own resource's business.
+    """
+    return path.startswith("/tenants/{tenant}/") and method in ("POST", "PUT", "PATCH")
+
+
 def _responses_of(operation: Operation, method: Method, path: str) -> dict[int | str, Any]:
     statuses = {*_ALWAYS, *operation.refuses}
     if "{" in path:
         statuses.add(404)
     if method in ("POST", "PUT", "PATCH"):
         statuses |= _OF_BODIES
+    if _makes(method, path):
+        statuses.add(409)
     schema = {"schema": {"$ref": "#/components/schemas/ProblemView"}}
     refusals: dict[int | str, Any] = {
         status: {"content": {PROBLEM_MEDIA: schema}} if status >= _REFUSED_MIN else {}

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
+import httpx
 import pytest
 import pytest_asyncio
 import requests
@@ -31,7 +32,11 @@ from schemathesis.specs.openapi import checks as conformance
 from app.bundle.archive import pack_bundle
 from tests.support.api_estate import NOBODY, OTHER, OWN, SPARE, Estate, Key, an_estate
 
-pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.xdist_group("api_schema"),
+]
 
 EXAMPLES = int(os.environ.get("GREENTIC_SCHEMA_EXAMPLES", "8"))
 ANSWER_SECONDS_MAX = 30
@@ -94,7 +99,7 @@ class Requests:
         schema.config.generation.update(with_security_parameters=False)
         schema.config.checks.negative_data_rejection.expected_statuses = REFUSALS
         found: list[Any] = [result.ok() for result in schema.get_all_operations()]  # type: ignore[union-attr]
-        self.operations = sorted(found, key=_severity)
+        self.operations = sorted(found, key=_order)
         self._cases = {
             each.label: [
                 case
@@ -108,9 +113,10 @@ class Requests:
         return self._cases[operation.label]
 
 
-def _severity(operation: Any) -> int:
-    """Read what there is before it is changed, and change it before it is gone."""
-    return {"get": 0, "delete": 2}.get(operation.method, 1)
+def _order(operation: Any) -> tuple[int, int]:
+    """Read what there is before it is changed; remove it at the end, parts before the whole."""
+    depth = operation.path.count("/")
+    return {"get": (0, depth), "delete": (2, -depth)}.get(operation.method, (1, depth))
 
 
 def _draw(cases: Any) -> list[Any]:
@@ -279,6 +285,23 @@ async def test_a_key_gets_what_the_document_says_and_no_more(
         assert len(never) * 5 <= len(caller.allowed), "what is refused all the time is not tried"
     findings.check()
     assert "Traceback" not in estate.program.log.read_text(errors="replace")
+
+
+@pytest.mark.parametrize("tenant", [SPARE, "never-made"], ids=["deleted", "unknown"])
+async def test_nothing_is_made_for_a_tenant_that_there_is_not(
+    estate: Estate, made: Requests, tenant: str
+) -> None:
+    headers = estate.keys["platform-admin"].headers
+    httpx.delete(f"{estate.url}/tenants/{tenant}", headers=headers, timeout=ANSWER_SECONDS_MAX)
+    findings = Findings()
+    (caller,) = try_with(estate, made, [("platform-admin", tenant)], findings)
+    done = {
+        label
+        for label, statuses in caller.answered.items()
+        if min(statuses) < 300 and "{tenant}" in label and not label.startswith(("GET", "DELETE"))
+    }
+    assert not done
+    findings.check()
 
 
 async def test_a_document_that_is_wrong_is_found_out(estate: Estate) -> None:

@@ -1,6 +1,7 @@
 """The API's one route class: who is judged when, what is read, what is refused and how."""
 
 import asyncio
+from dataclasses import replace
 from typing import Annotated, Any
 
 import httpx
@@ -10,7 +11,7 @@ from fastapi import Query
 from pydantic import Field
 from starlette.routing import Mount
 
-from app.errors import ConflictError
+from app.errors import ConflictError, NotFoundError
 from app.http.api import ROOT, api_document, build_api
 from app.http.api_access import ApiAccess
 from app.http.api_models import BodyModel, PageQuery, PageView, Text, ViewModel
@@ -231,6 +232,30 @@ async def test_one_handler_serves_a_tenant_and_the_platform(api: Api) -> None:
     of_platform = await api.ask("POST", "/things", b'{"name": "x"}', key="platform")
     assert of_platform.json["tenant"] is None
     assert of_platform.header("cache-control") == "no-store"
+
+
+async def test_nothing_is_made_for_a_tenant_that_there_is_not(api: Api) -> None:
+    async def check(tenant: str) -> None:
+        if tenant != "acme":
+            raise NotFoundError(f"there is no tenant {tenant!r}")
+
+    access = replace(an_access(), check_living=check)
+    handlers = Handlers(access)
+    client = Client(build_admin_app(
+        lambda: (), lambda: (b"", "text/plain"), [Mount(ROOT, build_api([handlers.resource], access))]
+    ))  # fmt: skip
+    body, headers = [b'{"name": "x"}'], {"authorization": "Bearer platform"}
+    for method, tenant, status in (
+        ("POST", "acme", 201), ("POST", "gone", 404), ("GET", "gone", 200), ("DELETE", "gone", 204)
+    ):  # fmt: skip
+        path = f"{ROOT}/tenants/{tenant}/things" + ("/x" if method == "DELETE" else "")
+        reply = await client.request(method, path, headers=headers, parts=list(body))
+        assert reply.status == status, (method, tenant)
+    other = await client.request(
+        "POST", f"{ROOT}/tenants/gone/things", headers={"authorization": "Bearer admin"}, parts=body
+    )
+    assert other.status == 403, "a stranger does not learn which tenants there are"
+    assert handlers.calls == 3
 
 
 # ── What is read ─────────────────────────────────────────────────────────────────────────────
