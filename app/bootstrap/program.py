@@ -64,7 +64,7 @@ from app.providers.catalog import provider_specs
 from app.providers.provider import ProviderContext
 from app.stores.blobs import ObjectBlobs
 from app.stores.key_source import KeySource
-from app.system import SystemClock, program_version, spare_the_collector
+from app.system import SystemClock, collect_seldom, program_version, spare_the_collector
 
 CONNECT_SECONDS_MAX: Final = 30.0
 
@@ -110,6 +110,7 @@ class Program:
         options = self._options
         if options.is_dev:
             refuse_prod(options.env)
+        collect_seldom()
         self._watchdog.start()
         self._stack.callback(self._watchdog.stop)
         bus = await self._connect()
