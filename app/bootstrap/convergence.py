@@ -81,6 +81,12 @@ class Convergence:
         """Give the tenants whose deployment could not be taken up, and why."""
         return dict(self._failed)
 
+    def check(self, tenants: Iterable[str]) -> None:
+        """Return if all of these could be taken up; raises what is in the way of the first."""
+        for tenant in tenants:
+            if tenant in self._failed:
+                raise self._failed[tenant]
+
     async def start(self) -> None:
         """Take up all there is, then follow. UnavailableError, StoreError."""
         self._directory.on_change(self._note_tenant)

@@ -4,7 +4,7 @@ In: a connection, the parts that run things. Out: a `DeploySide`: convergence, t
 opens nothing that `close` does not close.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -42,6 +42,10 @@ from app.tenancy.directory import TenantDirectory
 from app.tenancy.store import TenantStore
 
 
+async def nothing() -> None:
+    """Do nothing: others' servers keep their logins themselves."""
+
+
 @dataclass(frozen=True, slots=True)
 class DeployNeeds:
     """What the process brings."""
@@ -62,6 +66,8 @@ class DeployNeeds:
     """How many workers host a tenant; 0: all of them."""
     loads: Callable[[], Mapping[str, Load]] = dict
     """Gives what each tenant has waiting and in hand here."""
+    enforce_logins: Callable[[], Awaitable[None]] = nothing
+    """Returns once the server refuses revoked logins."""
     replicas: int = 0
     """On how many servers each stream is kept; 0 leaves them as they are."""
 
@@ -131,19 +137,7 @@ class DeploySide:
             placing=placing,
             steward=_open_steward(bus, needs, directory, fleet, store),
             shelf=shelf,
-            desk=open_desk(
-                bus,
-                env,
-                DeskNeeds(
-                    audit=needs.audit,
-                    secrets=needs.secrets,
-                    clock=clock,
-                    check=needs.check,
-                    workers=fleet,
-                    environment=needs.environment,
-                    stand_ins=needs.stand_ins,
-                ),
-            ),
+            desk=open_desk(bus, env, _desk_needs(needs, fleet)),
             tenants=TenantDesk(
                 TenantStore(KvBucket(bus, tenants_bucket(env)), clock),
                 needs.audit,
@@ -189,6 +183,19 @@ def _open_steward(
 ) -> EraseSteward:
     """Give what erases deleted tenants, once every live worker has let go of them."""
     env, clock = needs.env, needs.clock
-    hands = Hands(released_by(fleet, KvBucket(bus, deployments_bucket(env))))
+    released = released_by(fleet, KvBucket(bus, deployments_bucket(env)))
+    hands = Hands(released, needs.enforce_logins)
     eraser = open_eraser(bus, env, needs.audit, clock, hands)
     return open_steward(bus, env, directory, eraser, clock, Sweeping(store.collect))
+
+
+def _desk_needs(needs: DeployNeeds, fleet: Fleet) -> DeskNeeds:
+    return DeskNeeds(
+        audit=needs.audit,
+        secrets=needs.secrets,
+        clock=needs.clock,
+        check=needs.check,
+        workers=fleet,
+        environment=needs.environment,
+        stand_ins=needs.stand_ins,
+    )

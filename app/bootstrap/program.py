@@ -17,13 +17,14 @@ from starlette.routing import BaseRoute
 
 from actors.runs.shares import FairShares
 from actors.tenants.tree import Roles
+from app.accounts.steward import AccountsSteward
 from app.audit.lock_outs import LockOutTeller
 from app.bootstrap.api_opening import open_api
 from app.bootstrap.audit_side import AuditSide
 from app.bootstrap.bus_logins import start_steward
 from app.bootstrap.bus_side import BusSide
 from app.bootstrap.credentials import Credentials
-from app.bootstrap.deploy_side import DeployNeeds, DeploySide
+from app.bootstrap.deploy_side import DeployNeeds, DeploySide, nothing
 from app.bootstrap.dev_side import DevSide, refuse_prod
 from app.bootstrap.egress import ports_of
 from app.bootstrap.first_key import make_first_key
@@ -45,6 +46,7 @@ from app.bus.connection import Bus, BusSettings
 from app.bus.pull_health import PullState
 from app.bus.server import EmbeddedServer
 from app.bus.server_process import ServerSettings
+from app.control.credentials import tombstone_gate
 from app.control.keys import KeyDesk
 from app.control.names import (
     versions_bucket,
@@ -88,6 +90,7 @@ class Program:
         self.public: HttpServer | None = None
         self.admin: HttpServer | None = None
         self._folder: FolderDeployments | None = None
+        self._logins: AccountsSteward | None = None
         self.bundle: Bundle | None = None
         self.emulators_url: str | None = None
 
@@ -119,7 +122,7 @@ class Program:
         await self._open_deployments(bus)
         await self._deploy_folder()
         await self._deploys.follow(options.env)
-        self._raise_refusal()
+        self._deploys.convergence.check(() if self.bundle is None else self.bundle.tenants)
         await self._start_http()
         self._guard_own_ports()
         self._watch()
@@ -195,6 +198,7 @@ class Program:
             stand_ins=dev_options() if options.is_dev else {},
             workers_per_tenant=options.workers_per_tenant,
             loads=self._loads,
+            enforce_logins=nothing if self._logins is None else self._logins.refresh,
             replicas=options.replicas,
         )
         self._deploys = side = await DeploySide.open(bus, needs)
@@ -229,14 +233,15 @@ class Program:
     def _keep_logins(self, bus: Bus) -> None:
         """Look after who may log in to our own server; other servers have their own stewards."""
         if self._server is not None:
-            steward = start_steward(self._server, bus, self._options.env, SystemClock())
-            self._stack.push_async_callback(steward.stop)
+            self._logins = start_steward(self._server, bus, self._options.env, SystemClock())
+            self._stack.push_async_callback(self._logins.stop)
 
     async def _begin_keys(self) -> None:
         """Write lock-outs down; on a server of our own, see to the first platform key."""
         kept, log = self._credentials, self._audit.log
         kept.api_keys.on_locked = LockOutTeller(log, self._side.clock)
-        self._keys = KeyDesk(kept.key_store, kept.key_uses, log, self._side.clock)
+        gate = tombstone_gate(self._side.bus, self._options.env)
+        self._keys = KeyDesk(kept.key_store, kept.key_uses, log, self._side.clock, gate)
         if self._server is not None:
             await make_first_key(self._keys, self._options.data_dir)
 
@@ -360,14 +365,6 @@ class Program:
         if self._folder is not None:
             await self._folder.deploy(folder, is_cautious=is_cautious, again=again)
             self.bundle = folder.bundle
-
-    def _raise_refusal(self) -> None:
-        """Refuse to start on a folder that cannot be served: whoever starts it wants to know."""
-        tenants = () if self.bundle is None else self.bundle.tenants
-        failures = self._deploys.convergence.failures()
-        for tenant in tenants:
-            if tenant in failures:
-                raise failures[tenant]
 
     def served(self) -> Mapping[str, int]:
         """Give the tenants that are served here, and how many flows each has."""

@@ -81,17 +81,22 @@ def start_command(
         "nats.embedded": _switch(nats),
         "nats.url": nats_url,
     }
-    bundle = bundle or _bundle_here()
+    options, settings = _chosen(bundle or _bundle_here(), flags, has_data=data is not None)
+    uvloop.run(_run(replace(options, is_dev=dev), settings, as_json=as_json))
+
+
+def _chosen(
+    bundle: Path | None, flags: dict[str, Any], *, has_data: bool
+) -> tuple[StartOptions, Settings]:
+    """Merge the flags with the settings, and begin to log."""
     settings_path = (bundle or Path()) / SETTINGS_FILE
     toml_path = settings_path if settings_path.is_file() else None
     settings = load_settings(toml_path, os.environ, flags)
     configure_logging(settings.logging.level, settings.logging.format)
-    if bundle is None and settings.nats.is_embedded and data is None:
+    if bundle is None and settings.nats.is_embedded and not has_data:
         hint = "name a bundle's folder, a data folder with --data, or a server with --nats-url"
         raise CommandError("this folder is no bundle: there is nothing to run", hint=hint)
-    options = build_options(settings, bundle, dict(os.environ))
-    options = replace(options, is_dev=dev)
-    uvloop.run(_run(options, settings, as_json=as_json))
+    return build_options(settings, bundle, dict(os.environ)), settings
 
 
 def _bundle_here() -> Path | None:

@@ -125,7 +125,7 @@ class TenantDirectory:
             del self._records[tenant]
         else:
             self._records[tenant] = record
-            if record.ends_ms is not None:
+            if record.ends_ms is not None and record.purged_ms is not None:
                 self._ends[tenant] = record.ends_ms
         for call in self._calls:
             call(tenant, record)

@@ -123,9 +123,14 @@ class TenantRecord:
         return replace(self, purged_ms=now_ms, changed_ms=now_ms)
 
     def ttl_seconds(self, now_ms: int) -> int | None:
-        """Give how long a record written now stays; None: until it is written again."""
+        """Give how long a record written now stays; None: until it is written again.
+
+        A tombstone stays at least until all data is gone: nobody else knows that there is some.
+        """
         ends_ms = self.ends_ms
-        return None if ends_ms is None else max(1, -(-(ends_ms - now_ms) // _MS))
+        if ends_ms is None or self.purged_ms is None:
+            return None
+        return max(1, -(-(ends_ms - now_ms) // _MS))
 
     def as_mapping(self) -> dict[str, Any]:
         """Give its document."""
