@@ -1,7 +1,7 @@
 """How `tenant …` reaches the tenants of an env, and what plans it knows of.
 
-In: the options that name a server, a data folder and an env. Out: work done at the desk. Refuses
-nothing of its own.
+In: what was said of where. Out: work done at the desk, or through the API. Refuses nothing of its
+own.
 """
 
 import asyncio
@@ -13,8 +13,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from app.bus.connection import Bus
+from app.cli.api_client import at_api
+from app.cli.api_tenants import ApiTenants, Tenants
 from app.cli.auditing import audit_on
-from app.cli.connecting import DATA_DIR_DEFAULT, bus_settings, chosen_env, connected
+from app.cli.connecting import DATA_DIR_DEFAULT, connected
+from app.cli.reach import Reach
 from app.cli.vault import SETTINGS_FILE
 from app.control import names
 from app.control.credentials import ensure_tenants_bucket
@@ -31,31 +34,28 @@ T = TypeVar("T")
 class TenantsPlace:
     """Where the tenants are kept."""
 
-    data: Path | None
-    nats_url: str | None
-    env: str | None
+    reach: Reach
 
     @property
-    def env_name(self) -> str:
-        """The env that is meant."""
-        return chosen_env(self.env, os.environ)
+    def knows_plans(self) -> bool:
+        """Tell whether somebody checks plans: the program that is asked, or a file here."""
+        return self.reach.api() is not None or self.plans() is not None
 
     def plans(self) -> Collection[str] | None:
         """Give the plans of the ``greentic.toml`` beside the data folder; None: it has none."""
-        folder = self.data or Path(os.environ.get("GREENTIC_DATA_DIR") or DATA_DIR_DEFAULT)
+        folder = self.reach.data or Path(os.environ.get("GREENTIC_DATA_DIR") or DATA_DIR_DEFAULT)
         beside = folder.absolute().parent / SETTINGS_FILE
         return load_settings(beside, os.environ, {}).plans if beside.is_file() else None
 
-    def at_desk(self, work: Callable[[TenantDesk], Awaitable[T]]) -> T:
-        """Do some work at the desk. UnavailableError, and what the desk refuses."""
+    def at_desk(self, work: Callable[[Tenants], Awaitable[T]]) -> T:
+        """Do some work with tenants. UnavailableError, and what the desk refuses."""
+        if (api := self.reach.api()) is not None:
+            return at_api(api, lambda client: work(ApiTenants(client)))
         plans = self.plans()
-        settings = bus_settings(self.nats_url, self.data, os.environ)
+        settings, env = self.reach.bus(), self.reach.bus_env
 
         async def run() -> T:
-            async with (
-                connected(settings) as bus,
-                tenant_desk_on(bus, self.env_name, plans) as desk,
-            ):
+            async with connected(settings) as bus, tenant_desk_on(bus, env, plans) as desk:
                 return await work(desk)
 
         return asyncio.run(run())

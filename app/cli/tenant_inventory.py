@@ -6,19 +6,24 @@ Refuses nothing of its own: of a tenant that nobody knows there is nothing, or w
 
 import asyncio
 import os
-from typing import Final
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
 
 from actors.subjects import check_token
 from app.cli.connecting import bus_settings, chosen_env, connected
 from app.cli.output import print_json, say
-from app.cli.tenant_records import (
-    DataOption,
-    EnvOption,
-    JsonOption,
-    NatsOption,
-    TenantArgument,
-)
+from app.cli.tenant_records import JsonOption, TenantArgument
 from app.control.erasing import Inventory, TenantStores
+
+DataOption = Annotated[
+    Path | None, typer.Option("--data", help="Data folder with nats.json: BUNDLE/.greentic.")
+]
+NatsOption = Annotated[
+    str | None, typer.Option("--nats-url", help="NATS server, nats://user:password@host:port.")
+]
+EnvOption = Annotated[str | None, typer.Option("--env", help="The env; GREENTIC_ENV, else dev.")]
 
 _LABELS: Final = {
     "consumers": "consumers of streams",

@@ -6,15 +6,16 @@ refuses, and to remove a tenant that nobody has named twice.
 
 import sys
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
 from actors.quotas.plan import DEFAULT_PLAN
 from actors.subjects import check_token
+from app.cli.api_tenants import Tenants
 from app.cli.auditing import cli_who
 from app.cli.output import print_json, say, warn
+from app.cli.reach import Reach, reaching
 from app.cli.tenant_desk import TenantsPlace
 from app.cli.tenant_text import (
     removal_lines,
@@ -24,17 +25,10 @@ from app.cli.tenant_text import (
     tenant_lines,
 )
 from app.errors import CommandError
-from app.tenancy.desk import KEEP, NewTenant, TenantChange, TenantDesk
+from app.tenancy.desk import KEEP, NewTenant, TenantChange
 from app.tenancy.record import WORKERS_MAX, TenantSettings
 from app.tenancy.store import PAGE_MAX, StoredTenant
 
-DataOption = Annotated[
-    Path | None, typer.Option("--data", help="Data folder with nats.json: BUNDLE/.greentic.")
-]
-NatsOption = Annotated[
-    str | None, typer.Option("--nats-url", help="NATS server, nats://user:password@host:port.")
-]
-EnvOption = Annotated[str | None, typer.Option("--env", help="The env; GREENTIC_ENV, else dev.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 TenantArgument = Annotated[str, typer.Argument(help="The tenant, like demo.")]
 NameOption = Annotated[str | None, typer.Option("--name", help="Its name, for people.")]
@@ -60,13 +54,13 @@ class Unset(StrEnum):
 
 def add_record_commands(app: typer.Typer) -> None:
     """Put the commands into the noun."""
-    app.command("add")(tenant_add)
-    app.command("list")(tenant_list)
-    app.command("show")(tenant_show)
-    app.command("change")(tenant_change)
-    app.command("suspend")(tenant_suspend)
-    app.command("resume")(tenant_resume)
-    app.command("remove")(tenant_remove)
+    app.command("add")(reaching(tenant_add))
+    app.command("list")(reaching(tenant_list))
+    app.command("show")(reaching(tenant_show))
+    app.command("change")(reaching(tenant_change))
+    app.command("suspend")(reaching(tenant_suspend))
+    app.command("resume")(reaching(tenant_resume))
+    app.command("remove")(reaching(tenant_remove))
 
 
 def tenant_add(
@@ -77,13 +71,11 @@ def tenant_add(
     timezone: TimezoneOption = None,
     language: LanguageOption = None,
     workers: WorkersOption = None,
-    data: DataOption = None,
-    nats_url: NatsOption = None,
-    env: EnvOption = None,
+    reach: Reach,
     as_json: JsonOption = False,
 ) -> None:
     """Make a tenant. What it runs comes with its first deployment."""
-    place = TenantsPlace(data, nats_url, env)
+    place = TenantsPlace(reach)
     wanted = NewTenant(
         check_token(tenant, "tenant"),
         name,
@@ -93,7 +85,7 @@ def tenant_add(
     )
     stored = place.at_desk(lambda desk: desk.add(cli_who(), wanted))
     _warn_of_plan(place, stored)
-    _tell(stored, place, "made", as_json=as_json)
+    _tell(stored, reach, "made", as_json=as_json)
 
 
 def tenant_list(
@@ -101,39 +93,35 @@ def tenant_list(
     deleted: Annotated[
         bool, typer.Option("--deleted", help="Also those deleted in the last 30 days.")
     ] = False,
-    data: DataOption = None,
-    nats_url: NatsOption = None,
-    env: EnvOption = None,
+    reach: Reach,
     as_json: JsonOption = False,
 ) -> None:
     """Show the tenants of an env, in the order of their ids."""
-    place = TenantsPlace(data, nats_url, env)
+    place = TenantsPlace(reach)
     found, unreadable = place.at_desk(lambda desk: _all(desk, with_deleted=deleted))
     if as_json:
         documents = [one.record.as_mapping() | {"revision": one.revision} for one in found]
-        print_json({"env": place.env_name, "tenants": documents, "unreadable": unreadable})
+        print_json({"env": reach.env_name, "tenants": documents, "unreadable": unreadable})
         return
     for one in found:
         say(tenant_line(one.record))
     for tenant in unreadable:
         warn(f"what is kept for tenant {tenant} cannot be read; nobody serves it", style="red")
     if not found:
-        warn(f"env {place.env_name} has no tenants")
+        warn(f"there are no tenants {reach.place}")
 
 
 def tenant_show(
     tenant: TenantArgument,
     *,
-    data: DataOption = None,
-    nats_url: NatsOption = None,
-    env: EnvOption = None,
+    reach: Reach,
     as_json: JsonOption = False,
 ) -> None:
     """Show what is kept of a tenant."""
-    place = TenantsPlace(data, nats_url, env)
+    place = TenantsPlace(reach)
     stored = place.at_desk(lambda desk: desk.find(check_token(tenant, "tenant")))
     if as_json:
-        print_json(tenant_document(stored, place.env_name))
+        print_json(tenant_document(stored, reach.env_name))
         return
     for line in tenant_lines(stored.record):
         say(line)
@@ -151,13 +139,11 @@ def tenant_change(
         list[Unset] | None,
         typer.Option("--unset", help="What shall be as the bundle or the operator says again."),
     ] = None,
-    data: DataOption = None,
-    nats_url: NatsOption = None,
-    env: EnvOption = None,
+    reach: Reach,
     as_json: JsonOption = False,
 ) -> None:
     """Change what a tenant is; what is not named stays."""
-    place = TenantsPlace(data, nats_url, env)
+    place = TenantsPlace(reach)
     given = {
         "name": name,
         "plan": plan,
@@ -171,61 +157,55 @@ def tenant_change(
     )
     if plan is not None:
         _warn_of_plan(place, stored)
-    _tell(stored, place, "changed", as_json=as_json)
+    _tell(stored, reach, "changed", as_json=as_json)
 
 
 def tenant_suspend(
     tenant: TenantArgument,
     *,
-    data: DataOption = None,
-    nats_url: NatsOption = None,
-    env: EnvOption = None,
+    reach: Reach,
     as_json: JsonOption = False,
 ) -> None:
     """Stop serving a tenant, and keep all that it has."""
-    place = TenantsPlace(data, nats_url, env)
+    place = TenantsPlace(reach)
     stored = place.at_desk(lambda desk: desk.suspend(cli_who(), check_token(tenant, "tenant")))
-    _tell(stored, place, "suspended", as_json=as_json)
+    _tell(stored, reach, "suspended", as_json=as_json)
 
 
 def tenant_resume(
     tenant: TenantArgument,
     *,
-    data: DataOption = None,
-    nats_url: NatsOption = None,
-    env: EnvOption = None,
+    reach: Reach,
     as_json: JsonOption = False,
 ) -> None:
     """Serve a suspended tenant again."""
-    place = TenantsPlace(data, nats_url, env)
+    place = TenantsPlace(reach)
     stored = place.at_desk(lambda desk: desk.resume(cli_who(), check_token(tenant, "tenant")))
-    _tell(stored, place, "resumed", as_json=as_json)
+    _tell(stored, reach, "resumed", as_json=as_json)
 
 
 def tenant_remove(
     tenant: TenantArgument,
     *,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for the tenant's id.")] = False,
-    data: DataOption = None,
-    nats_url: NatsOption = None,
-    env: EnvOption = None,
+    reach: Reach,
     as_json: JsonOption = False,
 ) -> None:
     """Delete a tenant and all that it has, for good."""
-    place = TenantsPlace(data, nats_url, env)
+    place = TenantsPlace(reach)
     before = place.at_desk(lambda desk: desk.find(check_token(tenant, "tenant")))
     if before.record.is_deleted:
-        _tell(before, place, "removed before", as_json=as_json)
+        _tell(before, reach, "removed before", as_json=as_json)
         return
-    for line in removal_lines(before.record, place.env_name):
+    for line in removal_lines(before.record, reach.place):
         warn(line)
     if not (yes or _is_named(tenant)):
         raise CommandError("nothing was removed", hint="type the tenant's id to remove it")
     stored = place.at_desk(lambda desk: desk.remove(cli_who(), tenant, revision=before.revision))
-    _tell(stored, place, "removed", as_json=as_json)
+    _tell(stored, reach, "removed", as_json=as_json)
 
 
-async def _all(desk: TenantDesk, *, with_deleted: bool) -> tuple[list[StoredTenant], list[str]]:
+async def _all(desk: Tenants, *, with_deleted: bool) -> tuple[list[StoredTenant], list[str]]:
     found: list[StoredTenant] = []
     unreadable: list[str] = []
     after: str | None = None
@@ -267,13 +247,13 @@ def _is_asked_here() -> bool:
 
 
 def _warn_of_plan(place: TenantsPlace, stored: StoredTenant) -> None:
-    if stored.record.plan != DEFAULT_PLAN and place.plans() is None:
+    if stored.record.plan != DEFAULT_PLAN and not place.knows_plans:
         warn(f"no greentic.toml is here: whether there is a plan {stored.record.plan} is not known")
 
 
-def _tell(stored: StoredTenant, place: TenantsPlace, done: str, *, as_json: bool) -> None:
+def _tell(stored: StoredTenant, reach: Reach, done: str, *, as_json: bool) -> None:
     if as_json:
-        print_json(tenant_document(stored, place.env_name))
+        print_json(tenant_document(stored, reach.env_name))
         return
-    text = f"{done}: tenant {stored.record.id} in env {place.env_name}"
+    text = f"{done}: tenant {stored.record.id} {reach.place}"
     say(f"{text}, {status_text(stored.record)}, plan {stored.record.plan}")

@@ -13,7 +13,7 @@ _DAY_SECONDS: Final = 24 * 3600
 _MAKERS: Final = {"folder": "a bundle that named it", "api": "the API or the command line"}
 
 
-def tenant_document(stored: StoredTenant, env: str) -> dict[str, Any]:
+def tenant_document(stored: StoredTenant, env: str | None) -> dict[str, Any]:
     """Give what ``--json`` prints of a tenant."""
     return {**stored.record.as_mapping(), "env": env, "revision": stored.revision}
 
@@ -48,11 +48,11 @@ def tenant_lines(record: TenantRecord) -> list[str]:
     return [f"tenant {record.id}", *(f"  {name:<10}{text}" for name, text in rows)]
 
 
-def removal_lines(record: TenantRecord, env: str) -> list[str]:
+def removal_lines(record: TenantRecord, place: str) -> list[str]:
     """Say what removing a tenant does."""
     days = TOMBSTONE_SECONDS // _DAY_SECONDS
     return [
-        f"this deletes tenant {record.id} ({record.name}) of env {env} for good:",
+        f"this deletes tenant {record.id} ({record.name}) {place} for good:",
         "  its webhooks answer 404, its timers stop, and its runs are cancelled;",
         "  its API keys and its logins to NATS are revoked;",
         "  its events, runs, dead letters, state, secrets and deployments are removed.",
