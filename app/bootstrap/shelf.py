@@ -51,6 +51,7 @@ class BundleShelf:
             parts.env, parts.secrets, parts.environment, parts.stand_ins, self._flows
         )
         self._archives: OrderedDict[str, BundleArchive] = OrderedDict()
+        self._references: OrderedDict[str, frozenset[str]] = OrderedDict()
         self._whole: OrderedDict[tuple[str, tuple[tuple[str, int], ...]], Bundle] = OrderedDict()
         self._one_at_a_time = asyncio.Lock()
 
@@ -71,8 +72,7 @@ class BundleShelf:
         """Read a folder's bundle with all its tenants."""
         async with self._one_at_a_time:
             self._remember(archive)
-            files = await asyncio.to_thread(open_archive, archive.content)
-            names = await asyncio.to_thread(referenced_secrets, files)
+            names = await self._referenced(archive)
             try:
                 secrets = await self._parts.secrets.find_all(BUNDLE_SCOPE, names)
             except PermanentError as error:
@@ -80,6 +80,7 @@ class BundleShelf:
             key = (archive.digest, tuple(sorted((n, s.revision) for n, s in secrets.items())))
             found = self._whole.get(key)
             if found is None:
+                files = await asyncio.to_thread(open_archive, archive.content)
                 found = await asyncio.to_thread(
                     read_bundle,
                     files,
@@ -92,6 +93,17 @@ class BundleShelf:
                 if len(self._whole) > WHOLE_MAX:
                     self._whole.popitem(last=False)
             return found
+
+    async def _referenced(self, archive: BundleArchive) -> frozenset[str]:
+        """Name the secrets that an archive refers to; it is opened once for all its tenants."""
+        found = self._references.get(archive.digest)
+        if found is None:
+            files = await asyncio.to_thread(open_archive, archive.content)
+            found = await asyncio.to_thread(referenced_secrets, files)
+            self._references[archive.digest] = found
+            if len(self._references) > ARCHIVES_MAX:
+                self._references.popitem(last=False)
+        return found
 
     async def _archive(self, digest: str) -> BundleArchive:
         found = self._archives.get(digest)

@@ -19,7 +19,8 @@ from app.bundle.problems import Problem
 
 COLLECTED_MAX: Final = 8
 """Sources weigh much more than what they compile to, and serve only to compile."""
-LOADED_MAX: Final = 256
+LOADED_MAX: Final = 1280
+"""Flows of a thousand tenants with apps of their own, which are in use anyway, and some more."""
 OPTIONS_MAX: Final = 64
 
 Value = TypeVar("Value")
