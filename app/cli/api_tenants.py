@@ -4,6 +4,7 @@ In: what the desk takes; who acts is said by the key. Out: what the desk gives. 
 refuses.
 """
 
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from app.audit.entry import Who
@@ -49,6 +50,13 @@ class Tenants(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Page:
+    tenants: list[dict[str, Any]]
+    next_after: str | None
+    unreadable: list[str]
+
+
 class ApiTenants:
     """Asks for them over HTTP."""
 
@@ -64,9 +72,9 @@ class ApiTenants:
     ) -> TenantPage:
         """Give a page of tenants."""
         query = {"after": after, "limit": limit, "deleted": with_deleted}
-        page = await self._client.get("/tenants", query)
-        tenants = tuple(self._stored(each) for each in page["tenants"])
-        return TenantPage(tenants, page["next_after"], tuple(page["unreadable"]))
+        page = self._client.read(await self._client.get("/tenants", query), _Page)
+        tenants = tuple(self._stored(each) for each in page.tenants)
+        return TenantPage(tenants, page.next_after, tuple(page.unreadable))
 
     async def add(self, _who: Who, wanted: NewTenant) -> StoredTenant:
         """Make a tenant."""

@@ -22,15 +22,16 @@ from app.bundle.files import MemoryFiles
 from app.bundle.problems import bundle_error
 from app.bundle.reading import inspect_bundle
 from app.bundle.tenant_answers import tenants_with_answers
-from app.cli.auditing import cli_who
-from app.cli.deploying import Bench, DeploymentsPlace
+from app.cli.deploying import DeploymentsPlace
 from app.cli.deployment_text import change_line, difference_lines, workers_lines
 from app.cli.exit_codes import FAILED, REFUSED
 from app.cli.output import print_json, say, warn
-from app.deployments.changes import DeploymentChange, WorkersReport
+from app.cli.reach import Reach
+from app.cli.told_deployments import Deployments, ToldChange
+from app.deployments.changes import WorkersReport
 from app.deployments.desk import WAIT_SECONDS
 from app.deployments.difference import Difference
-from app.deployments.handover import Handover, Receiver, prepare_handover
+from app.deployments.handover import Handover, prepare_handover
 from app.errors import ConflictError
 
 TIMEOUT_SECONDS_MAX: Final = 600
@@ -40,13 +41,6 @@ TenantsOption = Annotated[
     list[str] | None,
     typer.Option("--tenant", help="For this tenant; repeatable. All of the manifest's otherwise."),
 ]
-DataOption = Annotated[
-    Path | None, typer.Option("--data", help="Data folder with nats.json: BUNDLE/.greentic.")
-]
-NatsOption = Annotated[
-    str | None, typer.Option("--nats-url", help="NATS server, nats://user:password@host:port.")
-]
-EnvOption = Annotated[str | None, typer.Option("--env", help="The env; GREENTIC_ENV, else dev.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 NoWaitOption = Annotated[bool, typer.Option("--no-wait", help="Do not wait for the workers.")]
 TimeoutOption = Annotated[
@@ -61,7 +55,7 @@ TimeoutOption = Annotated[
 class Outcome:
     """What became of it."""
 
-    changes: Sequence[DeploymentChange] = ()
+    changes: Sequence[ToldChange] = ()
     stored: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Names of the secrets that were stored, by tenant."""
     conflicts: Mapping[str, str] = field(default_factory=dict)
@@ -80,9 +74,7 @@ def apply_command(
     ] = False,
     no_wait: NoWaitOption = False,
     timeout: TimeoutOption = WAIT_SECONDS,
-    data: DataOption = None,
-    nats_url: NatsOption = None,
-    env: EnvOption = None,
+    reach: Reach,
     as_json: JsonOption = False,
 ) -> None:
     """Put a bundle in force for tenants on running workers, and wait until they run it.
@@ -91,18 +83,18 @@ def apply_command(
     Options of providers that are secret are stored for the tenant, and the bundle refers to them.
     """
     handovers = prepare_handovers(bundle, tenant or ())
-    place = DeploymentsPlace(data, nats_url, env)
+    place = DeploymentsPlace(reach, 0.0 if no_wait else timeout)
     if dry_run:
-        _show_differences(_differences(place, handovers), place, as_json=as_json, is_dry_run=True)
+        _show_differences(_differences(place, handovers), reach, as_json=as_json, is_dry_run=True)
         return
 
-    async def work(bench: Bench) -> Outcome:
+    async def work(bench: Deployments) -> Outcome:
         for each in handovers:
-            await bench.desk.check(each.tenant, each.archive, each.secrets)
-        return await _apply(bench, handovers, again=again, seconds=0.0 if no_wait else timeout)
+            await bench.check(each)
+        return await _apply(bench, handovers, again=again)
 
     outcome = place.at_bench(work)
-    _show_outcome(outcome, place, as_json=as_json)
+    _show_outcome(outcome, reach, as_json=as_json)
     if outcome.conflicts:
         raise typer.Exit(REFUSED)
     if outcome.report is not None and not outcome.report.is_well:
@@ -113,15 +105,13 @@ def diff_command(
     bundle: BundleArgument = Path(),
     *,
     tenant: TenantsOption = None,
-    data: DataOption = None,
-    nats_url: NatsOption = None,
-    env: EnvOption = None,
+    reach: Reach,
     as_json: JsonOption = False,
 ) -> None:
     """Show what an apply would change for tenants: flows, triggers, files, options, by name."""
     handovers = prepare_handovers(bundle, tenant or ())
-    place = DeploymentsPlace(data, nats_url, env)
-    _show_differences(_differences(place, handovers), place, as_json=as_json, is_dry_run=False)
+    found = _differences(DeploymentsPlace(reach), handovers)
+    _show_differences(found, reach, as_json=as_json, is_dry_run=False)
 
 
 def prepare_handovers(bundle: Path, tenants: Sequence[str]) -> list[Handover]:
@@ -152,40 +142,34 @@ def _tenants_of(files: MemoryFiles) -> list[str]:
 def _differences(
     place: DeploymentsPlace, handovers: Sequence[Handover]
 ) -> Mapping[str, Difference]:
-    async def work(bench: Bench) -> Mapping[str, Difference]:
-        return {
-            each.tenant: await bench.desk.diff(each.tenant, each.archive, each.secrets)
-            for each in handovers
-        }
+    async def work(bench: Deployments) -> Mapping[str, Difference]:
+        return {each.tenant: await bench.diff(each) for each in handovers}
 
     return place.at_bench(work)
 
 
-async def _apply(
-    bench: Bench, handovers: Sequence[Handover], *, again: bool, seconds: float
-) -> Outcome:
-    changes: list[DeploymentChange] = []
+async def _apply(bench: Deployments, handovers: Sequence[Handover], *, again: bool) -> Outcome:
+    changes: list[ToldChange] = []
     stored: dict[str, Sequence[str]] = {}
     conflicts: dict[str, str] = {}
-    receiver = Receiver(bench.desk, bench.secrets)
     for each in handovers:
         try:
-            done = await receiver.receive(cli_who(), each, again=again)
+            change, names = await bench.apply(each, again=again)
         except ConflictError as error:
             conflicts[each.tenant] = str(error)
             continue
-        changes.append(done.change)
-        if done.stored:
-            stored[each.tenant] = done.stored
-    return Outcome(changes, stored, conflicts, await bench.wait(changes, seconds))
+        changes.append(change)
+        if names:
+            stored[each.tenant] = names
+    return Outcome(changes, stored, conflicts, await bench.wait())
 
 
-def _show_outcome(outcome: Outcome, place: DeploymentsPlace, *, as_json: bool) -> None:
+def _show_outcome(outcome: Outcome, reach: Reach, *, as_json: bool) -> None:
     report = outcome.report
     if as_json:
         print_json(
             {
-                "env": place.env_name,
+                "env": reach.env_name,
                 "tenants": [change.as_mapping() for change in outcome.changes],
                 "secrets": {tenant: list(names) for tenant, names in outcome.stored.items()},
                 "conflicts": dict(outcome.conflicts),
@@ -196,7 +180,7 @@ def _show_outcome(outcome: Outcome, place: DeploymentsPlace, *, as_json: bool) -
     for tenant, names in outcome.stored.items():
         say(f"stored for {tenant}: {', '.join(names)}")
     for change in outcome.changes:
-        say(change_line(change, place.env_name))
+        say(change_line(change, reach.place))
     for tenant, why in outcome.conflicts.items():
         warn(f"{tenant}: {why}", style="red")
     show_workers(report)
@@ -212,11 +196,11 @@ def show_workers(report: WorkersReport | None) -> None:
 
 
 def _show_differences(
-    found: Mapping[str, Difference], place: DeploymentsPlace, *, as_json: bool, is_dry_run: bool
+    found: Mapping[str, Difference], reach: Reach, *, as_json: bool, is_dry_run: bool
 ) -> None:
     if as_json:
         documents: dict[str, Any] = {name: each.as_mapping() for name, each in found.items()}
-        print_json({"env": place.env_name, "differences": documents})
+        print_json({"env": reach.env_name, "differences": documents})
         return
     for tenant, difference in found.items():
         for line in difference_lines(tenant, difference):

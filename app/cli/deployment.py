@@ -13,36 +13,37 @@ import typer
 
 from actors.subjects import check_token
 from app.bundle.archive import pack_bundle
-from app.cli.apply import (
-    DataOption,
-    EnvOption,
-    JsonOption,
-    NatsOption,
-    NoWaitOption,
-    TimeoutOption,
-    show_workers,
-)
+from app.cli.apply import JsonOption, NoWaitOption, TimeoutOption, show_workers
 from app.cli.auditing import cli_who
 from app.cli.deploying import Bench, DeploymentsPlace
 from app.cli.deployment_text import change_line, list_line, show_lines
 from app.cli.exit_codes import FAILED
 from app.cli.output import print_json, say, warn
-from app.deployments.changes import DeploymentChange, WorkersReport
+from app.cli.reach import Reach, reaching
+from app.cli.told_deployments import Deployments, ToldChange
+from app.deployments.changes import WorkersReport
 from app.deployments.desk import WAIT_SECONDS
 from app.errors import CommandError
 
 YES_HINT: Final = "say --yes if that is meant"
 
 TenantOption = Annotated[str, typer.Option("--tenant", help="The tenant, like demo.")]
-Told = tuple[DeploymentChange, WorkersReport | None]
+DataOption = Annotated[
+    Path | None, typer.Option("--data", help="Data folder with nats.json: BUNDLE/.greentic.")
+]
+NatsOption = Annotated[
+    str | None, typer.Option("--nats-url", help="NATS server, nats://user:password@host:port.")
+]
+EnvOption = Annotated[str | None, typer.Option("--env", help="The env; GREENTIC_ENV, else dev.")]
+Told = tuple[ToldChange, WorkersReport | None]
 
 
 def deployment_app() -> typer.Typer:
     """Put the commands of this noun together."""
     app = typer.Typer(help="What tenants have in force, and had.", no_args_is_help=True)
-    app.command("list")(deployment_list)
-    app.command("show")(deployment_show)
-    app.command("remove")(deployment_remove)
+    app.command("list")(reaching(deployment_list))
+    app.command("show")(reaching(deployment_show))
+    app.command("remove")(reaching(deployment_remove))
     app.command("pack")(deployment_pack)
     return app
 
@@ -56,9 +57,7 @@ def rollback_command(
     ] = None,
     no_wait: NoWaitOption = False,
     timeout: TimeoutOption = WAIT_SECONDS,
-    data: DataOption = None,
-    nats_url: NatsOption = None,
-    env: EnvOption = None,
+    reach: Reach,
     as_json: JsonOption = False,
 ) -> None:
     """Put a tenant's former deployment in force again, as a new one.
@@ -66,13 +65,13 @@ def rollback_command(
     Secrets and the tenant's settings are those of now. `deployment show` has the numbers.
     """
     check_token(tenant, "tenant")
-    place = DeploymentsPlace(data, nats_url, env)
+    place = DeploymentsPlace(reach, 0.0 if no_wait else timeout)
 
-    async def work(bench: Bench) -> Told:
-        change = await bench.desk.rollback(cli_who(), tenant, to)
-        return change, await bench.wait([change], 0.0 if no_wait else timeout)
+    async def work(bench: Deployments) -> Told:
+        change = await bench.rollback(tenant, to)
+        return change, await bench.wait()
 
-    _finish(place.at_bench(work), place.env_name, as_json=as_json)
+    _finish(place.at_bench(work), reach, as_json=as_json)
 
 
 def promote_command(
@@ -94,63 +93,51 @@ def promote_command(
     The tenant must be there, and the secrets that the bundle refers to: this env's are not taken.
     """
     check_token(tenant, "tenant")
-    place = DeploymentsPlace(data, nats_url, env)
+    place = DeploymentsPlace(Reach(data, nats_url, env), 0.0 if no_wait else timeout)
 
     async def work(here: Bench, there: Bench) -> Told:
         change = await here.desk.promote(cli_who(), tenant, there.desk, again=again)
-        return change, await there.wait([change], 0.0 if no_wait else timeout)
+        return there.note(change), await there.wait()
 
-    _finish(place.at_two(check_token(to, "env"), work), to, as_json=as_json)
+    told = place.at_two(check_token(to, "env"), work)
+    _finish(told, Reach(data, nats_url, to), as_json=as_json)
 
 
 def deployment_list(
     *,
-    data: DataOption = None,
-    nats_url: NatsOption = None,
-    env: EnvOption = None,
+    reach: Reach,
     as_json: JsonOption = False,
 ) -> None:
     """Show what every tenant of an env has in force."""
-    place = DeploymentsPlace(data, nats_url, env)
-    found = place.at_bench(lambda bench: bench.desk.list())
+    found = DeploymentsPlace(reach).at_bench(lambda bench: bench.list())
     documents = dict(sorted(found.documents.items()))
     if as_json:
         current = [{"tenant": t, **d.current.as_mapping()} for t, d in documents.items()]
         unreadable = list(found.unreadable)
-        print_json({"env": place.env_name, "deployments": current, "unreadable": unreadable})
+        print_json({"env": reach.env_name, "deployments": current, "unreadable": unreadable})
         return
     for tenant, document in documents.items():
         say(list_line(tenant, document))
     for tenant in found.unreadable:
         warn(f"what is kept of {tenant}'s deployment cannot be read", style="red")
     if not documents:
-        warn(f"env {place.env_name} has no deployments")
+        warn(f"there are no deployments {reach.place}")
 
 
 def deployment_show(
     *,
     tenant: TenantOption,
-    data: DataOption = None,
-    nats_url: NatsOption = None,
-    env: EnvOption = None,
+    reach: Reach,
     as_json: JsonOption = False,
 ) -> None:
     """Show what a tenant has in force, and what it had before."""
     check_token(tenant, "tenant")
-    place = DeploymentsPlace(data, nats_url, env)
-    document, revision = place.at_bench(lambda bench: bench.desk.show(tenant))
+    found = DeploymentsPlace(reach).at_bench(lambda bench: bench.show(tenant))
     if as_json:
-        print_json(
-            {
-                "tenant": tenant,
-                "env": place.env_name,
-                "revision": revision,
-                **document.as_mapping(),
-                "triggers": sorted(document.activated),
-            }
-        )
+        where = {"tenant": tenant, "env": reach.env_name, "revision": found.revision}
+        print_json({**where, **found.as_mapping()})
         return
-    for line in show_lines(tenant, document):
+    for line in show_lines(tenant, found):
         say(line)
 
 
@@ -160,9 +147,7 @@ def deployment_remove(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask first.")] = False,
     no_wait: NoWaitOption = False,
     timeout: TimeoutOption = WAIT_SECONDS,
-    data: DataOption = None,
-    nats_url: NatsOption = None,
-    env: EnvOption = None,
+    reach: Reach,
     as_json: JsonOption = False,
 ) -> None:
     """Take a tenant's flows out of force; its data and its history stay.
@@ -170,15 +155,15 @@ def deployment_remove(
     A rollback brings them back.
     """
     check_token(tenant, "tenant")
-    place = DeploymentsPlace(data, nats_url, env)
+    place = DeploymentsPlace(reach, 0.0 if no_wait else timeout)
     if not yes:
-        _ask(tenant, place.env_name)
+        _ask(tenant, reach.place)
 
-    async def work(bench: Bench) -> Told:
-        change = await bench.desk.remove(cli_who(), tenant)
-        return change, await bench.wait([change], 0.0 if no_wait else timeout)
+    async def work(bench: Deployments) -> Told:
+        change = await bench.remove(tenant)
+        return change, await bench.wait()
 
-    _finish(place.at_bench(work), place.env_name, as_json=as_json)
+    _finish(place.at_bench(work), reach, as_json=as_json)
 
 
 def deployment_pack(
@@ -205,20 +190,20 @@ def deployment_pack(
         say(f"{file}: {archive.digest}, {len(archive.content)} bytes")
 
 
-def _ask(tenant: str, env: str) -> None:
+def _ask(tenant: str, place: str) -> None:
     if not sys.stdin.isatty():
         message = "this takes the tenant's flows away, and nobody can be asked here"
         raise CommandError(message, hint=YES_HINT)
-    typer.confirm(f"take the flows of {tenant} in env {env} out of force?", abort=True, err=True)
+    typer.confirm(f"take the flows of {tenant} {place} out of force?", abort=True, err=True)
 
 
-def _finish(told: Told, env: str, *, as_json: bool) -> None:
+def _finish(told: Told, reach: Reach, *, as_json: bool) -> None:
     change, report = told
     if as_json:
         workers = None if report is None else report.as_mapping()
-        print_json({"env": env, **change.as_mapping(), "workers": workers})
+        print_json({"env": reach.env_name, **change.as_mapping(), "workers": workers})
     else:
-        say(change_line(change, env))
+        say(change_line(change, reach.place))
         show_workers(report)
     if report is not None and not report.is_well:
         raise typer.Exit(FAILED)

@@ -6,9 +6,10 @@ In: documents, changes, workers' answers, differences. Out: lines. Refuses nothi
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from app.deployments.changes import DeploymentChange, WorkersReport
+from app.cli.told_deployments import ToldChange, ToldDocument
+from app.deployments.changes import WorkersReport
 from app.deployments.difference import Difference
-from app.deployments.document import DeploymentDocument, Revision
+from app.deployments.document import Revision
 
 _SKIPPED = {
     "apply": "an apply looks after it",
@@ -26,17 +27,17 @@ def revision_text(revision: Revision) -> str:
     return f"{revision.name} {revision.version}, {flows}, {revision.bundle[:12]}"
 
 
-def change_line(change: DeploymentChange, env: str) -> str:
+def change_line(change: ToldChange, place: str) -> str:
     """Say what became of one tenant's deployment."""
-    if change.document is None or change.outcome == "skipped":
+    current = change.current
+    if current is None or change.outcome == "skipped":
         why = _SKIPPED.get(change.skipped or "", "nothing is deployed")
-        return f"{change.tenant} in env {env}: left as it is: {why}"
-    current = change.document.current
+        return f"{change.tenant} {place}: left as it is: {why}"
     text = f"deployment {current.number} ({revision_text(current)})"
     if change.outcome == "unchanged":
-        return f"{change.tenant} in env {env}: {text} is in force already"
-    before = "" if change.before is None else f" in place of {change.before.current.number}"
-    return f"{change.tenant} in env {env}: {text}{before}"
+        return f"{change.tenant} {place}: {text} is in force already"
+    before = "" if change.before is None else f" in place of {change.before}"
+    return f"{change.tenant} {place}: {text}{before}"
 
 
 def workers_lines(report: WorkersReport) -> Iterator[str]:
@@ -55,17 +56,17 @@ def workers_lines(report: WorkersReport) -> Iterator[str]:
         yield f"worker {worker} has not taken it up in {report.seconds:.0f} s"
 
 
-def list_line(tenant: str, document: DeploymentDocument) -> str:
+def list_line(tenant: str, document: ToldDocument) -> str:
     """Show a tenant's deployment in a list."""
     current = document.current
     return f"{tenant}  {current.number}  {revision_text(current)}  {_when(current)}"
 
 
-def show_lines(tenant: str, document: DeploymentDocument) -> Iterator[str]:
+def show_lines(tenant: str, document: ToldDocument) -> Iterator[str]:
     """Show a tenant's deployment with what was before."""
     yield f"{tenant}: {_revision_line(document.current)}"
     keeper = "a start of its folder" if document.current.owner == "folder" else "apply"
-    number = len(document.activated)
+    number = len(document.triggers)
     triggers = "1 trigger" if number == 1 else f"{number} triggers"
     yield f"  looked after by {keeper}; {triggers}"
     for revision in document.history:

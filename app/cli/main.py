@@ -27,6 +27,7 @@ from app.cli.init import init_command
 from app.cli.outbox import outbox_app
 from app.cli.output import print_json, warn
 from app.cli.platform import platform_app
+from app.cli.reach import reaching
 from app.cli.run import run_app
 from app.cli.script import script_app
 from app.cli.secret import secret_app
@@ -75,9 +76,9 @@ def build_app() -> typer.Typer:
     app.command("wizard", help="The same as init.", hidden=True)(init_command)
     app.command("setup")(setup_command)
     app.command("start")(start_command)
-    app.command("apply")(apply_command)
-    app.command("diff")(diff_command)
-    app.command("rollback")(rollback_command)
+    app.command("apply")(reaching(apply_command))
+    app.command("diff")(reaching(diff_command))
+    app.command("rollback")(reaching(rollback_command))
     app.command("promote")(promote_command)
     app.add_typer(deployment_app(), name="deployment")
     app.add_typer(flow_app(), name="flow")

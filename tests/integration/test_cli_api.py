@@ -149,3 +149,112 @@ def test_nats_that_is_named_goes_before_the_variable(
 ) -> None:
     monkeypatch.setenv("GREENTIC_URL", "http://127.0.0.1:1")
     assert ask("tenant", "list", "--data", str(ways.data)) == OK
+
+
+# ── Deployments ──────────────────────────────────────────────────────────────────────────────
+
+CANARY = "$canary-91c0-7d"
+SECRET = "events-webhook.secret_key"
+
+
+def write_shop(folder: Path, version: str, *flows: str) -> str:
+    """Write a bundle of one tenant with a secret from the environment."""
+    texts = {name: a_flow(name, f"{name}.done") for name in flows}
+    write_bundle(folder, texts)
+    (folder / "greentic.demo.yaml").write_text(f"name: shop\nversion: '{version}'\n")
+    options = {"secret_header": "$SHOP_HEADER", "secret_key": "$SHOP_SECRET"}
+    (folder / "answers.json").write_text(json.dumps({"events-webhook": options}))
+    return str(folder)
+
+
+@pytest.fixture
+def shop(call: Command, way: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Make a tenant for a shop; it is suspended afterwards."""
+    monkeypatch.setenv("SHOP_SECRET", CANARY)
+    monkeypatch.setenv("SHOP_HEADER", "x-sig")
+    tenant = f"shop-{way}"
+    assert call("tenant", "add", tenant) in (OK, REFUSED)
+    yield tenant
+    assert call("deployment", "remove", "--tenant", tenant, "--yes") in (OK, REFUSED)
+
+
+def test_bundle_is_compared_applied_rolled_back_and_removed(
+    call: Command, answer: Answer, shop: str, tmp_path: Path
+) -> None:
+    bundle = write_shop(tmp_path / "shop", "1", "take")
+    to = ("--tenant", shop)
+    found = answer("diff", bundle, *to)["differences"][shop]
+    assert found["flows"]["added"] == ["take"]
+    assert found["options"]["added"] == ["events-webhook.secret_header", SECRET]
+    told = answer("apply", bundle, *to)
+    assert told["secrets"] == {shop: [SECRET]}
+    assert (told["tenants"][0]["outcome"], told["tenants"][0]["before"]) == ("changed", None)
+    assert len(told["workers"]["acknowledged"]) == 1
+    assert told["workers"]["missing"] == []
+    digest = told["tenants"][0]["deployment"]["bundle"]
+    told = answer("apply", bundle, *to, "--no-wait")
+    assert (told["tenants"][0]["outcome"], told["secrets"], told["workers"]) == (
+        "unchanged",
+        {},
+        None,
+    )
+    write_shop(tmp_path / "shop", "2", "take", "give")
+    assert answer("apply", bundle, *to, "--dry-run")["differences"][shop]["flows"]["added"] == [
+        "give"
+    ]
+    assert answer("apply", bundle, *to)["tenants"][0]["before"] == 1
+    shown = answer("deployment", "show", *to)
+    assert (shown["number"], shown["triggers"]) == (2, ["give#1", "take#1"])
+    assert [each["bundle"] for each in shown["history"]] == [digest]
+    assert answer("rollback", *to)["deployment"]["bundle"] == digest
+    assert call("rollback", *to, "--to", "77") == REFUSED
+    listed = answer("deployment", "list")
+    assert {"demo", shop} <= {each["tenant"] for each in listed["deployments"]}
+    assert call("deployment", "remove", *to) == FAILED
+    removed = answer("deployment", "remove", *to, "--yes")
+    assert (removed["deployment"]["bundle"], removed["before"]) == (None, 3)
+    assert call("deployment", "show", "--tenant", "nobody") == REFUSED
+
+
+def test_what_one_way_put_in_force_is_in_force_for_the_other(
+    ask: Command,
+    ways: Ways,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The API takes the secrets out again: what it keeps has the same digest."""
+    monkeypatch.setenv("SHOP_SECRET", CANARY)
+    monkeypatch.setenv("SHOP_HEADER", "$$odd")
+    bundle = write_shop(tmp_path / "shop", "1", "take")
+    (tmp_path / "shop" / "tenants" / "both").mkdir(parents=True)
+    own = {"events-webhook": {"secret_key": "$SHOP_SECRET"}}
+    (tmp_path / "shop" / "tenants" / "both" / "answers.yaml").write_text(json.dumps(own))
+    assert ask("tenant", "add", "both", *ways.options("nats")) == OK
+    for first, second in (("nats", "api"), ("api", "nats")):
+        assert ask("apply", bundle, "--tenant", "both", *ways.options(first)) == OK
+        capsys.readouterr()
+        options = (*ways.options(second), "--no-wait", "--json")
+        assert ask("apply", bundle, "--tenant", "both", *options) == OK
+        captured = capsys.readouterr()
+        told = json.loads(captured.out)
+        assert (told["tenants"][0]["outcome"], told["secrets"]) == ("unchanged", {})
+        assert CANARY not in captured.out + captured.err
+        write_shop(tmp_path / "shop", "2", "take")
+
+
+def test_wrong_bundle_is_told_of_place_by_place_and_changes_nothing(
+    call: Command,
+    answer: Answer,
+    shop: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    bundle = write_shop(tmp_path / "shop", "1", "take")
+    (tmp_path / "shop" / "flows" / "broken.ygtc").write_text(a_flow("broken", script="let = 1"))
+    assert call("apply", bundle, "--tenant", shop) == FAILED
+    assert "flows/broken.ygtc" in capsys.readouterr().err
+    assert call("apply", bundle, "--tenant", shop, "--json") == FAILED
+    assert json.loads(capsys.readouterr().out)["error"]["code"] == "bundle.invalid"
+    (tmp_path / "shop" / "flows" / "broken.ygtc").unlink()
+    assert call("apply", bundle, "--tenant", "nobody") == REFUSED
