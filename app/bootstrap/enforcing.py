@@ -29,6 +29,8 @@ from app.providers.webhook.options import WebhookOptions
 from app.tenancy.record import TenantRecord
 
 READS_AT_ONCE: Final = 8
+TENANTS_TOGETHER: Final = 128
+"""Whose streams and consumers are made at once."""
 SECONDS_PER_HOUR: Final = 3600
 
 _log = structlog.get_logger("app.deployments")
@@ -100,11 +102,20 @@ class Enforcer:
         self._parts.placing.refresh()
         await self._remove([item for item in wanted if not item.is_served], refused)
         plans = await self._plan([item for item in wanted if item.is_served], refused)
-        leftover = await self._ensure(plans, refused)
+        async with asyncio.TaskGroup() as group:
+            for start in range(0, len(plans), TENANTS_TOGETHER):
+                # While the server makes what some need, this process takes up those before.
+                part = plans[start : start + TENANTS_TOGETHER]
+                leftover = await self._ensure(part, refused)
+                group.create_task(self._take_up_all(part, leftover, refused))
+        return refused
+
+    async def _take_up_all(
+        self, plans: Sequence[_Plan], leftover: Mapping[str, tuple[str, ...]], refused: Refusals
+    ) -> None:
         for plan in plans:
             if plan.record.id not in refused:
                 await self._take_up(plan, leftover.get(plan.record.id, ()), refused)
-        return refused
 
     async def _plan(self, wanted: Sequence[Wanted], refused: Refusals) -> list[_Plan]:
         limit = asyncio.Semaphore(READS_AT_ONCE)
