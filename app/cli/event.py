@@ -17,7 +17,14 @@ from app.bus.codec import decode_json
 from app.cli.connecting import bus_settings, chosen_env
 from app.cli.exit_codes import REFUSED
 from app.cli.output import print_json, say, warn
-from app.cli.sending import SendRequest, Sent, send_over_http, send_over_nats
+from app.cli.reach import InsecureOption, KeyFileOption, KeyOption, Reach
+from app.cli.sending import (
+    SendRequest,
+    Sent,
+    send_over_api,
+    send_over_http,
+    send_over_nats,
+)
 from app.cli.tailing import TailRequest, tail_events
 from app.errors import CommandError
 
@@ -50,8 +57,13 @@ def send(
     payload: Annotated[str, typer.Argument(help="JSON; @FILE reads a file, - reads stdin.")] = "{}",
     *,
     url: Annotated[
-        str, typer.Option("--url", help="Where greentic-events listens for webhooks.")
-    ] = URL_DEFAULT,
+        str | None,
+        typer.Option(
+            "--url",
+            help="Where greentic-events listens for webhooks; with an API key its admin address.",
+            show_default=URL_DEFAULT,
+        ),
+    ] = None,
     data: DataOption = None,
     nats_url: NatsOption = None,
     env: EnvOption = None,
@@ -62,12 +74,15 @@ def send(
     secret_header: Annotated[
         str, typer.Option("--secret-header", help="The bundle's secret_header.")
     ] = SECRET_HEADER_DEFAULT,
+    key: KeyOption = None,
+    key_file: KeyFileOption = None,
+    insecure: InsecureOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Send one event and show what comes back.
 
     It goes over HTTP like any webhook, and a flow's answer is shown; with --data or --nats-url
-    it goes straight onto the bus.
+    it goes straight onto the bus, and with --key or --key-file through the API.
     """
     body = _payload_bytes(payload)
     request = SendRequest(
@@ -79,11 +94,7 @@ def send(
         secret_header=secret_header,
     )
     request.check()
-    if data is not None or nats_url is not None:
-        settings = bus_settings(nats_url, data, os.environ)
-        sent = asyncio.run(send_over_nats(settings, chosen_env(env, os.environ), request))
-    else:
-        sent = send_over_http(url, request)
+    sent = _sent(Reach(data, nats_url, env, url, key, key_file, insecure), request)
     _show(sent, as_json=as_json)
 
 
@@ -122,6 +133,17 @@ def tail(
     seen = asyncio.run(tail_events(settings, request, as_json=as_json))
     if seen < count:
         raise CommandError(f"saw {seen} of {count} within {timeout_seconds:g} s")
+
+
+def _sent(reach: Reach, request: SendRequest) -> Sent:
+    """Send it on the way that was named; a webhook where none was."""
+    if reach.names_nats and reach.api() is None:
+        return asyncio.run(send_over_nats(reach.bus(), reach.bus_env, request))
+    if not reach.names_key and (reach.url is not None or reach.api() is None):
+        return send_over_http(reach.url or URL_DEFAULT, request)
+    if request.secret is not None:
+        raise CommandError("--secret signs webhooks: the API takes a key instead")
+    return send_over_api(reach.surely_api(), request)
 
 
 def _show(sent: Sent, *, as_json: bool) -> None:

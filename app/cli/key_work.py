@@ -4,29 +4,17 @@ In: whose keys, and where they are kept. Out: a new key's text, once; afterwards
 it. Refuses scopes that there are not, and lengths of time that are none.
 """
 
-import asyncio
-import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from app.bus.connection import Bus
-from app.cli.auditing import audit_on, cli_who
-from app.cli.connecting import connected
+from app.cli.key_desk import Keys, Lifetimes, MadeKey, at_keys
 from app.cli.output import print_json, say, warn
-from app.cli.vault import Whereabouts, find_whereabouts
-from app.control import names
-from app.control.credentials import ensure_credential_buckets, tombstone_gate
-from app.control.keys import OVERLAP_MS_DEFAULT, KeyDesk, Rotation
+from app.cli.reach import Reach
 from app.dead_letters.moments import span_ms
 from app.errors import CommandError
-from app.stores.api_key import PLATFORM, ApiKey, KeyText, check_key_owner
-from app.stores.api_keys import KvApiKeys, NewKey
-from app.stores.key_uses import KeyUses
-from app.stores.kv import KvBucket
+from app.stores.api_key import PLATFORM, ApiKey, check_key_owner
 from app.system import SystemClock
 
 LIFETIME_MS_MAX: Final = 3650 * 86_400_000
@@ -40,20 +28,11 @@ class KeyPlace:
 
     owner: str
     """A tenant, or `PLATFORM`."""
-    data: Path | None
-    nats_url: str | None
-    env: str | None
+    reach: Reach
 
-    def at_desk(self, work: Callable[[KeyDesk], Awaitable[T]]) -> tuple[Whereabouts, T]:
-        """Do some work at the desk; gives where that was, too."""
-        check_key_owner(self.owner)
-        where = find_whereabouts(self.nats_url, self.data, self.env, os.environ)
-
-        async def run() -> T:
-            async with connected(where.bus) as bus, key_desk_on(bus, where.env) as desk:
-                return await work(desk)
-
-        return where, asyncio.run(run())
+    def at_desk(self, work: Callable[[Keys], Awaitable[T]]) -> T:
+        """Do some work with the keys."""
+        return at_keys(self.reach, check_key_owner(self.owner), work)
 
     @property
     def owner_name(self) -> str:
@@ -61,95 +40,71 @@ class KeyPlace:
         return "the platform" if self.owner == PLATFORM else self.owner
 
 
-@asynccontextmanager
-async def key_desk_on(bus: Bus, env: str) -> AsyncIterator[KeyDesk]:
-    """Give the desk on an open connection."""
-    await ensure_credential_buckets(bus, env)
-    clock = SystemClock()
-    store = KvApiKeys(KvBucket(bus, names.api_keys_bucket(env)), clock)
-    uses = KeyUses(KvBucket(bus, names.key_uses_bucket(env)), clock)
-    async with audit_on(bus, env) as audit:
-        yield KeyDesk(store, uses, audit, clock, tombstone_gate(bus, env))
-
-
 def add_key(
     place: KeyPlace, name: str, scopes: Sequence[str], expires: str | None, *, as_json: bool
 ) -> None:
     """Make a key and print it."""
-    expires_ms = None
-    if expires is not None:
-        expires_ms = SystemClock().now_ms() + span_of(expires, "--expires")
-    wanted = NewKey(place.owner, name, scopes, expires_ms)
-    where, (key, text) = place.at_desk(lambda desk: desk.add(cli_who(), wanted))
-    _show_new(place, where, key, text, as_json=as_json)
+    lifetimes = Lifetimes(_checked(expires, "--expires"))
+    made = place.at_desk(lambda keys: keys.add(name, scopes, lifetimes))
+    _show_new(place, made, as_json=as_json)
 
 
 def list_keys(place: KeyPlace, *, with_revoked: bool, as_json: bool) -> None:
     """Print what is known of keys."""
-    where, found = place.at_desk(lambda desk: desk.list(place.owner, with_revoked=with_revoked))
+    found = place.at_desk(lambda keys: keys.list(with_revoked=with_revoked))
     if as_json:
         documents: list[dict[str, Any]] = [key.as_mapping() for key in found]
-        print_json({"tenant": place.owner, "env": where.env, "keys": documents})
+        print_json({"tenant": place.owner, "env": place.reach.env_name, "keys": documents})
         return
     now_ms = SystemClock().now_ms()
     for key in found:
         say(_line(key, now_ms))
     if not found:
-        warn(f"{place.owner_name} has no API keys in env {where.env}")
+        warn(f"{place.owner_name} has no API keys {place.reach.place}")
 
 
 def rotate_key(
     place: KeyPlace, prefix: str, overlap: str | None, expires: str | None, *, as_json: bool
 ) -> None:
     """Make a key's successor and print it."""
-    rotation = Rotation(
-        OVERLAP_MS_DEFAULT if overlap is None else span_of(overlap, "--overlap"),
-        None if expires is None else span_of(expires, "--expires"),
-    )
-    where, (key, text, old) = place.at_desk(
-        lambda desk: desk.rotate(cli_who(), place.owner, prefix, rotation)
-    )
-    _show_new(place, where, key, text, as_json=as_json, old=old)
+    lifetimes = Lifetimes(_checked(expires, "--expires"), _checked(overlap, "--overlap"))
+    made = place.at_desk(lambda keys: keys.rotate(prefix, lifetimes))
+    _show_new(place, made, as_json=as_json)
 
 
 def revoke_key(place: KeyPlace, prefix: str, *, as_json: bool) -> None:
     """End a key."""
-    where, key = place.at_desk(lambda desk: desk.revoke(cli_who(), place.owner, prefix))
+    ended = place.at_desk(lambda keys: keys.revoke(prefix))
     if as_json:
-        print_json({"tenant": place.owner, "prefix": key.prefix, "env": where.env})
+        print_json({"tenant": place.owner, "prefix": ended, "env": place.reach.env_name})
     else:
-        say(f"revoked {key.prefix} of {place.owner_name} in env {where.env}")
+        say(f"revoked {ended} of {place.owner_name} {place.reach.place}")
 
 
-def span_of(text: str, option: str) -> int:
-    """Read a length of time, in milliseconds."""
+def _checked(text: str | None, option: str) -> str | None:
+    """Refuse what is no length of time."""
+    if text is None:
+        return None
     try:
         milliseconds = span_ms(text)
     except ValueError as error:
         raise CommandError(f"{option}: {error}") from None
     if milliseconds > LIFETIME_MS_MAX:
         raise CommandError(f"{option}: at most 3650d")
-    return milliseconds
+    return text
 
 
-def _show_new(
-    place: KeyPlace,
-    where: Whereabouts,
-    key: ApiKey,
-    text: KeyText,
-    *,
-    as_json: bool,
-    old: ApiKey | None = None,
-) -> None:
+def _show_new(place: KeyPlace, made: MadeKey, *, as_json: bool) -> None:
+    key, old = made.key, made.old
     if as_json:
         more = {} if old is None else {"old": old.as_mapping()}
-        print_json({**key.as_mapping(), "env": where.env, "key": str(text), **more})
+        print_json({**key.as_mapping(), "env": place.reach.env_name, "key": made.text, **more})
         return
     if old is not None:
         warn(f"key {old.prefix} ends {_minute(old.expires_ms or 0)}")
-    warn(f"key {key.prefix} of {place.owner_name} in env {where.env}; keep it,")
+    warn(f"key {key.prefix} of {place.owner_name} {place.reach.place}; keep it,")
     warn("it is not shown again:")
-    say(str(text))
+    say(made.text)
 
 
 def _line(key: ApiKey, now_ms: int) -> str:

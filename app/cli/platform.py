@@ -4,22 +4,15 @@ In: nothing but where NATS is: whoever may log in there may make them. Out: a ke
 Refuses scopes that there are not.
 """
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from app.cli.key_work import KeyPlace, add_key, list_keys, revoke_key, rotate_key
+from app.cli.reach import Reach, reaching
 from app.identity.scopes import PLATFORM_ADMIN
 from app.stores.api_key import PLATFORM
 
-DataOption = Annotated[
-    Path | None, typer.Option("--data", help="Data folder with nats.json: BUNDLE/.greentic.")
-]
-NatsOption = Annotated[
-    str | None, typer.Option("--nats-url", help="NATS server, nats://user:password@host:port.")
-]
-EnvOption = Annotated[str | None, typer.Option("--env", help="The env; GREENTIC_ENV, else dev.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 NameOption = Annotated[str, typer.Option("--name", help="Who uses it, for people.")]
 ExpiresOption = Annotated[
@@ -52,10 +45,10 @@ def platform_app() -> typer.Typer:
 def platform_key_app() -> typer.Typer:
     """Put the commands of this noun together."""
     keys = typer.Typer(help="Make, show, rotate and revoke platform keys.", no_args_is_help=True)
-    keys.command("add")(key_add)
-    keys.command("list")(key_list)
-    keys.command("rotate")(key_rotate)
-    keys.command("revoke")(key_revoke)
+    keys.command("add")(reaching(key_add))
+    keys.command("list")(reaching(key_list))
+    keys.command("rotate")(reaching(key_rotate))
+    keys.command("revoke")(reaching(key_revoke))
     return keys
 
 
@@ -69,29 +62,25 @@ def key_add(
         ),
     ] = None,
     expires: ExpiresOption = None,
-    data: DataOption = None,
-    nats_url: NatsOption = None,
-    env: EnvOption = None,
+    reach: Reach,
     as_json: JsonOption = False,
 ) -> None:
     """Make a platform key and print it: this is the only time that anybody sees it.
 
     A scope of tenants, like tenant-read, holds for every tenant then.
     """
-    place = KeyPlace(PLATFORM, data, nats_url, env)
+    place = KeyPlace(PLATFORM, reach)
     add_key(place, name, scopes or [PLATFORM_ADMIN], expires, as_json=as_json)
 
 
 def key_list(
     *,
     revoked: RevokedOption = False,
-    data: DataOption = None,
-    nats_url: NatsOption = None,
-    env: EnvOption = None,
+    reach: Reach,
     as_json: JsonOption = False,
 ) -> None:
     """Show the platform's API keys, the oldest first; the keys themselves are not known."""
-    list_keys(KeyPlace(PLATFORM, data, nats_url, env), with_revoked=revoked, as_json=as_json)
+    list_keys(KeyPlace(PLATFORM, reach), with_revoked=revoked, as_json=as_json)
 
 
 def key_rotate(
@@ -99,23 +88,19 @@ def key_rotate(
     *,
     overlap: OverlapOption = None,
     expires: RotatedExpiresOption = None,
-    data: DataOption = None,
-    nats_url: NatsOption = None,
-    env: EnvOption = None,
+    reach: Reach,
     as_json: JsonOption = False,
 ) -> None:
     """Make a key's successor, with its name and scopes, and let the old one end a little later."""
-    place = KeyPlace(PLATFORM, data, nats_url, env)
+    place = KeyPlace(PLATFORM, reach)
     rotate_key(place, prefix, overlap, expires, as_json=as_json)
 
 
 def key_revoke(
     prefix: PrefixArgument,
     *,
-    data: DataOption = None,
-    nats_url: NatsOption = None,
-    env: EnvOption = None,
+    reach: Reach,
     as_json: JsonOption = False,
 ) -> None:
     """Revoke a key: within a second nobody takes it any more."""
-    revoke_key(KeyPlace(PLATFORM, data, nats_url, env), prefix, as_json=as_json)
+    revoke_key(KeyPlace(PLATFORM, reach), prefix, as_json=as_json)

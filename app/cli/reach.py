@@ -28,6 +28,29 @@ KEY_HINT: Final = f"set {KEY_VARIABLE}, or name a file that holds it with --key-
 PANEL: Final = "Where"
 
 
+KeyOption = Annotated[
+    str | None,
+    typer.Option(
+        "--key",
+        help="An API key for it. Other users of this machine can read command lines: "
+        f"better {KEY_VARIABLE} or --key-file.",
+        rich_help_panel=PANEL,
+    ),
+]
+KeyFileOption = Annotated[
+    Path | None,
+    typer.Option("--key-file", help="The file that holds the key.", rich_help_panel=PANEL),
+]
+InsecureOption = Annotated[
+    bool,
+    typer.Option(
+        "--insecure",
+        help="Send the key over plain HTTP to another machine.",
+        rich_help_panel=PANEL,
+    ),
+]
+
+
 @dataclass(frozen=True, slots=True)
 class Reach:
     """What was said of where."""
@@ -60,27 +83,9 @@ class Reach:
             rich_help_panel=PANEL,
         ),
     ] = None
-    key: Annotated[
-        str | None,
-        typer.Option(
-            "--key",
-            help="An API key for it. Other users of this machine can read command lines: "
-            f"better {KEY_VARIABLE} or --key-file.",
-            rich_help_panel=PANEL,
-        ),
-    ] = field(default=None, repr=False)
-    key_file: Annotated[
-        Path | None,
-        typer.Option("--key-file", help="The file that holds the key.", rich_help_panel=PANEL),
-    ] = None
-    insecure: Annotated[
-        bool,
-        typer.Option(
-            "--insecure",
-            help="Send the key over plain HTTP to another machine.",
-            rich_help_panel=PANEL,
-        ),
-    ] = False
+    key: KeyOption = field(default=None, repr=False)
+    key_file: KeyFileOption = None
+    insecure: InsecureOption = False
 
     @property
     def names_key(self) -> bool:

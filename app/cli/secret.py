@@ -5,7 +5,6 @@ from the command line, which other users of the machine can read. Out: names; no
 value.
 """
 
-import asyncio
 import os
 import sys
 from pathlib import Path
@@ -14,10 +13,11 @@ from typing import Annotated, Final
 import typer
 
 from actors.ports import SECRET_BYTES_MAX
-from app.cli.auditing import cli_who, open_secret_desk
+from app.cli.auditing import cli_who
 from app.cli.output import print_json, say, warn
+from app.cli.reach import Reach, reaching
+from app.cli.secret_desk import at_secrets
 from app.cli.secret_rekey import secret_rekey
-from app.cli.vault import find_whereabouts, open_secrets
 from app.errors import CommandError
 from app.stores.secrets import check_name, check_owner, check_value
 
@@ -25,13 +25,6 @@ TenantArgument = Annotated[
     str, typer.Argument(help="The tenant, like demo; _bundle for the providers' own secrets.")
 ]
 NameArgument = Annotated[str, typer.Argument(help="Its name, like API_KEY.")]
-DataOption = Annotated[
-    Path | None, typer.Option("--data", help="Data folder with nats.json: BUNDLE/.greentic.")
-]
-NatsOption = Annotated[
-    str | None, typer.Option("--nats-url", help="NATS server, nats://user:password@host:port.")
-]
-EnvOption = Annotated[str | None, typer.Option("--env", help="The env; GREENTIC_ENV, else dev.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 _UNSET: Final = "the environment variable {} is not set"
@@ -42,9 +35,9 @@ def secret_app() -> typer.Typer:
     app = typer.Typer(
         help="Store secrets for flows; nothing shows them again.", no_args_is_help=True
     )
-    app.command("set")(secret_set)
-    app.command("list")(secret_list)
-    app.command("remove")(secret_remove)
+    app.command("set")(reaching(secret_set))
+    app.command("list")(reaching(secret_list))
+    app.command("remove")(reaching(secret_remove))
     app.command("rekey")(secret_rekey)
     return app
 
@@ -59,9 +52,7 @@ def secret_set(
     from_file: Annotated[
         Path | None, typer.Option("--from-file", help="Take the whole content of this file.")
     ] = None,
-    data: DataOption = None,
-    nats_url: NatsOption = None,
-    env: EnvOption = None,
+    reach: Reach,
     as_json: JsonOption = False,
 ) -> None:
     """Store a secret, over one of that name.
@@ -71,67 +62,49 @@ def secret_set(
     """
     check_owner(tenant)
     check_name(name)
-    where = find_whereabouts(nats_url, data, env, os.environ)
     value = _read_value(name, from_env, from_file)
     check_value(value)
 
-    async def store() -> None:
-        async with open_secret_desk(where) as desk:
-            await desk.set(cli_who(), tenant, name, value)
-
-    asyncio.run(store())
+    at_secrets(reach, lambda secrets: secrets.set(cli_who(), tenant, name, value))
     if as_json:
-        print_json({"tenant": tenant, "name": name, "env": where.env})
+        print_json({"tenant": tenant, "name": name, "env": reach.place})
     else:
-        say(f"stored {name} for {tenant} in env {where.env}")
+        say(f"stored {name} for {tenant} {reach.place}")
 
 
 def secret_list(
     tenant: TenantArgument,
     *,
-    data: DataOption = None,
-    nats_url: NatsOption = None,
-    env: EnvOption = None,
+    reach: Reach,
     as_json: JsonOption = False,
 ) -> None:
     """Name a tenant's secrets; values are not shown."""
-    where = find_whereabouts(nats_url, data, env, os.environ)
-
-    async def read() -> tuple[str, ...]:
-        async with open_secrets(where) as secrets:
-            return await secrets.list(tenant)
-
-    names = asyncio.run(read())
+    check_owner(tenant)
+    names = at_secrets(reach, lambda secrets: secrets.list(tenant))
     if as_json:
-        print_json({"tenant": tenant, "env": where.env, "secrets": list(names)})
+        print_json({"tenant": tenant, "env": reach.env_name, "secrets": list(names)})
         return
     for name in names:
         say(name)
     if not names:
-        warn(f"{tenant} has no secrets in env {where.env}")
+        warn(f"{tenant} has no secrets {reach.place}")
 
 
 def secret_remove(
     tenant: TenantArgument,
     name: NameArgument,
     *,
-    data: DataOption = None,
-    nats_url: NatsOption = None,
-    env: EnvOption = None,
+    reach: Reach,
     as_json: JsonOption = False,
 ) -> None:
     """Forget a secret."""
-    where = find_whereabouts(nats_url, data, env, os.environ)
-
-    async def remove() -> None:
-        async with open_secret_desk(where) as desk:
-            await desk.remove(cli_who(), tenant, name)
-
-    asyncio.run(remove())
+    check_owner(tenant)
+    check_name(name)
+    at_secrets(reach, lambda secrets: secrets.remove(cli_who(), tenant, name))
     if as_json:
-        print_json({"tenant": tenant, "name": name, "env": where.env})
+        print_json({"tenant": tenant, "name": name, "env": reach.place})
     else:
-        say(f"removed {name} of {tenant} in env {where.env}")
+        say(f"removed {name} of {tenant} {reach.place}")
 
 
 def _read_value(name: str, from_env: str | None, from_file: Path | None) -> str:

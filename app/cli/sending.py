@@ -1,4 +1,4 @@
-"""Sends one event: as a webhook over HTTP, or straight onto the bus.
+"""Sends one event: as a webhook over HTTP, straight onto the bus, or through the API.
 
 In: a checked request. Out: `Sent`, what the receiver said. Refuses names that are no tokens and
 types that are no event types; a server that does not answer is UnavailableError.
@@ -20,6 +20,7 @@ from actors.subjects import check_token
 from app.bus.acked_publisher import AckedPublisher
 from app.bus.connection import BusSettings
 from app.bus.publisher import JetStreamEventPublisher
+from app.cli.api_client import ApiAddress, ApiClient, at_api, below
 from app.cli.connecting import connected
 from app.errors import CommandError
 from app.system import SystemClock, UlidIds
@@ -121,6 +122,26 @@ async def send_over_nats(settings: BusSettings, env: str, request: SendRequest) 
             publisher.close()
     body = {"event_id": ack.event_id, "sequence": ack.sequence}
     return Sent(httpx.codes.ACCEPTED.value, ack.event_id, body, ack.is_duplicate)
+
+
+def send_over_api(address: ApiAddress, request: SendRequest) -> Sent:
+    """Publish it through the API, within the tenant's quotas; see `app.cli.api_client`."""
+    path = below("tenants", request.tenant, "events")
+    body = {"event_type": request.event_type, "payload": request.payload}
+
+    async def publish(client: ApiClient) -> Sent:
+        ack = client.read(await client.send("POST", path, body), _Ack)
+        told = {"event_id": ack.event_id, "sequence": ack.sequence}
+        return Sent(httpx.codes.ACCEPTED.value, ack.event_id, told, ack.duplicate)
+
+    return at_api(address, publish)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ack:
+    event_id: str
+    sequence: int
+    duplicate: bool
 
 
 def _check_address(url: str) -> None:

@@ -53,13 +53,6 @@ def _secrets_section(folder: Path, environment: Mapping[str, str]) -> SecretsSec
 
 
 @asynccontextmanager
-async def open_secrets(where: Whereabouts) -> AsyncIterator[KvSecrets]:
-    """Give the secret store."""
-    async with connected(where.bus) as bus:
-        yield await secrets_on(bus, where.env, where.keys)
-
-
-@asynccontextmanager
 async def open_secret_records(where: Whereabouts) -> AsyncIterator[Bus]:
     """Give a connection on which the bucket of the sealed secrets is."""
     async with connected(where.bus) as bus:

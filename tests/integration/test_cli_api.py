@@ -258,3 +258,62 @@ def test_wrong_bundle_is_told_of_place_by_place_and_changes_nothing(
     assert json.loads(capsys.readouterr().out)["error"]["code"] == "bundle.invalid"
     (tmp_path / "shop" / "flows" / "broken.ygtc").unlink()
     assert call("apply", bundle, "--tenant", "nobody") == REFUSED
+
+
+# ── Secrets and keys ─────────────────────────────────────────────────────────────────────────
+
+
+def test_secret_is_stored_named_and_forgotten_and_never_shown(
+    call: Command, answer: Answer, way: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = f"API_KEY_{way}"
+    assert call("secret", "set", "demo", name, stdin=CANARY.encode()) == OK
+    assert name in answer("secret", "list", "demo")["secrets"]
+    assert call("secret", "remove", "demo", name) == OK
+    assert name not in answer("secret", "list", "demo")["secrets"]
+    assert call("secret", "remove", "demo", name) == REFUSED
+    assert call("secret", "remove", "demo", "..") == FAILED
+    captured = capsys.readouterr()
+    assert CANARY not in captured.out + captured.err
+
+
+def test_key_is_made_listed_rotated_and_revoked(
+    call: Command, answer: Answer, way: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = answer("tenant", "key", "add", "demo", "--name", way, "--expires", "90d")
+    assert made["key"].startswith(f"gte_{made['prefix']}_")
+    assert made["expires_ms"] - made["created_ms"] == pytest.approx(90 * 86_400_000, abs=2000)
+    rotated = answer("tenant", "key", "rotate", "demo", made["prefix"], "--overlap", "1h")
+    assert rotated["rotated_from"] == rotated["old"]["prefix"] == made["prefix"]
+    listed = answer("tenant", "key", "list", "demo")["keys"]
+    assert {made["prefix"], rotated["prefix"]} <= {each["prefix"] for each in listed}
+    assert made["key"] not in json.dumps(listed)
+    assert [each["created_ms"] for each in listed] == sorted(each["created_ms"] for each in listed)
+    revoked = answer("tenant", "key", "revoke", "demo", rotated["key"])
+    assert revoked["prefix"] == rotated["prefix"]
+    assert call("tenant", "key", "revoke", "demo", rotated["prefix"]) in (OK, REFUSED)
+    assert call("tenant", "key", "add", "demo", "--scope", "no-such-scope") == REFUSED
+    assert call("tenant", "key", "add", "demo", "--expires", "soon") == FAILED
+    assert call("platform", "key", "list") == OK
+    captured = capsys.readouterr()
+    assert rotated["key"] not in captured.out + captured.err
+
+
+# ── Events ───────────────────────────────────────────────────────────────────────────────────
+
+
+def test_event_is_published(
+    call: Command, answer: Answer, ask: Command, ways: Ways, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = answer("event", "send", "demo", "order.created", '{"total": 1.5, "big": 12345678901}')
+    assert (sent["accepted"], sent["status"], sent["duplicate"]) == (True, 202, False)
+    assert sent["body"]["sequence"] > 0
+    assert call("event", "send", "demo", "order created") == FAILED
+    monkeypatch.setenv("GREENTIC_URL", ways.admin)
+    monkeypatch.setenv("GREENTIC_KEY", ways.key)
+    send = ("event", "send", "demo", "order.created")
+    assert ask(*send) == OK
+    assert ask(*send, "--url", ways.webhooks) == OK
+    assert ask(*send, "--secret", "x") == FAILED
+    assert ask("event", "send", "nobody", "order.created") == REFUSED
+    assert ask("event", "send", "demo", "timer.mine") == FAILED
