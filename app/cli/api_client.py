@@ -15,6 +15,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from ipaddress import ip_address
 from typing import Any, Final, TypeVar
 from urllib.parse import SplitResult, quote, urlsplit
@@ -212,6 +213,11 @@ def below(*names: str) -> str:
         # A dot alone would be taken for a way up, and the change for one of what is there.
         raise CommandError("a name that is empty, '.' or '..' is no name")
     return "".join(f"/{quote(name, safe='')}" for name in names)
+
+
+def moment_text(time_ms: int | None) -> str | None:
+    """Write a moment as the API reads it; None stays None."""
+    return None if time_ms is None else datetime.fromtimestamp(time_ms / 1000, UTC).isoformat()
 
 
 def _tenant_of(path: str) -> str:

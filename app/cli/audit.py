@@ -4,19 +4,17 @@ In: a tenant, or none for all; filters. Out: entries of the audit log. Refuses t
 read. Nothing here changes the log.
 """
 
-import asyncio
 import json
-import os
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 
-from app.audit.reading import PAGE_MAX, PLACE_MAX, AuditFilter, AuditReader, KeptEntry, Order
-from app.cli.auditing import open_audit_reader
-from app.cli.connecting import bus_settings, chosen_env
+from app.audit.reading import PAGE_MAX, PLACE_MAX, AuditFilter, KeptEntry, Order
+from app.cli.audit_desk import at_log
 from app.cli.output import print_json, say, warn
+from app.cli.reach import Reach, reaching
 from app.dead_letters.moments import parse_moment
 from app.errors import CommandError
 from app.system import SystemClock
@@ -38,20 +36,13 @@ SinceOption = Annotated[
     typer.Option("--since", help="Only since then: 2h ago (s, m, h, d, w), or a time."),
 ]
 UntilOption = Annotated[str | None, typer.Option("--until", help="Only before then.")]
-DataOption = Annotated[
-    Path | None, typer.Option("--data", help="Data folder with nats.json: BUNDLE/.greentic.")
-]
-NatsOption = Annotated[
-    str | None, typer.Option("--nats-url", help="NATS server, nats://user:password@host:port.")
-]
-EnvOption = Annotated[str | None, typer.Option("--env", help="The env; GREENTIC_ENV, else dev.")]
 
 
 def audit_app() -> typer.Typer:
     """Put the commands of this noun together."""
     app = typer.Typer(help="See who changed what.", no_args_is_help=True)
-    app.command("list")(list_entries)
-    app.command("export")(export)
+    app.command("list")(reaching(list_entries))
+    app.command("export")(reaching(export))
     return app
 
 
@@ -70,31 +61,23 @@ def list_entries(
         typer.Option("--after", min=0, max=PLACE_MAX, help="Go on after this place."),
     ] = None,
     oldest: Annotated[bool, typer.Option("--oldest-first", help="Not the newest first.")] = False,
-    data: DataOption = None,
-    nats_url: NatsOption = None,
-    env: EnvOption = None,
+    reach: Reach,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List entries of the audit log, the newest first."""
     which = _filter(actor, action, since, until)
-    settings, chosen = bus_settings(nats_url, data, os.environ), chosen_env(env, os.environ)
     order: Order = "oldest" if oldest else "newest"
-
-    async def read() -> Any:
-        async with open_audit_reader(settings, chosen) as reader:
-            return await reader.page(tenant, which, order=order, after=after, limit=limit)
-
-    page = asyncio.run(read())
+    page = at_log(reach, lambda log: log.page(tenant, which, order=order, after=after, limit=limit))
     if as_json:
         entries = [kept.as_document() for kept in page.entries]
-        print_json({"env": chosen, "entries": entries, "next_after": page.next_after})
+        print_json({"env": reach.env_name, "entries": entries, "next_after": page.next_after})
         return
     for kept in page.entries:
         say(_line(kept))
     if page.next_after is not None:
         warn(f"there are more: --after {page.next_after}")
     elif not page.entries:
-        warn(f"there are no such entries in env {chosen}")
+        warn(f"there are no such entries {reach.place}")
 
 
 def export(
@@ -104,25 +87,16 @@ def export(
     action: ActionOption = None,
     since: SinceOption = None,
     until: UntilOption = None,
-    data: DataOption = None,
-    nats_url: NatsOption = None,
-    env: EnvOption = None,
+    reach: Reach,
 ) -> None:
     """Print all entries as JSON lines, the oldest first."""
     which = _filter(actor, action, since, until)
-    settings, chosen = bus_settings(nats_url, data, os.environ), chosen_env(env, os.environ)
-
-    async def run() -> None:
-        async with open_audit_reader(settings, chosen) as reader:
-            await _write_lines(reader, tenant, which)
-
-    asyncio.run(run())
+    at_log(reach, lambda log: _write_lines(log.every(tenant, which)))
 
 
-async def _write_lines(reader: AuditReader, tenant: str | None, which: AuditFilter) -> None:
-    async for kept in reader.walk(tenant, "oldest"):
-        if kept.entry is None or which.matches(kept.entry):
-            typer.echo(json.dumps(kept.as_document(), ensure_ascii=False, separators=(",", ":")))
+async def _write_lines(entries: AsyncIterator[KeptEntry]) -> None:
+    async for kept in entries:
+        typer.echo(json.dumps(kept.as_document(), ensure_ascii=False, separators=(",", ":")))
 
 
 def _filter(

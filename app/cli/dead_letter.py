@@ -5,21 +5,20 @@ tenant does not have, and to change many without being told ``--yes`` where nobo
 """
 
 import asyncio
-import os
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 
 import typer
 
-from app.cli.connecting import bus_settings, chosen_env
+from app.cli.api_client import at_api
+from app.cli.api_letters import ApiLetters, DeskLetters, Letters
 from app.cli.exit_codes import FAILED, UNAVAILABLE
 from app.cli.letter_desk import open_desk
 from app.cli.letter_text import count_lines, letter_lines, report_lines, summary_line
 from app.cli.output import print_json, say, warn
-from app.dead_letters.changes import LetterChanges
+from app.cli.reach import Reach, reaching
 from app.dead_letters.desk import (
     AT_ONCE_DEFAULT,
     PAGE_MAX,
@@ -41,13 +40,6 @@ YES_HINT: Final = "see what it would do with --dry-run, then say --yes"
 T = TypeVar("T")
 
 TenantOption = Annotated[str, typer.Option("--tenant", help="The tenant, like demo.")]
-DataOption = Annotated[
-    Path | None, typer.Option("--data", help="Data folder with nats.json: BUNDLE/.greentic.")
-]
-NatsOption = Annotated[
-    str | None, typer.Option("--nats-url", help="NATS server, nats://user:password@host:port.")
-]
-EnvOption = Annotated[str | None, typer.Option("--env", help="The env; GREENTIC_ENV, else dev.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 FlowOption = Annotated[str | None, typer.Option("--flow", help="Only of this flow.")]
 ReasonOption = Annotated[
@@ -80,11 +72,11 @@ def dead_letter_app() -> typer.Typer:
     app = typer.Typer(
         help="See what could not be finished; replay or discard it.", no_args_is_help=True
     )
-    app.command("list")(list_letters)
-    app.command("show")(show)
-    app.command("replay")(replay)
-    app.command("discard")(discard)
-    app.command("stat")(stat)
+    app.command("list")(reaching(list_letters))
+    app.command("show")(reaching(show))
+    app.command("replay")(reaching(replay))
+    app.command("discard")(reaching(discard))
+    app.command("stat")(reaching(stat))
     return app
 
 
@@ -93,24 +85,19 @@ class _Place:
     """Which desk, and whose letters."""
 
     tenant: str
-    data: Path | None
-    nats_url: str | None
-    env: str | None
+    reach: Reach
 
-    def at_desk(self, work: Callable[[LetterChanges], Awaitable[T]]) -> T:
-        """Do some work at the desk."""
-        settings = bus_settings(self.nats_url, self.data, os.environ)
+    def at_desk(self, work: Callable[[Letters], Awaitable[T]]) -> T:
+        """Do some work with letters."""
+        if (api := self.reach.api()) is not None:
+            return at_api(api, lambda client: work(ApiLetters(client)))
+        settings, env = self.reach.bus(), self.reach.bus_env
 
         async def run() -> T:
-            async with open_desk(settings, self.env_name) as desk:
-                return await work(desk)
+            async with open_desk(settings, env) as changes:
+                return await work(DeskLetters(changes))
 
         return asyncio.run(run())
-
-    @property
-    def env_name(self) -> str:
-        """The env that is meant."""
-        return chosen_env(self.env, os.environ)
 
 
 def list_letters(
@@ -130,29 +117,27 @@ def list_letters(
         typer.Option("--after", min=0, max=PLACE_MAX, help="Go on after this place."),
     ] = None,
     oldest: Annotated[bool, typer.Option("--oldest-first", help="Not the newest first.")] = False,
-    data: DataOption = None,
-    nats_url: NatsOption = None,
-    env: EnvOption = None,
+    reach: Reach,
     as_json: JsonOption = False,
 ) -> None:
     """List a tenant's dead letters, the newest first, without their payloads.
 
     Where there are more, it says with which --after the next page comes.
     """
-    place = _Place(tenant, data, nats_url, env)
+    place = _Place(tenant, reach)
     which = _filter(flow, reason, event_type, event_id, (since, until))
     order: Any = "oldest" if oldest else "newest"
     page = place.at_desk(
-        lambda letters: letters.desk.list(tenant, which, order=order, after=after, limit=limit)
+        lambda letters: letters.list(tenant, which, order=order, after=after, limit=limit)
     )
     if as_json:
-        letters = [kept.as_summary() for kept in page.letters]
+        letters = list(page.letters)
         print_json({"tenant": tenant, "letters": letters, "next_after": page.next_after})
         return
     for kept in page.letters:
         say(summary_line(kept))
     if not page.letters and page.next_after is None:
-        warn(f"{tenant} has no{'' if which.is_empty else ' such'} dead letters in {place.env_name}")
+        warn(f"{tenant} has no{'' if which.is_empty else ' such'} dead letters {reach.place}")
     if page.next_after is not None:
         warn(f"there are more: --after {page.next_after}")
 
@@ -161,20 +146,16 @@ def show(
     letter: Annotated[str, typer.Argument(help="Its id, as listed.")],
     *,
     tenant: TenantOption = "demo",
-    data: DataOption = None,
-    nats_url: NatsOption = None,
-    env: EnvOption = None,
+    reach: Reach,
     as_json: JsonOption = False,
 ) -> None:
     """Show one dead letter whole: why it is here, how far its run got, and its event."""
     try:
-        kept = _Place(tenant, data, nats_url, env).at_desk(
-            lambda letters: letters.desk.show(tenant, letter)
-        )
+        kept = _Place(tenant, reach).at_desk(lambda letters: letters.show(tenant, letter))
     except NotFoundError as error:
         raise CommandError(str(error), hint=NO_LETTER_HINT) from None
     if as_json:
-        print_json(kept.as_document())
+        print_json(kept)
         return
     for line in letter_lines(kept):
         say(line)
@@ -198,9 +179,7 @@ def replay(
     ] = PER_SECOND_DEFAULT,
     dry_run: DryRunOption = False,
     yes: YesOption = False,
-    data: DataOption = None,
-    nats_url: NatsOption = None,
-    env: EnvOption = None,
+    reach: Reach,
     as_json: JsonOption = False,
 ) -> None:
     """Start the runs of dead letters anew, from their beginning, on the flows now in force.
@@ -208,11 +187,11 @@ def replay(
     Steps that had succeeded before are done again: a replay is a run of its own. A letter whose
     run is started is gone; if that run fails, there is a new one.
     """
-    place = _Place(tenant, data, nats_url, env)
+    place = _Place(tenant, reach)
     chosen = _chosen(letters, _filter(flow, reason, event_type, event_id, (since, until)))
     effort = Effort(None if everything else limit, rate, dry_run)
 
-    async def work(desk: LetterChanges) -> Report | None:
+    async def work(desk: Letters) -> Report | None:
         if not letters and not await _is_wanted(desk.redrive, place, chosen, effort, yes):
             return None
         return await desk.redrive(tenant, chosen, effort, _tell)
@@ -234,17 +213,15 @@ def discard(
     everything: AllOption = False,
     dry_run: DryRunOption = False,
     yes: YesOption = False,
-    data: DataOption = None,
-    nats_url: NatsOption = None,
-    env: EnvOption = None,
+    reach: Reach,
     as_json: JsonOption = False,
 ) -> None:
     """Delete dead letters for good. Their events stay in the tenant's stream for its own time."""
-    place = _Place(tenant, data, nats_url, env)
+    place = _Place(tenant, reach)
     chosen = _chosen(letters, _filter(flow, reason, event_type, event_id, (since, until)))
     effort = Effort(None if everything else limit, None, dry_run)
 
-    async def work(desk: LetterChanges) -> Report | None:
+    async def work(desk: Letters) -> Report | None:
         if not await _is_wanted(desk.discard, place, chosen, effort, yes):
             return None
         return await desk.discard(tenant, chosen, effort, _tell)
@@ -255,13 +232,11 @@ def discard(
 def stat(
     *,
     tenant: TenantOption = "demo",
-    data: DataOption = None,
-    nats_url: NatsOption = None,
-    env: EnvOption = None,
+    reach: Reach,
     as_json: JsonOption = False,
 ) -> None:
     """Count a tenant's dead letters by flow and reason."""
-    counts = _Place(tenant, data, nats_url, env).at_desk(lambda letters: letters.desk.count(tenant))
+    counts = _Place(tenant, reach).at_desk(lambda letters: letters.count(tenant))
     if not as_json:
         for line in count_lines(counts):
             say(line)
@@ -320,7 +295,7 @@ async def _is_wanted(
         raise CommandError("this changes letters, and nobody can be asked here", hint=YES_HINT)
     would = await act(place.tenant, chosen, replace(effort, is_dry_run=True))
     verb = "replay" if effort.per_second is not None else "discard for good"
-    question = f"{verb} {would.done} dead letters of {place.tenant} in {place.env_name}?"
+    question = f"{verb} {would.done} dead letters of {place.tenant} {place.reach.place}?"
     return bool(would.done and typer.confirm(question, err=True))
 
 
@@ -334,7 +309,7 @@ def _finish(report: Report | None, verb: str, place: _Place, *, as_json: bool) -
         warn("nothing was done")
         return
     if as_json:
-        print_json({"tenant": place.tenant, "env": place.env_name, **report.as_document()})
+        print_json({"tenant": place.tenant, "env": place.reach.env_name, **report.as_document()})
     else:
         for line in report_lines(report, verb):
             say(line)

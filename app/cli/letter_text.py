@@ -1,20 +1,17 @@
 """Dead letters as people read them on a terminal.
 
-In: letters, counts, reports. Out: lines. Control characters in them are replaced: letters carry
-text that strangers sent.
+In: documents of letters, counts, reports. Out: lines. Control characters in them are replaced:
+letters carry text that strangers sent.
 """
 
-import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from rich.text import Text
 
-from actors.ports import DeadLetter
-from app.bus.dead_letters import DecodedLetter
-from app.dead_letters.letters import KeptLetter, LetterCounts, Report
+from app.dead_letters.letters import LetterCounts, Report
 
 MESSAGE_CHARS_MAX: Final = 160
 PAYLOAD_CHARS_MAX: Final = 20_000
@@ -22,62 +19,61 @@ RAW_CHARS_MAX: Final = 2000
 _UNPRINTABLE: Final = "\N{REPLACEMENT CHARACTER}"
 
 
-def summary_line(kept: KeptLetter) -> Text:
-    """Give a letter on one line and its error on a second one."""
-    summary = kept.as_summary()
+def summary_line(letter: Mapping[str, Any]) -> Text:
+    """Give a letter's summary on one line and its error on a second one."""
     line = Text()
-    line.append(_time(kept.failed_ms))
-    line.append(f"  {printable(kept.id)}", style="bold")
-    line.append(f"  {printable(summary.get('flow') or '-')}")
-    line.append(f"  {printable(kept.reason)}", style="red")
-    event = f"{summary.get('event_type') or 'no event'} {summary.get('event_id') or ''}".strip()
+    line.append(_time(letter["failed_ms"]))
+    line.append(f"  {printable(letter['letter_id'])}", style="bold")
+    line.append(f"  {printable(letter.get('flow') or '-')}")
+    line.append(f"  {printable(letter['reason'])}", style="red")
+    event = f"{letter.get('event_type') or 'no event'} {letter.get('event_id') or ''}".strip()
     line.append(f"  {printable(event)}")
-    error = summary.get("error")
-    said = summary["damage"] if error is None else error["message"]
+    error = letter.get("error")
+    said = letter["damage"] if error is None else error["message"]
     where = "" if error is None or error["node"] is None else f"at {error['node']}: "
     line.append(f"\n    {_cut(printable(where + str(said)), MESSAGE_CHARS_MAX)}", style="dim")
     return line
 
 
-def letter_lines(kept: KeptLetter) -> Iterator[str]:
-    """Give all of a letter, field by field."""
-    yield f"letter    {printable(kept.id)}, place {kept.sequence}"
-    yield f"reason    {printable(kept.reason)}"
-    if kept.decoded is None:
-        yield f"damage    {printable(str(kept.damage))}"
+def letter_lines(letter: Mapping[str, Any]) -> Iterator[str]:
+    """Give all of a letter's document, field by field."""
+    yield f"letter    {printable(letter['letter_id'])}, place {letter['sequence']}"
+    yield f"reason    {printable(letter['reason'])}"
+    error = letter.get("error")
+    if error is None:
+        yield f"damage    {printable(str(letter['damage']))}"
         return
-    letter = kept.decoded.letter
-    at = f" at {letter.error.node}" if letter.error.node else ""
-    yield f"error     {printable(letter.error.code + at)}: {printable(letter.error.message)}"
-    yield f"failed    {_time(kept.failed_ms)}, attempt {letter.attempts}"
+    at = f" at {error['node']}" if error["node"] else ""
+    yield f"error     {printable(error['code'] + at)}: {printable(error['message'])}"
+    yield f"failed    {_time(letter['failed_ms'])}, attempt {letter['attempts']}"
     yield from _run_lines(letter)
-    yield f"replay    {'can be replayed' if kept.can_redrive else 'cannot be replayed'}"
-    yield from _content_lines(kept.decoded)
+    yield f"replay    {'can be replayed' if letter['can_redrive'] else 'cannot be replayed'}"
+    yield from _content_lines(letter)
 
 
-def _run_lines(letter: DeadLetter) -> Iterator[str]:
-    if letter.flow is not None:
-        trigger = f", trigger {letter.trigger}" if letter.trigger is not None else ""
-        yield f"flow      {printable(letter.flow)} {printable(letter.flow_version or '')}{trigger}"
-    if letter.parent_run_id is not None:
-        yield f"parent    {printable(letter.parent_run_id)}"
-    if letter.path:
-        yield f"path      {printable(' > '.join(letter.path))}"
+def _run_lines(letter: Mapping[str, Any]) -> Iterator[str]:
+    if letter["flow"] is not None:
+        trigger = "" if letter["trigger"] is None else f", trigger {letter['trigger']}"
+        version = letter["flow_version"] or ""
+        yield f"flow      {printable(letter['flow'])} {printable(version)}{trigger}"
+    if letter["parent_run_id"] is not None:
+        yield f"parent    {printable(letter['parent_run_id'])}"
+    if letter["path"]:
+        yield f"path      {printable(' > '.join(letter['path']))}"
 
 
-def _content_lines(decoded: DecodedLetter) -> Iterator[str]:
-    letter = decoded.letter
-    if letter.event is not None:
-        yield f"event     {_indented(letter.event.as_mapping())}"
-    elif decoded.event_id is not None:
-        yield f"event     {printable(decoded.event_id)}, which was too large to keep"
-    for event in letter.events[1:]:
-        yield f"and       {_indented(event.as_mapping())}"
-    if letter.subject is not None:
-        yield f"subject   {printable(letter.subject)}"
-    if letter.raw is not None:
-        text = base64.b64encode(letter.raw).decode()
-        yield f"raw       {decoded.raw_bytes} bytes, base64: {_cut(text, RAW_CHARS_MAX)}"
+def _content_lines(letter: Mapping[str, Any]) -> Iterator[str]:
+    if letter["event"] is not None:
+        yield f"event     {_indented(letter['event'])}"
+    elif letter["event_id"] is not None:
+        yield f"event     {printable(letter['event_id'])}, which was too large to keep"
+    for event in letter["more_events"]:
+        yield f"and       {_indented(event)}"
+    if letter["subject"] is not None:
+        yield f"subject   {printable(letter['subject'])}"
+    if letter["raw"] is not None:
+        text = _cut(letter["raw"], RAW_CHARS_MAX)
+        yield f"raw       {letter['raw_bytes']} bytes, base64: {text}"
 
 
 def count_lines(counts: LetterCounts) -> Iterator[str]:

@@ -5,9 +5,8 @@ people or as JSON. Refuses with a hint where the server has no such env.
 """
 
 import asyncio
-import os
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Annotated, Final
 
 import typer
@@ -15,9 +14,11 @@ from rich.text import Text
 
 from app.bus.admin import JetStreamAdmin
 from app.bus.connection import BusSettings
-from app.cli.connecting import bus_settings, chosen_env, connected
+from app.cli.api_client import ApiClient, at_api
+from app.cli.connecting import connected
 from app.cli.letter_text import printable
 from app.cli.output import print_json, say, warn
+from app.cli.reach import Reach, reaching
 from app.control.names import bucket_stream, leases_bucket
 from app.errors import CommandError
 from app.fleet.fleet import Fleet
@@ -32,13 +33,6 @@ _MINUTE: Final = 60
 _HOUR: Final = 3600
 _DAY: Final = 86_400
 
-DataOption = Annotated[
-    Path | None, typer.Option("--data", help="Data folder with nats.json: BUNDLE/.greentic.")
-]
-NatsOption = Annotated[
-    str | None, typer.Option("--nats-url", help="NATS server, nats://user:password@host:port.")
-]
-EnvOption = Annotated[str | None, typer.Option("--env", help="The env; GREENTIC_ENV, else dev.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -46,7 +40,7 @@ def worker_app() -> typer.Typer:
     """Put the commands of this noun together."""
     app = typer.Typer(help="See the processes of an env.", no_args_is_help=True)
     app.callback()(_noun)
-    app.command("list")(list_workers)
+    app.command("list")(reaching(list_workers))
     return app
 
 
@@ -56,17 +50,14 @@ def _noun() -> None:
 
 def list_workers(
     *,
-    data: DataOption = None,
-    nats_url: NatsOption = None,
-    env: EnvOption = None,
+    reach: Reach,
     as_json: JsonOption = False,
 ) -> None:
     """List the processes that live, and what each has taken in.
 
     One that was killed is listed for up to 10 seconds.
     """
-    settings = bus_settings(nats_url, data, os.environ)
-    found = asyncio.run(_read(settings, chosen_env(env, os.environ)))
+    found = _living(reach)
     if as_json:
         print_json({"workers": [report.as_mapping() for report in found]})
         return
@@ -95,6 +86,24 @@ def worker_lines(report: WorkerReport, now_ms: int) -> Sequence[Text]:
         named = ", ".join(report.hot[:SHOWN_MAX]) + (f" and {more_hot} more" * (more_hot > 0))
         lines.append(Text(f"  hot: {named}", style="yellow"))
     return lines
+
+
+def _living(reach: Reach) -> tuple[WorkerReport, ...]:
+    if (api := reach.api()) is not None:
+        return at_api(api, _ask)
+    return asyncio.run(_read(reach.bus(), reach.bus_env))
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    workers: list[WorkerReport]
+
+
+async def _ask(client: ApiClient) -> tuple[WorkerReport, ...]:
+    found: list[WorkerReport] = []
+    async for page in client.walk("/workers"):
+        found += client.read(page, _Page).workers
+    return tuple(found)
 
 
 async def _read(settings: BusSettings, env: str) -> tuple[WorkerReport, ...]:

@@ -1,6 +1,7 @@
 """Commands through the API, with the real program: they end as they do on NATS itself."""
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,8 @@ WRONG_KEY = f"gte_{'a' * 8}_{'b' * 43}"
 @pytest.fixture(scope="module")
 def ways(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ways]:
     folder = tmp_path_factory.mktemp("ways")
-    bundle = write_bundle(folder / "bundle", {"take": a_flow("take")}, "tenants:\n  demo: {}\n")
+    flows = {"take": a_flow("take"), "fail": a_flow("fail", "bad.thing", script="throw 'no'")}
+    bundle = write_bundle(folder / "bundle", flows, "tenants:\n  demo: {}\n")
     with running_ways(bundle, folder / "log") as found:
         yield found
 
@@ -317,3 +319,74 @@ def test_event_is_published(
     assert ask(*send, "--secret", "x") == FAILED
     assert ask("event", "send", "nobody", "order.created") == REFUSED
     assert ask("event", "send", "demo", "timer.mine") == FAILED
+
+
+# ── Dead letters ─────────────────────────────────────────────────────────────────────────────
+
+
+def a_letter(call: Command, answer: Answer) -> str:
+    """Have a run fail, and give its letter's id once it lies there."""
+    event = answer("event", "send", "demo", "bad.thing", '{"canary": "payload"}')["event_id"]
+    for _ in range(100):
+        page = answer("dead-letter", "list", "--event-id", event)
+        if page["letters"]:
+            return str(page["letters"][0]["letter_id"])
+        time.sleep(0.1)
+    raise AssertionError("no letter came")
+
+
+def test_dead_letters_are_listed_shown_replayed_and_discarded(
+    call: Command, answer: Answer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    letter = a_letter(call, answer)
+    page = answer("dead-letter", "list", "--since", "1h", "--limit", "1")
+    assert [each["letter_id"] for each in page["letters"]] == [letter]
+    assert call("dead-letter", "list") == OK
+    assert letter in capsys.readouterr().out
+    assert answer("dead-letter", "show", letter)["event"]["payload"] == {"canary": "payload"}
+    assert call("dead-letter", "show", letter) == OK
+    assert '"canary": "payload"' in capsys.readouterr().out
+    assert call("dead-letter", "show", "nothing") == FAILED
+    assert answer("dead-letter", "stat")["total"] >= 1
+    report = answer("dead-letter", "replay", "--flow", "fail", "--dry-run")
+    assert (report["dry_run"], report["done"]) == (True, report["chosen"])
+    assert call("dead-letter", "discard", "--flow", "fail") == FAILED
+    assert answer("dead-letter", "replay", letter)["done"] == 1
+    letter = a_letter(call, answer)
+    assert answer("dead-letter", "discard", letter, "--yes")["done"] == 1
+    assert call("dead-letter", "show", letter) == FAILED
+
+
+def test_all_letters_at_once_are_too_many_for_the_api(
+    ask: Command, ways: Ways, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ask("dead-letter", "replay", "--all", "--yes", *ways.options("api")) == FAILED
+    assert "--all" in capsys.readouterr().err
+
+
+# ── Workers and the audit log ────────────────────────────────────────────────────────────────
+
+
+def test_workers_are_listed(answer: Answer) -> None:
+    (worker,) = answer("worker", "list")["workers"]
+    assert (worker["roles"] != [], worker["failed"]) == (True, {})
+
+
+def test_audit_log_is_listed_and_exported(
+    call: Command, answer: Answer, way: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("ONE", "TWO"):
+        assert call("secret", "set", "demo", f"{name}_{way}", stdin=b"x") == OK
+    which = ("--tenant", "demo", "--action", "secret")
+    page = answer("audit", "list", *which, "--limit", "1", "--since", "1h")
+    (entry,) = page["entries"]
+    assert (entry["action"], entry["target"]) == ("secret.set", f"TWO_{way}")
+    assert entry["actor"].startswith("cli:" if way == "nats" else "key:")
+    assert entry["source"] == ("cli" if way == "nats" else "platform-api")
+    further = answer("audit", "list", *which, "--limit", "1", "--after", str(page["next_after"]))
+    assert further["entries"][0]["target"] == f"ONE_{way}"
+    assert call("audit", "export", *which) == OK
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [each["sequence"] for each in lines] == sorted(each["sequence"] for each in lines)
+    assert entry in lines
+    assert call("audit", "list") == OK
