@@ -78,10 +78,10 @@ async def test_first_key_opens_the_api_and_everything_is_written_down(tmp_path: 
     entries: list[dict[str, Any]] = audit.json()["entries"]
     actions = [each["action"] for each in entries]
     assert actions == [
-        "key.add", "deployment.apply", "key.add", "key.revoke", "key.locked_out"
+        "key.add", "tenant.add", "deployment.start", "key.add", "key.revoke", "key.locked_out"
     ]  # fmt: skip
-    assert entries[1]["actor"] == "system"
-    assert entries[1]["after"]["flows"] == {"demo": 1}
-    assert entries[3]["actor"] == f"key:{platform[4:12]}"
+    assert entries[2]["actor"] == "system"
+    assert (entries[2]["tenant"], entries[2]["after"]["flows"]) == ("demo", 1)
+    assert entries[4]["actor"] == f"key:{platform[4:12]}"
     assert exported == entries
     assert platform[13:] not in json.dumps(entries)
