@@ -12,7 +12,6 @@ from app.errors import StoreError, ValueRefusedError
 from app.tenancy.desk import TenantChange
 from app.tenancy.record import (
     RECORD_BYTES_MAX,
-    TOMBSTONE_SECONDS,
     TenantRecord,
     TenantSettings,
     read_record,
