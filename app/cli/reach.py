@@ -28,6 +28,14 @@ KEY_HINT: Final = f"set {KEY_VARIABLE}, or name a file that holds it with --key-
 PANEL: Final = "Where"
 
 
+UrlOption = Annotated[
+    str | None,
+    typer.Option(
+        "--url",
+        help=f"Not NATS, but the API at this admin address; {URL_VARIABLE}.",
+        rich_help_panel=PANEL,
+    ),
+]
 KeyOption = Annotated[
     str | None,
     typer.Option(
@@ -75,14 +83,7 @@ class Reach:
             "--env", help="The env on that NATS; GREENTIC_ENV, else dev.", rich_help_panel=PANEL
         ),
     ] = None
-    url: Annotated[
-        str | None,
-        typer.Option(
-            "--url",
-            help=f"Not NATS, but the API at this admin address; {URL_VARIABLE}.",
-            rich_help_panel=PANEL,
-        ),
-    ] = None
+    url: UrlOption = None
     key: KeyOption = field(default=None, repr=False)
     key_file: KeyFileOption = None
     insecure: InsecureOption = False

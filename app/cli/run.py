@@ -5,9 +5,8 @@ ids that cannot be one.
 """
 
 import asyncio
-import os
 import re
-from pathlib import Path
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Final
 
 import typer
@@ -16,9 +15,10 @@ from actors.subjects import check_token
 from app.audit.log import Change
 from app.bootstrap.bus_side import open_canceller
 from app.bus.connection import BusSettings
+from app.cli.api_client import ApiClient, at_api, below
 from app.cli.auditing import audited
-from app.cli.connecting import bus_settings, chosen_env
 from app.cli.output import print_json, say, warn
+from app.cli.reach import Reach, reaching
 from app.errors import CommandError
 
 _RUN_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
@@ -28,7 +28,7 @@ def run_app() -> typer.Typer:
     """Put the commands of this noun together."""
     app = typer.Typer(help="Do something about a run.", no_args_is_help=True)
     app.callback()(_several)
-    app.command("cancel")(cancel)
+    app.command("cancel")(reaching(cancel))
     return app
 
 
@@ -43,15 +43,7 @@ def cancel(
     reason: Annotated[
         str, typer.Option("--reason", help="Why; the run's result says it.")
     ] = "cancelled by hand",
-    data: Annotated[
-        Path | None, typer.Option("--data", help="Data folder with nats.json: BUNDLE/.greentic.")
-    ] = None,
-    nats_url: Annotated[
-        str | None, typer.Option("--nats-url", help="NATS server, nats://user:password@host:port.")
-    ] = None,
-    env: Annotated[
-        str | None, typer.Option("--env", help="The env; GREENTIC_ENV, else dev.")
-    ] = None,
+    reach: Reach,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Cancel a run: one that goes on ends now, one that sleeps is woken to end.
@@ -63,8 +55,11 @@ def cancel(
         raise CommandError(
             f"{run_id!r} is no run's id", hint="results and records carry it: run_id"
         )
-    settings = bus_settings(nats_url, data, os.environ)
-    found = asyncio.run(_cancel(settings, chosen_env(env, os.environ), tenant, run_id, reason))
+    check_token(tenant, "tenant")
+    if (api := reach.api()) is not None:
+        found = at_api(api, lambda client: _ask(client, tenant, run_id, reason))
+    else:
+        found = asyncio.run(_cancel(reach.bus(), reach.bus_env, tenant, run_id, reason))
     if as_json:
         print_json({"run_id": run_id, "tenant": tenant, **found})
     elif found["in_hand"]:
@@ -75,10 +70,21 @@ def cancel(
         warn(f"no worker has run {run_id} in hand; if it ever goes on, it ends as cancelled")
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    in_hand: int
+    was_asleep: bool
+
+
+async def _ask(client: ApiClient, tenant: str, run_id: str, reason: str) -> dict[str, Any]:
+    path = below("tenants", tenant, "runs", run_id, "cancel")
+    return asdict(client.read(await client.send("POST", path, {"reason": reason}), _Found))
+
+
 async def _cancel(
     settings: BusSettings, env: str, tenant: str, run_id: str, reason: str
 ) -> dict[str, Any]:
-    change = Change("run.cancel", check_token(tenant, "tenant"), run_id, after={"reason": reason})
+    change = Change("run.cancel", tenant, run_id, after={"reason": reason})
     async with audited(settings, env, change) as bus:
         found = await (await open_canceller(bus, env)).cancel(tenant, run_id, reason)
     return {"in_hand": found.in_hand, "was_asleep": found.was_asleep}

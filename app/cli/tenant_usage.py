@@ -6,18 +6,12 @@ in the API's words.
 """
 
 from typing import Annotated, Any, Final
-from urllib.parse import quote
 
-import httpx
 import typer
 
-from actors.errors import UnavailableError
+from app.cli.api_client import at_api, below
 from app.cli.output import print_json, say
-from app.errors import CommandError
-
-ADMIN_DEFAULT: Final = "http://127.0.0.1:8081"
-ANSWER_SECONDS: Final = 10.0
-_ERRORS_FROM: Final = 400
+from app.cli.reach import InsecureOption, KeyFileOption, KeyOption, Reach, UrlOption
 
 _ROWS: Final = (
     ("events taken in", "events", "events_per_second", "a second"),
@@ -33,40 +27,20 @@ _ROWS: Final = (
 def usage_command(
     tenant: Annotated[str, typer.Argument(help="The tenant, like demo.")],
     *,
-    key: Annotated[
-        str,
-        typer.Option("--key", envvar="GREENTIC_API_KEY", help="An API key that may read it."),
-    ],
-    url: Annotated[
-        str, typer.Option("--url", help="The admin address of a running program.")
-    ] = ADMIN_DEFAULT,
+    url: UrlOption = None,
+    key: KeyOption = None,
+    key_file: KeyFileOption = None,
+    insecure: InsecureOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show what a tenant has used of its plan, in the process that is asked."""
-    document = read_usage(url, key, tenant)
+    api = Reach(url=url, key=key, key_file=key_file, insecure=insecure).surely_api()
+    document = at_api(api, lambda client: client.get(below("tenants", tenant, "usage")))
     if as_json:
         print_json(document)
         return
     for line in usage_lines(document):
         say(line)
-
-
-def read_usage(url: str, key: str, tenant: str) -> dict[str, Any]:
-    """Ask the program. UnavailableError: nobody answers; CommandError: it refuses."""
-    address = f"{url.rstrip('/')}/api/v1/tenants/{quote(tenant, safe='')}/usage"
-    headers = {"authorization": f"Bearer {key}"}
-    try:
-        with httpx.Client(timeout=ANSWER_SECONDS, trust_env=False) as client:
-            answer = client.get(address, headers=headers)
-        document = answer.json()
-    except httpx.HTTPError as error:
-        raise UnavailableError(f"{url} does not answer ({type(error).__name__})") from error
-    except ValueError:
-        raise UnavailableError(f"at {url} is another program") from None
-    if answer.status_code >= _ERRORS_FROM or not isinstance(document, dict):
-        detail = document.get("detail") if isinstance(document, dict) else None
-        raise CommandError(str(detail or f"the program answered {answer.status_code}"))
-    return document
 
 
 def usage_lines(document: dict[str, Any]) -> list[str]:

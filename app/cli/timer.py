@@ -14,12 +14,14 @@ from typing import Annotated, Any, Final
 import typer
 
 from app.bundle.reading import read_bundle
+from app.cli.api_client import at_api
 from app.cli.auditing import audit_on
-from app.cli.connecting import bus_settings, chosen_env, connected
+from app.cli.connecting import chosen_env, connected
 from app.cli.output import print_json, say, warn
+from app.cli.reach import Reach, reaching
 from app.cli.timer_firings import instant_of, parse_schedule
 from app.cli.timer_rows import find_settings, read_rows, server_rows
-from app.cli.timer_switch import switch_timers
+from app.cli.timer_switch import ask_to_switch, switch_timers
 from app.control.firings import Firing, firings_after
 from app.control.timer_desk import TimerRow
 
@@ -45,8 +47,8 @@ def timer_app() -> typer.Typer:
     app = typer.Typer(help="See when timers fire, and pause them.", no_args_is_help=True)
     app.command("list")(list_timers)
     app.command("next")(next_firings)
-    app.command("pause")(pause)
-    app.command("resume")(resume)
+    app.command("pause")(reaching(pause))
+    app.command("resume")(reaching(resume))
     return app
 
 
@@ -121,37 +123,34 @@ def pause(
     timer: TimerArgument,
     *,
     tenant: TenantOption = "demo",
-    data: DataOption = None,
-    nats_url: NatsOption = None,
-    env: EnvOption = None,
+    reach: Reach,
     as_json: JsonOption = False,
 ) -> None:
     """Let a timer fire no more, until it is resumed; that outlives every restart."""
-    settings = bus_settings(nats_url, data, os.environ)
-    chosen = chosen_env(env, os.environ)
-    _report(asyncio.run(_switch(settings, chosen, (tenant, timer), is_paused=True)), as_json)
+    _report(_switched(reach, tenant, timer, is_paused=True), as_json)
 
 
 def resume(
     timer: TimerArgument,
     *,
     tenant: TenantOption = "demo",
-    data: DataOption = None,
-    nats_url: NatsOption = None,
-    env: EnvOption = None,
+    reach: Reach,
     as_json: JsonOption = False,
 ) -> None:
     """Let a paused timer fire again; what it missed meanwhile is not made up for."""
-    settings = bus_settings(nats_url, data, os.environ)
-    chosen = chosen_env(env, os.environ)
-    _report(asyncio.run(_switch(settings, chosen, (tenant, timer), is_paused=False)), as_json)
+    _report(_switched(reach, tenant, timer, is_paused=False), as_json)
 
 
-async def _switch(
-    settings: Any, env: str, name: tuple[str, str], *, is_paused: bool
-) -> list[dict[str, Any]]:
-    async with connected(settings) as bus, audit_on(bus, env) as audit:
-        return await switch_timers(bus, audit, env, name[0], name[1], is_paused=is_paused)
+def _switched(reach: Reach, tenant: str, timer: str, *, is_paused: bool) -> list[dict[str, Any]]:
+    if (api := reach.api()) is not None:
+        return at_api(api, lambda client: ask_to_switch(client, tenant, timer, is_paused=is_paused))
+    settings, env = reach.bus(), reach.bus_env
+
+    async def run() -> list[dict[str, Any]]:
+        async with connected(settings) as bus, audit_on(bus, env) as audit:
+            return await switch_timers(bus, audit, env, tenant, timer, is_paused=is_paused)
+
+    return asyncio.run(run())
 
 
 def _report(switched: list[dict[str, Any]], as_json: bool) -> None:
