@@ -11,7 +11,7 @@ from tests.support.deployments import a_flow
 from tests.support.programs import write_bundle
 from tests.support.ways import Answer, Command, Ways
 
-pytest_plugins = ["tests.support.ways"]
+pytest_plugins = ["tests.support.ways_fixtures"]
 pytestmark = pytest.mark.server
 
 WRONG_KEY = f"gte_{'a' * 8}_{'b' * 43}"

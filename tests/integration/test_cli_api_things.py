@@ -8,7 +8,7 @@ import pytest
 from app.cli.exit_codes import FAILED, OK, REFUSED
 from tests.support.ways import Answer, Command, Ways
 
-pytest_plugins = ["tests.support.ways"]
+pytest_plugins = ["tests.support.ways_fixtures"]
 pytestmark = pytest.mark.server
 
 CANARY = "canary-91c0-7d"
