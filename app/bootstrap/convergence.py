@@ -9,7 +9,8 @@ lost by that, since a router asks `confirm` before it lets an event go that nobo
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+import contextlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -182,8 +183,7 @@ class Convergence:
         """Take up all that is known to have changed."""
         self._has_news.clear()
         known, tenants, self._pending = self._known, sorted(self._pending), set()
-        wanted = [Wanted(t, self._record(t), self._documents.get(t)) for t in tenants]
-        refused = await self._enforcer.enforce(wanted)
+        refused = await self._enforcer.enforce(await self._wanted(tenants))
         for tenant in tenants:
             self._settle(tenant, refused.get(tenant))
         async with self._changed:
@@ -193,6 +193,19 @@ class Convergence:
 
     def _reasons(self) -> Mapping[str, str]:
         return {tenant: f"{error.code}: {error}" for tenant, error in self._failed.items()}
+
+    async def _wanted(self, tenants: Sequence[str]) -> list[Wanted]:
+        """Give what is said of these tenants now."""
+        wanted = [self._said(tenant) for tenant in tenants]
+        if any(one.has_bundle and one.record is None for one in wanted):
+            # A tenant is made before anything is deployed for it: its record was not heard of yet.
+            with contextlib.suppress(UnavailableError, StoreError):
+                await self._directory.refresh()
+            wanted = [self._said(tenant) for tenant in tenants]
+        return wanted
+
+    def _said(self, tenant: str) -> Wanted:
+        return Wanted(tenant, self._record(tenant), self._documents.get(tenant))
 
     def _record(self, tenant: str) -> TenantRecord | None:
         # Also while the directory is old: what was served goes on, as long as nobody says no.
