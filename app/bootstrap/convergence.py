@@ -64,6 +64,7 @@ class Convergence:
         self._follower = BucketFollower(parts.bucket, parts.clock, self, name="deployments")
         self._documents: dict[str, DeploymentDocument] = {}
         self._failed: dict[str, AppError | ActorsError] = {}
+        self._unreadable: dict[str, StoreError] = {}
         self._pending: set[str] = set()
         self._unconfirmed: set[str] = set()
         self._known = 0
@@ -80,13 +81,14 @@ class Convergence:
 
     def failures(self) -> Mapping[str, AppError | ActorsError]:
         """Give the tenants whose deployment could not be taken up, and why."""
-        return dict(self._failed)
+        return {**self._failed, **self._unreadable}
 
     def check(self, tenants: Iterable[str]) -> None:
         """Return if all of these could be taken up; raises what is in the way of the first."""
+        failures = self.failures()
         for tenant in tenants:
-            if tenant in self._failed:
-                raise self._failed[tenant]
+            if tenant in failures:
+                raise failures[tenant]
 
     async def start(self) -> None:
         """Take up all there is, then follow. UnavailableError, StoreError."""
@@ -131,7 +133,7 @@ class Convergence:
                 await self._changed.wait_for(lambda: self._converged >= wanted)
         except TimeoutError:
             raise UnavailableError("the newest deployment is still being taken up") from None
-        if tenant in self._failed:
+        if tenant in self._failed or tenant in self._unreadable:
             raise UnavailableError(f"the deployment of {tenant} is not taken up here")
 
     # ── What is wanted (`app.stores.following.Reader`) ───────────────────────────────────────
@@ -143,13 +145,19 @@ class Convergence:
             return
         is_confirmation = tenant in self._unconfirmed
         self._unconfirmed.discard(tenant)
-        before = self._documents.pop(tenant, None)
         try:
-            if change.entry.value is not None:
-                self._documents[tenant] = parse_document(change.entry.value)
+            value = change.entry.value
+            document = None if value is None else parse_document(value)
         except StoreError as error:
+            # Written by a later version of the program, maybe: what runs goes on.
             _log.error("deployment.unreadable", tenant=tenant, reason=str(error))
-        if not (is_confirmation and self._documents.get(tenant) == before):
+            self._unreadable[tenant] = error
+            return
+        was_unreadable = self._unreadable.pop(tenant, None) is not None
+        before = self._documents.pop(tenant, None)
+        if document is not None:
+            self._documents[tenant] = document
+        if was_unreadable or not (is_confirmation and document == before):
             self._pending.add(tenant)
 
     def start_over(self) -> None:
@@ -192,7 +200,7 @@ class Convergence:
         self._tell(known, self._reasons())
 
     def _reasons(self) -> Mapping[str, str]:
-        return {tenant: f"{error.code}: {error}" for tenant, error in self._failed.items()}
+        return {tenant: f"{error.code}: {error}" for tenant, error in self.failures().items()}
 
     async def _wanted(self, tenants: Sequence[str]) -> list[Wanted]:
         """Give what is said of these tenants now."""

@@ -157,8 +157,15 @@ async def test_what_does_not_answer_is_tried_again(rig: Rig) -> None:
             await asyncio.sleep(0.05)
 
 
-async def test_a_document_that_nobody_understands_ends_what_it_replaces(rig: Rig) -> None:
+async def test_a_document_that_nobody_understands_changes_nothing_and_is_said(rig: Rig) -> None:
     await add(rig, "acme")
     await rig.until(await rig.deploy("acme"))
+    rounds = len(rig.enforcer.rounds)
     await rig.until(await rig.bucket.put(key_of("acme"), b"{}"))
-    assert not rig.enforcer.last("acme").has_bundle
+    assert all("acme" not in {one.tenant for one in each} for each in rig.enforcer.rounds[rounds:])
+    assert set(rig.told.said[-1][1]) == {"acme"}
+    with pytest.raises(UnavailableError):
+        await rig.convergence.confirm("acme")
+    await rig.until(await rig.deploy("acme", 2))
+    await rig.convergence.confirm("acme")
+    assert rig.told.said[-1][1] == {}
