@@ -7,7 +7,7 @@ it. Refuses to write over a file, and lifetimes that are none.
 import asyncio
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,11 +18,14 @@ import typer
 
 from actors.subjects import check_token
 from app.accounts.login import BusLogin
+from app.cli.api_client import ApiAddress, at_api
+from app.cli.api_logins import ApiLogins
 from app.cli.auditing import cli_who, open_login_desk
 from app.cli.lifetimes import parse_lifetime
 from app.cli.login_form import SEED_VARIABLE, LoginForm, read_form
 from app.cli.operator import creds_operator
 from app.cli.output import print_json, say, warn
+from app.cli.reach import Reach, reaching
 from app.cli.vault import Whereabouts, find_whereabouts
 from app.errors import CommandError
 from app.system import SystemClock
@@ -34,13 +37,6 @@ IN_FORCE_POLL_SECONDS: Final = 0.1
 _UNFIT = re.compile(r"[^A-Za-z0-9_-]+")
 
 TenantArgument = Annotated[str, typer.Argument(help="The tenant, like demo.")]
-DataOption = Annotated[
-    Path | None, typer.Option("--data", help="Data folder with nats.json: BUNDLE/.greentic.")
-]
-NatsOption = Annotated[
-    str | None, typer.Option("--nats-url", help="NATS server, nats://user:password@host:port.")
-]
-EnvOption = Annotated[str | None, typer.Option("--env", help="The env; GREENTIC_ENV, else dev.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 SeedOption = Annotated[
     Path | None,
@@ -53,9 +49,9 @@ SeedOption = Annotated[
 def creds_app() -> typer.Typer:
     """Put the commands of this noun together."""
     app = typer.Typer(help="Issue, show and revoke logins to NATS.", no_args_is_help=True)
-    app.command("issue")(creds_issue)
-    app.command("list")(creds_list)
-    app.command("revoke")(creds_revoke)
+    app.command("issue")(reaching(creds_issue))
+    app.command("list")(reaching(creds_list))
+    app.command("revoke")(reaching(creds_revoke))
     app.command("operator")(creds_operator)
     return app
 
@@ -72,9 +68,7 @@ def creds_issue(
         typer.Option("--output", help="The file to write.", show_default="TENANT-NAME.nk"),
     ] = None,
     operator_seed: SeedOption = None,
-    data: DataOption = None,
-    nats_url: NatsOption = None,
-    env: EnvOption = None,
+    reach: Reach,
     as_json: JsonOption = False,
 ) -> None:
     """Make a login to NATS and write its secret to a file: it is not known to us afterwards.
@@ -84,18 +78,22 @@ def creds_issue(
     """
     check_token(tenant, "tenant")
     lifetime_ms = parse_lifetime(expires)
-    form = read_form(operator_seed)
-    where = form.reach(find_whereabouts(nats_url, data, env, os.environ))
+    api, form = _way(reach, operator_seed)
     path = output or Path(f"{tenant}-{_UNFIT.sub('-', name)[:40]}{form.suffix}")
+    is_in_force: bool | None = None
     with _new_file(path) as write:
-        order = _Order(where, form, tenant, name, lifetime_ms)
-        login, is_in_force = asyncio.run(_issue(order, write))
+        if api is not None:
+            login, seed = at_api(api, lambda client: ApiLogins(client, tenant).issue(name, expires))
+            write(f"{seed}\n")
+        else:
+            order = _Order(_where(reach, form), form, tenant, name, lifetime_ms)
+            login, is_in_force = asyncio.run(_issue(order, write))
     if as_json:
-        facts = {"env": where.env, "file": str(path), "in_force": is_in_force}
+        facts = {"env": reach.env_name, "file": str(path), "in_force": is_in_force}
         print_json({**login.as_mapping(), **facts})
         return
-    say(f"login {login.id} of {tenant} in env {where.env}, {_end(login)}: {path}")
-    if not is_in_force:
+    say(f"login {login.id} of {tenant} {reach.place}, {_end(login)}: {path}")
+    if is_in_force is False:
         warn("no server takes it yet: it comes into force where greentic-events keeps the accounts")
 
 
@@ -103,28 +101,30 @@ def creds_list(
     tenant: TenantArgument,
     *,
     operator_seed: SeedOption = None,
-    data: DataOption = None,
-    nats_url: NatsOption = None,
-    env: EnvOption = None,
+    reach: Reach,
     as_json: JsonOption = False,
 ) -> None:
     """Show a tenant's logins, the oldest first, those that have ended too."""
-    where = read_form(operator_seed).reach(find_whereabouts(nats_url, data, env, os.environ))
+    check_token(tenant, "tenant")
+    api, form = _way(reach, operator_seed)
 
-    async def read() -> tuple[BusLogin, ...]:
-        async with open_login_desk(where) as desk:
+    async def read() -> Sequence[BusLogin]:
+        async with open_login_desk(_where(reach, form)) as desk:
             return await desk.logins.list(tenant)
 
-    found = asyncio.run(read())
+    if api is not None:
+        found = at_api(api, lambda client: ApiLogins(client, tenant).list())
+    else:
+        found = asyncio.run(read())
     if as_json:
         documents: list[dict[str, Any]] = [login.as_mapping() for login in found]
-        print_json({"tenant": tenant, "env": where.env, "logins": documents})
+        print_json({"tenant": tenant, "env": reach.env_name, "logins": documents})
         return
     for login in found:
         made = f"made {_minute(login.created_ms)}"
         say(f"{login.id}  {login.public_key}  {made}, {_end(login)}  {login.name}")
     if not found:
-        warn(f"{tenant} has no logins to NATS in env {where.env}")
+        warn(f"{tenant} has no logins to NATS {reach.place}")
 
 
 def creds_revoke(
@@ -134,26 +134,41 @@ def creds_revoke(
     ],
     *,
     operator_seed: SeedOption = None,
-    data: DataOption = None,
-    nats_url: NatsOption = None,
-    env: EnvOption = None,
+    reach: Reach,
     as_json: JsonOption = False,
 ) -> None:
     """Revoke a login: within two seconds its connections are cut and nobody takes it any more."""
-    form = read_form(operator_seed)
-    where = form.reach(find_whereabouts(nats_url, data, env, os.environ))
+    check_token(tenant, "tenant")
+    api, form = _way(reach, operator_seed)
 
     async def revoke() -> BusLogin:
+        where = _where(reach, form)
         async with open_login_desk(where) as desk:
             login = await desk.revoke(cli_who(), tenant, login_id)
             await form.spread(where, desk.logins, tenant)
             return login
 
-    login = asyncio.run(revoke())
-    if as_json:
-        print_json({**login.as_mapping(), "env": where.env})
+    if api is not None:
+        login = at_api(api, lambda client: ApiLogins(client, tenant).revoke(login_id))
     else:
-        say(f"revoked {login.id} of {tenant} in env {where.env}")
+        login = asyncio.run(revoke())
+    if as_json:
+        print_json({**login.as_mapping(), "env": reach.env_name})
+    else:
+        say(f"revoked {login.id} of {tenant} {reach.place}")
+
+
+def _way(reach: Reach, operator_seed: Path | None) -> tuple[ApiAddress | None, LoginForm]:
+    """Give the API's address, None for NATS, and the form of logins there."""
+    api = reach.api()
+    if api is not None and operator_seed is not None:
+        hint = "leave --operator-seed out, or name NATS"
+        raise CommandError("signed logins are issued on NATS, not through the API", hint=hint)
+    return api, read_form(operator_seed)
+
+
+def _where(reach: Reach, form: LoginForm) -> Whereabouts:
+    return form.reach(find_whereabouts(reach.nats_url, reach.data, reach.env, os.environ))
 
 
 @dataclass(frozen=True, slots=True)

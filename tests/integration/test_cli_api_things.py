@@ -2,6 +2,7 @@
 
 import json
 import time
+from pathlib import Path
 
 import pytest
 
@@ -181,3 +182,25 @@ def test_usage_is_shown(
     assert "events taken in" in capsys.readouterr().out
     assert ask("tenant", "usage", "nobody", "--url", ways.admin) == REFUSED
     assert ask("tenant", "usage", "demo", "--url", ways.admin, "--key", WRONG_KEY) == REFUSED
+
+
+# ── Logins ───────────────────────────────────────────────────────────────────────────────────
+
+
+def test_login_is_issued_listed_and_revoked(
+    call: Command, answer: Answer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "login.nk"
+    issue = ("tenant", "creds", "issue", "demo", "--output", str(file))
+    made = answer(*issue, "--expires", "1h")
+    assert made["expires_ms"] - made["created_ms"] == pytest.approx(3_600_000, abs=2000)
+    seed = file.read_text().strip()
+    assert (seed[:2], file.stat().st_mode & 0o777) == ("SU", 0o600)
+    assert call(*issue) == FAILED
+    listed = answer("tenant", "creds", "list", "demo")["logins"]
+    assert made["id"] in {each["id"] for each in listed}
+    assert answer("tenant", "creds", "revoke", "demo", made["id"])["revoked_ms"] is not None
+    assert call("tenant", "creds", "revoke", "demo", "nothing") == REFUSED
+    assert call("tenant", "creds", "issue", "demo", "--expires", "soon") == FAILED
+    captured = capsys.readouterr()
+    assert seed not in json.dumps([made, listed]) + captured.out + captured.err
