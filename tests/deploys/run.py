@@ -186,7 +186,7 @@ async def read_results(data: Path) -> list[Seen]:
         await client.close()
 
 
-async def play(plan: Plan, folder: Path) -> tuple[Record, list[Seen], list[str]]:
+async def play(plan: Plan, folder: Path) -> tuple[Record, Sequence[Seen], list[str]]:
     """Do it all, and judge."""
     host = write_bundle(folder / "host", {})
     record, ended = Record(), asyncio.Event()
@@ -258,6 +258,7 @@ def main() -> int:
         "events": len(record.sent),
         "results": len(seen),
         "acknowledged_median_s": round(statistics.median(said), 3),
+        "acknowledged_p95_s": round(said[int(len(said) * 0.95)], 3),
         "acknowledged_max_s": round(said[-1], 3),
         "findings": len(findings),
     }
