@@ -197,6 +197,7 @@ class Convergence:
         async with self._changed:
             self._converged = known
             self._changed.notify_all()
+        _log.info("deployment.acknowledged", revision=known, failed=len(self.failures()))
         self._tell(known, self._reasons())
 
     def _reasons(self) -> Mapping[str, str]:

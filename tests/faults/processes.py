@@ -176,7 +176,8 @@ class Outside:
 class Layout:
     """How a cluster is made."""
 
-    bundle: Path
+    bundle: Path | None
+    """What all start with; None: what others deploy is run."""
     workers: int = 2
     ingresses: int = 1
     data: Path | None = None
@@ -236,7 +237,9 @@ class Cluster:
         assert self.endpoint is not None
         login = f"{self.endpoint.user}:{self.endpoint.password}"
         address = self.endpoint.url.replace("nats://", f"nats://{login}@")
-        command = [sys.executable, "-m", "app.cli.main", "start", str(self.layout.bundle), "--json"]
+        bundle = self.layout.bundle
+        command = [sys.executable, "-m", "app.cli.main", "start", "--json"]
+        command += [] if bundle is None else [str(bundle)]
         command += ["--port", "0", "--admin", "127.0.0.1:0", "--roles", roles]
         command += ["--nats-url", address, "--data", str(self.folder / f"{name}-data")]
         clean = {k: v for k, v in os.environ.items() if not k.startswith("GREENTIC_")}
