@@ -33,6 +33,7 @@ from actors.runs.request import OURS_SECONDS, RunRequest, SharedDelivery, reques
 from actors.runs.shares import FairShare, FairShares
 from actors.tenants.executors import Executors
 from actors.tenants.routes import Routes, RoutesInForce
+from actors.tenants.routing import Match
 
 PULL_MAX: Final = 128
 """Deliveries fetched at once."""
@@ -195,12 +196,13 @@ class DeliveryRouter(Actor[Never]):
 
     def _find_wanted(self, delivery: Delivery) -> tuple[Routes, list[_Wanted]]:
         """Give the routes in force, and by them the flows that want the event, with triggers."""
-        routes = self._routes.current
-        return routes, [
-            (match.flow, triggers)
-            for match in routes.table.match(delivery.event.event_type)
-            if (triggers := match.triggers_for(delivery.sequence))
-        ]
+        routes, event_type = self._routes.current, delivery.event.event_type
+        matches = routes.table.match(event_type)
+        wanted = _in_force(matches, delivery.sequence)
+        if matches and not wanted:
+            # Who names its type has come since: until then it was for those who take the rest.
+            wanted = _in_force(routes.table.match_defaults(event_type), delivery.sequence)
+        return routes, wanted
 
     async def _confirm_routes(self) -> None:
         """Make sure of the routes once for all that was pulled together."""
@@ -258,3 +260,10 @@ class DeliveryRouter(Actor[Never]):
         self._in_flight.pop(id(delivery), None)
         if not self._in_flight:
             self._is_idle.set()
+
+
+def _in_force(matches: Sequence[Match], sequence: int) -> list[_Wanted]:
+    """Give the flows of which a trigger was in force when the event was stored."""
+    return [
+        (match.flow, triggers) for match in matches if (triggers := match.triggers_for(sequence))
+    ]

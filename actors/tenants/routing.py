@@ -49,6 +49,12 @@ class RoutingTable:
             found = self._remembered[event_type] = self._search(event_type)
         return found
 
+    def match_defaults(self, event_type: str) -> tuple[Match, ...]:
+        """Give the flows whose `default` trigger has what nobody named when it was stored."""
+        flows = self.deployment.flows.values()
+        defaults = (self._matches(flow, event_type, default=True) for flow in flows)
+        return tuple(match for match in defaults if match is not None)
+
     def answering_flows(self, event_type: str) -> int:
         """Count the flows that take this type and may answer a waiting webhook."""
         return sum(match.flow.can_answer for match in self.match(event_type))
@@ -58,8 +64,7 @@ class RoutingTable:
         named = tuple(self._matches(flow, event_type, default=False) for flow in flows)
         if any(named):
             return tuple(match for match in named if match is not None)
-        defaults = (self._matches(flow, event_type, default=True) for flow in flows)
-        return tuple(match for match in defaults if match is not None)
+        return self.match_defaults(event_type)
 
     def _matches(self, flow: CompiledFlow, event_type: str, *, default: bool) -> Match | None:
         triggers = tuple(

@@ -151,6 +151,15 @@ async def test_events_older_than_a_trigger_are_not_its(post: Post, yard: Yard) -
     assert yard.settlements()["old"] == [ACK]
 
 
+async def test_default_trigger_has_what_came_before_another_flow_named_its_type(
+    post: Post, yard: Yard
+) -> None:
+    await post.start(ORDERS, a_flow(name="rest", triggers=(a_trigger(None),)), orders=1)
+    await arrives(yard, "old", "new")
+    assert [request.event.id for request in post.requests("rest")] == ["old"]
+    assert [request.event.id for request in post.requests()] == ["new"]
+
+
 async def test_a_default_trigger_takes_the_rest(post: Post, yard: Yard) -> None:
     await post.start(ORDERS, a_flow(name="rest", triggers=(a_trigger(None),)))
     yard.stream.add(an_event(event_type="user.created"))
