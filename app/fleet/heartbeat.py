@@ -4,7 +4,7 @@ In: what it says of itself. Out: its report under its own key, with a TTL that e
 whether others still see it. Refuses nothing: while NATS is away it goes on trying, and who asks
 `Heartbeat.is_alive` learns that the others may have given it up.
 
-A process that was frozen (SIGSTOP, a machine that slept) or cut off wakes up as not alive: the life
+A process that was frozen (SIGSTOP) or cut off wakes up as not alive: the life
 of its key is reckoned from before the write that made it, by a clock that goes on meanwhile.
 """
 
