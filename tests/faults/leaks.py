@@ -18,7 +18,9 @@ FILES_SLACK: Final = 4
 """What a library opens when it is first needed."""
 IDLE_MAX: Final = 26
 """Connections to the world outside that pools keep for the next call: 20 of HTTP, 4 of SMTP."""
-TASKS_SLACK: Final = 10
+TASKS_SLACK: Final = 40
+"""A few, and those of executors that are built when their flow is first wanted, and stay for minutes:
+some for each flow of the bundle. A task that leaked with each run would be a hundred times that."""
 THREADS_SLACK: Final = 4
 PATIENCE_SECONDS: Final = 45.0
 TASKS_METRIC: Final = "greentic_tasks"

@@ -30,6 +30,7 @@ from tests.support.bus import DeafObserver, connected
 ATTACKER, VICTIM = "acme", "bolt"
 ANSWER_SECONDS = 0.3
 SETTLE_SECONDS = 0.1
+CONNECT_ATTEMPTS_MAX = 4
 
 
 def an_event(event_type: str, event_id: str = "e1") -> bytes:
@@ -56,7 +57,18 @@ def included(folder: ServerFolder, endpoint: Endpoint) -> IncludedAccounts:
 
 
 async def connect_as(url: str, seed: str, errors: list[str] | None = None) -> Client:
-    """Connect with a tenant's login, as any plain client does."""
+    """Connect with a tenant's login, as any plain client does.
+
+    A server that reloads its accounts just then may close the connection, and clients try again.
+    """
+    for _ in range(CONNECT_ATTEMPTS_MAX - 1):
+        with contextlib.suppress(ConnectionResetError):
+            return await _connect_as(url, seed, errors)
+        await asyncio.sleep(0.2)
+    return await _connect_as(url, seed, errors)
+
+
+async def _connect_as(url: str, seed: str, errors: list[str] | None) -> Client:
     return await nats.connect(
         url, nkeys_seed_str=seed, error_cb=_collect(errors), allow_reconnect=False,
         connect_timeout=2,
