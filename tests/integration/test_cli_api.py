@@ -1,7 +1,8 @@
 """Commands through the API, with the real program: they end as they do on NATS itself."""
 
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from tests.support.ways import Answer, Command, Ways
 pytest_plugins = ["tests.support.ways_fixtures"]
 pytestmark = pytest.mark.server
 
+PATIENCE_SECONDS = 10.0
 WRONG_KEY = f"gte_{'a' * 8}_{'b' * 43}"
 
 
@@ -63,13 +65,25 @@ def test_key_that_there_is_not_and_key_without_the_scope(
     nats = ("--data", str(ways.data))
     assert ask("tenant", "key", "add", "demo", *nats, "--scope", "tenant-read", "--json") == OK
     key = json.loads(capsys.readouterr().out)["key"]
-    assert ask("tenant", "show", "demo", "--key", key) == OK
+    # A key that was made on NATS itself is known to a program within `following.LOOK_SECONDS`.
+    assert soon(lambda: ask("tenant", "show", "demo", "--key", key) == OK)
+    capsys.readouterr()
     assert ask("tenant", "show", "other", "--key", key) == REFUSED
     assert "http.wrong_tenant" in capsys.readouterr().err
     assert ask("tenant", "suspend", "demo", "--key", key) == REFUSED
     captured = capsys.readouterr()
     assert "http.forbidden" in captured.err
     assert key not in captured.out + captured.err
+
+
+def soon(condition: Callable[[], bool]) -> bool:
+    """Tell whether it holds within some seconds."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
 
 
 def test_nobody_answers(
