@@ -17,7 +17,9 @@ from actors.ports.deliveries import (
     RunLegs,
 )
 from actors.ports.endings import (
+    ABSENT,
     LETTER_PATH_MAX,
+    STEPS_KEPT,
     Answers,
     DeadLetter,
     DeadLetters,
@@ -26,6 +28,9 @@ from actors.ports.endings import (
     Results,
     RunRecord,
     RunRecords,
+    RunStep,
+    RunUsage,
+    StepEnd,
 )
 from actors.ports.ingress import (
     Envelope,
@@ -69,6 +74,7 @@ from actors.ports.world import (
 )
 
 __all__ = [
+    "ABSENT",
     "JOURNAL_VALUE_BYTES_MAX",
     "LETTER_PATH_MAX",
     "SECRET_BYTES_MAX",
@@ -76,6 +82,7 @@ __all__ = [
     "STATE_TTL_SECONDS_MAX",
     "STATE_VALUE_BYTES_MAX",
     "STATE_WRITE_ID_SECONDS",
+    "STEPS_KEPT",
     "ActionRequest",
     "Answers",
     "Clock",
@@ -111,6 +118,8 @@ __all__ = [
     "RunLegs",
     "RunRecord",
     "RunRecords",
+    "RunStep",
+    "RunUsage",
     "ScriptCall",
     "ScriptMeter",
     "ScriptPool",
@@ -121,6 +130,7 @@ __all__ = [
     "StateScope",
     "StateStore",
     "StateWanted",
+    "StepEnd",
     "Ticks",
     "TimerPause",
     "TimerPauses",

@@ -5,7 +5,7 @@ In: what a run came to. Out: nothing but the assurance that it is stored, or sen
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Any, Final, Literal, NamedTuple, Protocol
 
 from actors.events import Event
 from actors.outcomes import Answer, Ended, RunError, RunResult
@@ -28,6 +28,58 @@ class Results(Protocol):
         ...
 
 
+ABSENT: Final = object()
+"""Where a step has no value, or none that may be shown: null is a value."""
+
+STEPS_KEPT: Final = 100
+"""Steps of a run that its record tells of: the last ones."""
+
+StepEnd = Literal["done", "failed", "slept", "called"]
+
+
+class RunStep(NamedTuple):
+    """One step of a run, as the walk that ended the run came by."""
+
+    step: str
+    """``{node}``, or ``{node}/{child}`` inside a sub-flow."""
+    node: str
+    """The node's type."""
+    at_ms: int
+    """When it began, from the run's `started_ms` on."""
+    took_us: int
+    outcome: StepEnd
+    """``called``: a sub-flow, whose steps come next and are no part of its time."""
+    attempt: int = 1
+    """One more for each time that the node's own retries took it again."""
+    is_journalled: bool = False
+    """What it came to stands in the run's journal, and is asked for once."""
+    is_replayed: bool = False
+    """It was taken in an earlier leg of the run, or by another worker: the times are of the walk
+    that came by again."""
+    input: Any = ABSENT
+    """JSON, with no secret in it."""
+    output: Any = ABSENT
+    """JSON, with no secret in it; ABSENT for nodes without a value."""
+    code: str | None = None
+    """Of the error it failed with."""
+
+
+class RunUsage(NamedTuple):
+    """What a run used. A run that is recorded twice used the same both times."""
+
+    events: int = 0
+    """1; of a batch as many as it has; of a run that another run started none."""
+    operations: int = 0
+    """Of its scripts, each step counted once, whichever leg took it last."""
+    effects: int = 0
+    """Steps that came to a value outside: calls, actions, events, runs started."""
+    payloads: Sequence[Any] = ()
+    """Of its events: their bytes as JSON are counted when the record is written."""
+
+
+NO_USAGE: Final = RunUsage()
+
+
 @dataclass(frozen=True, slots=True)
 class RunRecord:
     """What history keeps of a run: its result, where it came from and the way it took."""
@@ -39,6 +91,11 @@ class RunRecord:
     path: Sequence[str] = field(default_factory=tuple)
     """Step ids in the order taken, at most as many as SPEC 13 allows steps."""
     parent_run_id: str | None = None
+    correlation_id: str | None = None
+    """What it has in common with runs that come of the same thing."""
+    usage: RunUsage = NO_USAGE
+    steps: Sequence[RunStep] = ()
+    """The last `STEPS_KEPT` steps in the order taken, as the end of `path` names them."""
 
 
 class RunRecords(Protocol):

@@ -6,15 +6,18 @@ than SPEC 13 allows is cut and marked.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+import msgspec
+
 from actors.errors import InvalidEventError
-from actors.ports import RunRecord
+from actors.ports import RunRecord, RunUsage
 from actors.subjects import run_record_subject
 from app.bus.acked_publisher import AckedPublisher
 from app.bus.codec import encode_json
 from app.bus.headers import JSON_CONTENT, MESSAGE_ID
+from app.bus.record_steps import encode_steps, encode_value
 from app.bus.storing import wait_all
 from app.bus.wire import build_headers
 
@@ -25,6 +28,8 @@ MESSAGE_BYTES_MAX: Final = 768 * 1024
 PREVIEW_CHARS_MAX: Final = 4096
 PATH_STEPS_KEPT: Final = 100
 STEP_CHARS_KEPT: Final = 48
+STEPS_KEPT_CUT: Final = 20
+BATCH_KEPT: Final = 100
 TEXT_CHARS_KEPT: Final = 250
 """JSON writes a control character in six: even of those, all that is kept fits a record."""
 
@@ -79,14 +84,31 @@ def record_document(record: RunRecord) -> dict[str, Any]:
         "trigger": record.trigger,
         "parent_run_id": record.parent_run_id,
         "path": list(record.path),
+        "correlation_id": record.correlation_id,
+        "usage": usage_document(record.usage),
+        "steps": msgspec.Raw(encode_steps(record.steps)),
         **record.result.as_mapping(),
     }
 
 
+def usage_document(usage: RunUsage) -> dict[str, int]:
+    """Give what a run used, the bytes of its events' payloads counted."""
+    return {
+        "events": usage.events,
+        "operations": usage.operations,
+        "effects": usage.effects,
+        "bytes": sum(map(_json_bytes, usage.payloads)),
+    }
+
+
 def encode_record(record: RunRecord) -> bytes:
-    """Write one record in at most `RECORD_BYTES_MAX` bytes, cut and marked if it must be."""
+    """Write one record in at most `RECORD_BYTES_MAX` bytes, cut and marked if it must be.
+
+    What its steps had and gave goes first, then the output, then the rest.
+    """
     document = record_document(record)
     nulls = sum(value is None for value in document.values())
+    nulls += bytes(document["steps"]).count(b"null")
     try:
         data = encode_json(document, "record", nulls=nulls)
     except InvalidEventError as error:
@@ -94,28 +116,56 @@ def encode_record(record: RunRecord) -> bytes:
         data = encode_json(document, "record")
     if len(data) <= RECORD_BYTES_MAX:
         return data
-    document["output"] = _cut_output(document["output"])
-    data = encode_json(document, "record")
-    if len(data) <= RECORD_BYTES_MAX:
-        return data
-    return encode_json(_cut_everything(document), "record")
+    for cut in (_without_values, _with_short_output, _with_short_texts, _without_steps):
+        document = cut(document, record)
+        data = encode_json(document, "record")
+        if len(data) <= RECORD_BYTES_MAX:
+            break
+    return data
 
 
-def _cut_output(output: Any) -> dict[str, Any]:
-    whole = encode_json(output, "output")
+def _without_values(document: dict[str, Any], record: RunRecord) -> dict[str, Any]:
+    steps = encode_steps(record.steps, with_values=False)
+    return {**document, "steps": msgspec.Raw(steps), "steps_truncated": True}
+
+
+def _with_short_output(document: dict[str, Any], record: RunRecord) -> dict[str, Any]:
+    """Cut the output, which makes room for what the steps had and gave."""
+    whole = encode_json(document["output"], "output")
     preview = whole[:PREVIEW_CHARS_MAX].decode(errors="replace")
-    return {"truncated": True, "bytes": len(whole), "preview": preview}
+    output = {"truncated": True, "bytes": len(whole), "preview": preview}
+    cut = {**document, "output": output, "steps": msgspec.Raw(encode_steps(record.steps))}
+    del cut["steps_truncated"]
+    return cut
 
 
-def _cut_everything(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Cut every text and the path, so that the rest is certain to fit."""
+def _with_short_texts(document: dict[str, Any], record: RunRecord) -> dict[str, Any]:
+    """Cut every text, the path and the steps."""
     cut = {name: _cut_text(value) for name, value in document.items()}
     cut["path"] = [step[:STEP_CHARS_KEPT] for step in document["path"][:PATH_STEPS_KEPT]]
     cut["path_truncated"] = len(document["path"]) > PATH_STEPS_KEPT
+    steps = [
+        step._replace(step=step.step[:STEP_CHARS_KEPT], node=step.node[:STEP_CHARS_KEPT])
+        for step in record.steps[-STEPS_KEPT_CUT:]
+    ]
+    cut["steps"] = msgspec.Raw(encode_steps(steps, with_values=False))
+    cut["steps_truncated"] = True
+    if "batch" in cut:
+        cut["batch"] = document["batch"][:BATCH_KEPT]
+        cut["batch_truncated"] = len(document["batch"]) > BATCH_KEPT
     error = document["error"]
     if error is not None:
         cut["error"] = {name: _cut_text(value) for name, value in error.items()}
     return cut
+
+
+def _without_steps(document: dict[str, Any], record: RunRecord) -> dict[str, Any]:  # noqa: ARG001
+    """Leave the steps out, so that the rest is certain to fit."""
+    return {**document, "steps": [], "steps_truncated": True}
+
+
+def _json_bytes(payload: Any) -> int:
+    return len(encode_value(payload) or b"")
 
 
 def _cut_text(value: Any) -> Any:
