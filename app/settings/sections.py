@@ -18,6 +18,7 @@ from pydantic import (
 
 from actors.errors import InvalidSubjectError
 from actors.subjects import check_token
+from app.settings.history import HistorySection
 from app.settings.limits import LimitsSection
 from app.settings.plans import PLANS_MAX, PlanSection
 from app.settings.secrets import SecretsSection
@@ -26,8 +27,9 @@ from app.settings.security import SecuritySection
 
 PORT_MAX: Final = 65_535
 PROD_ENV: Final = "prod"
-ROLES: Final = ("ingress", "worker")
-LATER_ROLES: Final = ("history", "console")
+ROLES: Final = ("ingress", "worker", "history")
+LATER_ROLES: Final = ("console",)
+_ROLES_SAID: Final = f"{', '.join(ROLES[:-1])} and {ROLES[-1]}"
 
 _NATS_SCHEMES: Final = ("nats", "tls", "ws", "wss")
 _WEBSOCKETS: Final = ("ws", "wss")
@@ -50,7 +52,8 @@ class ServerSection(Section):
     """Where the embedded nats-server keeps its store; `.greentic` in the bundle by default."""
 
     roles: Annotated[tuple[str, ...], Field(strict=False)] = ("ingress", "worker")
-    """What this process does: `ingress` takes webhooks in, `worker` runs flows."""
+    """What this process does: `ingress` takes webhooks in, `worker` runs flows, `history` writes
+    ended runs to its database."""
 
     trusted_proxies: Annotated[tuple[str, ...], Field(strict=False, max_length=100)] = ()
     """Networks of proxies, as CIDR: their `X-Forwarded-Proto` and `-Host` name the public URL."""
@@ -83,12 +86,12 @@ class ServerSection(Section):
     @classmethod
     def _check_roles(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if not value:
-            raise ValueError("names no role; this version has ingress and worker")
+            raise ValueError(f"names no role; this version has {_ROLES_SAID}")
         for role in value:
             if role in LATER_ROLES:
                 raise ValueError(f"role {role!r} is not in this version")
             if role not in ROLES:
-                raise ValueError(f"{role!r} is no role; this version has ingress and worker")
+                raise ValueError(f"{role!r} is no role; this version has {_ROLES_SAID}")
         return value
 
     @property
@@ -205,6 +208,7 @@ class Settings(Section):
     nats: NatsSection = Field(default_factory=NatsSection)
     logging: LoggingSection = Field(default_factory=LoggingSection)
     worker: WorkerSection = Field(default_factory=WorkerSection)
+    history: HistorySection = Field(default_factory=HistorySection)
     secrets: SecretsSection = Field(default_factory=SecretsSection)
     security: SecuritySection = Field(default_factory=SecuritySection)
     limits: LimitsSection = Field(default_factory=LimitsSection)

@@ -36,13 +36,15 @@ ENVIRONMENT: Final[Mapping[str, str]] = {
     "GREENTIC_ALLOW_PRIVATE": "security.allow_private",
     "GREENTIC_SECRET_KEY": "secrets.key",
     "GREENTIC_SECRET_KEY_FILE": "secrets.key_file",
+    "GREENTIC_DATABASE_URL": "history.database_url",
+    "GREENTIC_DATABASE_URL_FILE": "history.database_url_file",
 }
 """Which variable sets which key. An empty variable counts as unset."""
 
 _NUMBERS: Final = frozenset({"server.port", "nats.replicas"})
 
-LATER_VARIABLES: Final = ("GREENTIC_OTLP_ENDPOINT", "GREENTIC_DATABASE_URL")
-LATER_SECTIONS: Final = ("telemetry", "runtime", "history", "quotas")
+LATER_VARIABLES: Final = ("GREENTIC_OTLP_ENDPOINT",)
+LATER_SECTIONS: Final = ("telemetry", "runtime", "quotas")
 
 
 class Sources:
@@ -95,8 +97,9 @@ class Sources:
             self.put(key, value, variable)
 
     def take_credentials(self) -> None:
-        """Move password and key out of their files, and user and password out of the URL."""
+        """Move secrets out of their files, and user and password out of the URL."""
         self._take_key()
+        self._take_database()
         nats = self.values.get("nats", {})
         url = nats.get("url")
         if isinstance(url, str) and "@" in url:
@@ -134,6 +137,15 @@ class Sources:
                 secrets["key"] = None
         if isinstance(secrets.get("key"), str):
             secrets["key"] = SecretStr(secrets["key"])
+
+    def _take_database(self) -> None:
+        history = self.values.get("history", {})
+        if isinstance(history.get("database_url_file"), str) and "database_url" not in history:
+            history["database_url"] = self._read_secret(
+                "history.database_url_file", history["database_url_file"]
+            )
+        if isinstance(history.get("database_url"), str):
+            history["database_url"] = SecretStr(history["database_url"])
 
     def describe(self, detail: Mapping[str, Any]) -> str:
         """Say one problem: the key, what is wrong with it, and who set it."""

@@ -58,6 +58,8 @@ def test_every_variable_sets_its_key(variable: str, tmp_path: Path) -> None:
     secret.write_text("hunter2\n")
     key = tmp_path / "key"
     key.write_text(A_KEY + "\n")
+    url = tmp_path / "url"
+    url.write_text("sqlite:////var/lib/history.db\n")
     values = {
         "GREENTIC_PORT": "9",
         "GREENTIC_ADMIN": "h:9",
@@ -70,6 +72,8 @@ def test_every_variable_sets_its_key(variable: str, tmp_path: Path) -> None:
         "GREENTIC_ALLOW_PRIVATE": "10.0.0.0/8",
         "GREENTIC_SECRET_KEY": A_KEY,
         "GREENTIC_SECRET_KEY_FILE": str(key),
+        "GREENTIC_DATABASE_URL": "postgresql://u:word@h/d",
+        "GREENTIC_DATABASE_URL_FILE": str(url),
     }
     value = values.get(variable, "word")
     settings = load(tmp_path, environ={variable: value})
@@ -152,6 +156,15 @@ def test_variables_of_others_are_ignored(tmp_path: Path) -> None:
         ('[secrets]\nkey = "c2hvcnQ="', "secrets.key: must be 32 bytes in base64"),
         (f'[secrets]\nkey = "{"A" * 43}="', "secrets.key: is one byte repeated"),
         ('[secrets]\nkey_file = "/nonexistent/key"', "secrets.key_file: key cannot be read"),
+        (
+            '[history]\ndatabase_url = "mysql://u:hunter2@h/d"',
+            "history.database_url: must look like",
+        ),
+        ('[history]\ndatabase_url = "postgresql://h"', "history.database_url: must look like"),
+        ('[history]\ndatabase_url = "postgresql://u:hunter2@\u2100/d"', "must look like"),
+        ('[history]\ndatabase_url = "sqlite:///"', "history.database_url: must look like"),
+        ('[history]\ndatabase_url_file = "/nonexistent/url"', "history.database_url_file: url"),
+        ("[history]\nkeep_days = -1", "history.keep_days"),
         ("[runtime]\nworkers = 1", "[runtime] is not in this version"),
         ("[server", "is no TOML"),
         ("a = " + "[" * 100_000, "is no TOML"),
@@ -159,14 +172,33 @@ def test_variables_of_others_are_ignored(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_setting_is_named(toml: str, words: str, tmp_path: Path) -> None:
-    assert any(words in problem for problem in problems(tmp_path, toml))
+    told = problems(tmp_path, toml)
+    assert any(words in problem for problem in told)
+    assert not any("hunter2" in problem for problem in told)
+
+
+def test_the_database_comes_from_a_variable_or_a_file_and_is_never_shown(tmp_path: Path) -> None:
+    url = "postgresql://history:hunter2@db.example/greentic"
+    mounted = tmp_path / "url"
+    mounted.write_text(url + "\n")
+    ways: list[tuple[str, dict[str, str]]] = [
+        (f'[history]\ndatabase_url = "{url}"', {}),
+        ("", {"GREENTIC_DATABASE_URL": url}),
+        ("", {"GREENTIC_DATABASE_URL_FILE": str(mounted)}),
+    ]
+    for toml, environ in ways:
+        settings = load(tmp_path, toml, environ)
+        found = settings.history.database_url
+        assert found is not None
+        assert found.get_secret_value() == url
+        assert "hunter2" not in f"{settings!r}{describe_settings(settings)}"
 
 
 def test_empty_sections_of_later_versions_are_no_problem(tmp_path: Path) -> None:
     assert load(tmp_path, "[telemetry]\n[security]\n") == load(tmp_path)
 
 
-@pytest.mark.parametrize("variable", ["GREENTIC_OTLP_ENDPOINT", "GREENTIC_DATABASE_URL"])
+@pytest.mark.parametrize("variable", ["GREENTIC_OTLP_ENDPOINT"])
 def test_variables_of_later_versions_are_refused_by_name(variable: str, tmp_path: Path) -> None:
     [problem] = problems(tmp_path, environ={variable: "hunter2"})
     assert variable in problem
