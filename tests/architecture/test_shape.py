@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from app.cli.commands import COMMANDS
+
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("app", "actors", "grammar")
 
@@ -90,6 +92,7 @@ def test_imports_are_absolute_and_avoid_the_own_front_door(path: Path) -> None:
 def test_every_module_is_reachable() -> None:
     """A module that nothing imports is dead, unless the outside world enters through it."""
     doors = {"app.cli.main", "app.bus.server_exec", "app.worker.script_child"}
+    doors |= {place.module for place in COMMANDS}
     names = {
         ".".join(path.relative_to(ROOT).with_suffix("").parts)
         for path in modules(*PACKAGES)
