@@ -1,9 +1,9 @@
 """A run record as a row of the history.
 
-In: a record's document and its place: shard, stream sequence, index in the message. Out: `RunRow`.
-Refuses with InvalidEventError what is no record. Fields that older records lack (``correlation_id``,
-``usage``) are null and 0. Texts that no database takes (NUL, half a character) have a replacement
-character instead; what is only shown is cut, and the document keeps all of it.
+In: a record's document and its place: shard, stream sequence, index in a message. Out: `RunRow`.
+Refuses with InvalidEventError what is no record. Fields that older records lack are null and 0.
+Texts that no database takes (NUL, half a character) have a replacement character instead; what is
+only shown is cut, and the document keeps all of it.
 """
 
 from collections.abc import Mapping
@@ -104,7 +104,7 @@ def row_of(record: Mapping[str, Any], shard: int, sequence: int, index: int) -> 
 
 
 def plain_text(text: str) -> str:
-    """Give a text as every database takes it; both what is kept and what is looked for pass here."""
+    """Give a text as every database takes it: what is kept, and what is looked for."""
     if text.isascii() and "\0" not in text:
         return text
     return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
