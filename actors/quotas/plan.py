@@ -19,6 +19,9 @@ class PlanLimits:
     backlog_events: int | None = None
     """Events that wait to be processed; None: as ``[limits]`` says."""
     backlog_bytes: int | None = None
+    stored_bytes: int | None = None
+    """What its events and results may take together; past it the oldest go. At most half of it may
+    wait to be processed."""
     concurrent_runs: int | None = None
     """Runs that wait for the world at once, for each worker."""
     script_operations_per_second: float | None = None

@@ -66,7 +66,7 @@ def api_resources(parts: ApiParts) -> list[Resource]:
         KeyApi(parts.keys, access, clock).resource(),
         DeadLetterApi(parts.letters, access, parts.audit.log, clock).resource(),
         AuditApi(parts.audit.reader, access, clock).resource(),
-        UsageApi(parts.quotas, access).resource(),
+        UsageApi(parts.quotas, parts.deploys.control.stored, access).resource(),
         EventApi(desks.events, access, clock).resource(),
         RunApi(desks.runs, access, clock).resource(),
         TimerApi(desks.timers, desks.starter, desks.flows, access, clock).resource(),

@@ -17,6 +17,7 @@ from app.bootstrap.placing import Placing
 from app.bootstrap.plans import PlanBook
 from app.bootstrap.providers import Providers
 from app.bootstrap.shelf import BundleShelf, ShelfParts
+from app.bootstrap.sizing import Sizing
 from app.bundle.reading import Bundle
 from app.bus.connection import Bus, Subscription
 from app.control.control import Control
@@ -87,6 +88,7 @@ class DeploySide:
     fleet: Fleet
     heartbeat: Heartbeat
     placing: Placing
+    sizing: Sizing
     steward: EraseSteward
     shelf: BundleShelf
     desk: DeploymentDesk
@@ -135,6 +137,7 @@ class DeploySide:
             fleet=fleet,
             heartbeat=heartbeat,
             placing=placing,
+            sizing=Sizing(control, clock),
             steward=_open_steward(bus, needs, directory, fleet, store),
             shelf=shelf,
             desk=open_desk(bus, env, _desk_needs(needs, fleet)),
@@ -161,6 +164,7 @@ class DeploySide:
         await self.heartbeat.start()
         self.convergence.acknowledge_to(self.heartbeat)
         self.placing.start(self.convergence.reconsider)
+        self.sizing.start()
         self.steward.start()
 
     async def close(self) -> None:
@@ -168,6 +172,7 @@ class DeploySide:
         for subscription in self._subscriptions:
             await self.bus.unsubscribe(subscription)
         await self.steward.stop()
+        await self.sizing.stop()
         await self.placing.stop()
         await self.convergence.stop()
         await self.heartbeat.forget()

@@ -79,6 +79,7 @@ class _Plan:
     record: TenantRecord
     deployment: Deployment
     providers: ProviderSet
+    stored_bytes: int | None
 
     @property
     def subscriptions(self) -> TenantSubscriptions:
@@ -87,7 +88,14 @@ class _Plan:
         seconds = None
         if isinstance(webhook, WebhookOptions):
             seconds = webhook.dedup_window_hours * SECONDS_PER_HOUR
-        return TenantSubscriptions(found.tenant, found.patterns(), found.lanes(), first, seconds)
+        return TenantSubscriptions(
+            found.tenant,
+            found.patterns(),
+            found.lanes(),
+            first,
+            seconds,
+            self.stored_bytes,
+        )
 
 
 class Enforcer:
@@ -146,7 +154,7 @@ class Enforcer:
             activated,
             has_timers=TIMER in providers.options,
         )
-        return _Plan(record, deployment, providers)
+        return _Plan(record, deployment, providers, self._parts.plans.stored_bytes(record.plan))
 
     async def _ensure(
         self, plans: Sequence[_Plan], refused: Refusals

@@ -54,6 +54,11 @@ class PlanBook:
         self.quotas.of(tenant).adopt(plan)
         self.shares.of(tenant).weight = plan.weight
 
+    def stored_bytes(self, name: str) -> int | None:
+        """Give what a tenant with a plan may store; None: what the operator's limits say."""
+        plan = self._find(name)
+        return None if plan is None else plan.stored_bytes
+
     def forget(self, tenant: str) -> None:
         """Forget a tenant that is served no more."""
         self.quotas.forget(tenant)

@@ -86,6 +86,11 @@ class JetStreamAdmin:
         answer = await self._ask_absent(f"STREAM.PURGE.{stream}", {"filter": subject})
         return 0 if answer is None else int(answer.get("purged", 0))
 
+    async def purge_before(self, stream: str, sequence: int) -> int:
+        """Delete what is stored before a sequence, and say how much; nothing without a stream."""
+        answer = await self._ask_absent(f"STREAM.PURGE.{stream}", {"seq": sequence})
+        return 0 if answer is None else int(answer.get("purged", 0))
+
     async def drop_subject(self, stream: str, subject: str) -> bool:
         """Let a stream take this subject no more; False where it never did, or there is none.
 

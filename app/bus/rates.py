@@ -19,6 +19,8 @@ from actors.ports import (
 from actors.quotas.quota import Quotas
 from app.bus.backlog import BacklogLimits
 
+WAITING_SHARE: Final = 0.5
+"""Of what a tenant may store: past that its stream lets the oldest go, processed or not."""
 _TIMER_PREFIX: Final = "timer."
 _KEY: Final = "idempotency-key"
 
@@ -41,9 +43,10 @@ class PlannedBacklog:
     def of(self, tenant: str) -> BacklogLimits:
         """Give a tenant's limits."""
         plan, usual = self._quotas.of(tenant).plan, self._usual
-        if plan.backlog_events is None and plan.backlog_bytes is None:
-            return usual
-        return BacklogLimits(plan.backlog_events or usual.events, plan.backlog_bytes or usual.bytes)
+        size = plan.backlog_bytes or usual.bytes
+        if plan.stored_bytes is not None:
+            size = min(size, int(plan.stored_bytes * WAITING_SHARE))
+        return BacklogLimits(plan.backlog_events or usual.events, size)
 
 
 class PacedHttpCaller:

@@ -20,6 +20,7 @@ _ROWS: Final = (
     ("of them put off", "effects_put_off", None, ""),
     ("script operations", "script_operations", "script_operations_per_second", "a second"),
     ("runs that wait now", "concurrent_runs", "concurrent_runs", "at once"),
+    ("bytes of events and results", "stored_bytes", "stored_bytes", "stored"),
 )
 """What is shown: its text, its name among what was used, its limit, and what that counts."""
 
@@ -49,6 +50,6 @@ def usage_lines(document: dict[str, Any]) -> list[str]:
     lines = [f"tenant {document['tenant']}, plan {document['plan']}, weight {limits['weight']:g}"]
     for text, name, limit, unit in _ROWS:
         most = None if limit is None else limits[limit]
-        allowed = "" if most is None else f"  (at most {most:g} {unit})"
+        allowed = "" if most is None else f"  (at most {most:,.15g} {unit})"
         lines.append(f"  {text:<32}{used[name]:>14,}{allowed}")
     return lines

@@ -23,6 +23,7 @@ from app.control.lanes import LaneConsumers
 from app.control.lease import Lease, hold_lease
 from app.control.limits import StreamLimits
 from app.control.overview import MANY, Overview
+from app.control.shrinking import room_for
 from app.errors import BusError, ConflictError, StoreError
 from app.stores.kv import KvBucket
 from app.system import SystemClock
@@ -55,6 +56,17 @@ class TenantSubscriptions:
     """Of its events' stream, where a consumer that is made now begins."""
     duplicate_window_seconds: int | None = None
     """How long a delivery that comes again is recognized; None: as the limits say."""
+    stored_bytes: int | None = None
+    """How large its events' stream may become; None: as the limits say."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBytes:
+    """What a tenant's events and results take, in bytes."""
+
+    now: int
+    limit: int
+    """Of the stream as it is; 0: none."""
 
 
 class Control:
@@ -74,6 +86,12 @@ class Control:
         self._deployments = KvBucket(bus, names.deployments_bucket(env))
         self._tenants = TenantStore(KvBucket(bus, names.tenants_bucket(env)), SystemClock())
         self._lanes = LaneConsumers(self._admin, env, self._limits, work_shards)
+        self._oversized: dict[str, TenantSubscriptions] = {}
+
+    @property
+    def oversized(self) -> frozenset[str]:
+        """The tenants whose streams are larger than they shall be: too much of them waits."""
+        return frozenset(self._oversized)
 
     async def ensure(
         self, subscriptions: Sequence[TenantSubscriptions]
@@ -98,6 +116,26 @@ class Control:
         """Give the number of the last event stored for a tenant; 0 where there is no stream."""
         info = await self._admin.stream_info(names.events_stream(self._env, tenant))
         return 0 if info is None else info.last_sequence
+
+    async def stored(self, tenant: str) -> StoredBytes:
+        """Give what a tenant's events and results take now. UnavailableError, BusError."""
+        info = await self._admin.stream_info(names.events_stream(self._env, tenant))
+        if info is None:
+            return StoredBytes(0, self._limits.events_bytes)
+        return StoredBytes(info.bytes, max(0, info.config["max_bytes"]))
+
+    async def shrink(self) -> None:
+        """Try again to make those streams smaller that could not be. See `ensure`."""
+        if self._oversized:
+            await self._again(self._shrink)
+
+    async def _shrink(self) -> None:
+        async with hold_lease(self._leases, LEASE_KEY, holder_name()) as lease:
+            for item in list(self._oversized.values()):
+                lease.check()
+                events = await self._fitting(item)
+                if await self._admin.stream_info(events.name) is not None:
+                    await self._ensure_stream(events)
 
     async def _again(self, work: Callable[[], Awaitable[_T]]) -> _T:
         """Do what may be done twice until it has gone through once."""
@@ -140,6 +178,7 @@ class Control:
         async with hold_lease(self._leases, LEASE_KEY, holder_name()) as lease:
             for tenant in sorted(tenants):
                 lease.check()
+                self._oversized.pop(tenant, None)
                 events = names.events_stream(self._env, tenant)
                 work = names.work_stream(self._env, self._shard(tenant))
                 await self._admin.delete_consumer(events, names.FLOWS_DURABLE)
@@ -237,8 +276,9 @@ class Control:
         env, tenant = self._env, item.tenant
         async with limit:
             lease.check()
-            events = streams.events_spec(env, tenant, self._limits_of(item))
-            await self._ensure_stream(events, is_new=seen.is_new_stream(events.name))
+            is_new = seen.is_new_stream(names.events_stream(env, tenant))
+            events = await self._fitting(item, is_new=is_new)
+            await self._ensure_stream(events, is_new=is_new)
             flows = streams.flows_consumer(
                 env,
                 tenant,
@@ -252,11 +292,24 @@ class Control:
             await self._admin.ensure_consumer(work, is_new=seen.is_new_consumer(work))
             await self._lanes.ensure(tenant, item.lanes, lease)
 
+    async def _fitting(self, item: TenantSubscriptions, *, is_new: bool = False) -> StreamSpec:
+        """Describe a tenant's stream, as large as it must be still."""
+        spec = streams.events_spec(self._env, item.tenant, self._limits_of(item))
+        self._oversized.pop(item.tenant, None)
+        if is_new:
+            return spec
+        size = await room_for(self._admin, spec, first_sequence=item.first_sequence)
+        if size != spec.bytes_max:
+            self._oversized[item.tenant] = item
+        return replace(spec, bytes_max=size)
+
     def _limits_of(self, item: TenantSubscriptions) -> StreamLimits:
-        seconds = item.duplicate_window_seconds
-        if seconds is None:
-            return self._limits
-        return replace(self._limits, events_duplicate_window_seconds=seconds)
+        limits, seconds = self._limits, item.duplicate_window_seconds
+        if item.stored_bytes is not None:
+            limits = replace(limits, events_bytes=item.stored_bytes)
+        if seconds is not None:
+            limits = replace(limits, events_duplicate_window_seconds=seconds)
+        return limits
 
     def _shard(self, tenant: str) -> int:
         return names.work_shard(tenant, self._work_shards)

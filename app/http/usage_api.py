@@ -1,20 +1,26 @@
 """The API of usage, ``/api/v1/tenants/{tenant}/usage``.
 
-    GET …    what the tenant has used of its plan in the process that answers, since it began
+    GET …    what the tenant has used of its plan in the process that answers, since it began, and
+             what it has stored
 
 In: requests with an API key that has the scope ``tenant-read`` for the tenant. Out: JSON. Refuses
-tenants that this process does not have (404).
+tenants that this process does not have (404), and 503 while nobody tells what is stored.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from typing import Final, Literal
 
 from actors.quotas.quota import Quotas, TenantQuota
+from app.control.control import StoredBytes
 from app.errors import TenantNotFoundError
 from app.http.api_access import ApiAccess
 from app.http.api_models import ViewModel
 from app.http.api_route import Operation, Resource, Tenant
 from app.identity.scopes import TENANT_READ
+
+Stored = Callable[[str], Awaitable[StoredBytes]]
+"""Tells what a tenant's events and results take now."""
 
 PATH: Final = "/tenants/{tenant}/usage"
 
@@ -28,14 +34,15 @@ class UsageView(ViewModel):
     """Null: there is no such limit."""
     used: dict[str, int | float]
     scope: Literal["process"]
-    """All is counted by the process that answers, since it began."""
+    """All but what is stored is counted by the process that answers, since it began."""
 
 
 class UsageApi:
     """The handler; `resource` gives what the API needs."""
 
-    def __init__(self, quotas: Quotas, access: ApiAccess) -> None:
+    def __init__(self, quotas: Quotas, stored: Stored, access: ApiAccess) -> None:
         self._quotas = quotas
+        self._stored = stored
         self._access = access
 
     def resource(self) -> Resource:
@@ -49,16 +56,21 @@ class UsageApi:
         quota = self._quotas.find(tenant)
         if quota is None:
             raise TenantNotFoundError("this process has no such tenant")
-        return _view(quota)
+        return _view(quota, await self._stored(tenant))
 
 
-def _view(quota: TenantQuota) -> UsageView:
+def _view(quota: TenantQuota, stored: StoredBytes) -> UsageView:
     limits = asdict(quota.plan)
     plan = limits.pop("name")
+    limits["stored_bytes"] = limits["stored_bytes"] or stored.limit or None
     return UsageView(
         tenant=quota.tenant,
         plan=plan,
         limits=limits,
-        used={**asdict(quota.usage), "concurrent_runs": quota.places.taken},
+        used={
+            **asdict(quota.usage),
+            "concurrent_runs": quota.places.taken,
+            "stored_bytes": stored.now,
+        },
         scope="process",
     )

@@ -13,6 +13,9 @@ from app.settings.limits import BACKLOG_BYTES_MAX
 from app.settings.section import Section
 
 PLANS_MAX: Final = 100
+STORED_BYTES_MIN: Final = 16 * 1024 * 1024
+"""Sixteen of the largest events."""
+STORED_BYTES_MAX: Final = 1 << 40
 
 
 class PlanSection(Section):
@@ -26,6 +29,9 @@ class PlanSection(Section):
 
     backlog_bytes: int | None = Field(default=None, ge=1024 * 1024, le=BACKLOG_BYTES_MAX)
     """And how many bytes they may have together."""
+
+    stored_bytes: int | None = Field(default=None, ge=STORED_BYTES_MIN, le=STORED_BYTES_MAX)
+    """What its events and results take at most, 1 GiB for plans that do not say; the oldest go."""
 
     concurrent_runs: int | None = Field(default=None, ge=1, le=100_000)
     """Runs that wait for something at once, for each worker, over all flows of the tenant."""

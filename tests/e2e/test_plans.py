@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import nats
 import pytest
 
 from tests.support.programs import (
@@ -34,6 +35,9 @@ PLAN = """
 events_per_second = 5
 effects_per_minute = 2
 weight = 0.5
+
+[plans.roomy]
+stored_bytes = 33_554_432
 """
 
 FLOW = """
@@ -104,6 +108,7 @@ async def test_a_plan_limits_its_tenant_and_no_other(tmp_path: Path) -> None:
                 await asyncio.sleep(0.2)
         assert {result["status"] for result in done} == {"completed"}
         await check_usage(program, data, refused=len(refused), put_off=len(accepted) - 2)
+        await check_live_change(program, data)
 
 
 async def check_usage(program: RunningProgram, data: Path, *, refused: int, put_off: int) -> None:
@@ -140,6 +145,36 @@ async def check_usage(program: RunningProgram, data: Path, *, refused: int, put_
         page = (await client.get(f"{program.where['admin']}/metrics")).text
     assert 'greentic_events_refused_total{reason="quota.events",tenant="demo"}' in page
     assert 'greentic_effects_put_off_total{reason="quota.effects",tenant="demo"}' in page
+
+
+async def check_live_change(program: RunningProgram, data: Path) -> None:
+    """Another plan is in force within seconds: in the process, and for what is stored."""
+    key = (data / "platform.key").read_text().strip()
+    url = f"{program.where['admin']}/api/v1/tenants/demo"
+    headers = {"authorization": f"Bearer {key}"}
+    async with httpx.AsyncClient(trust_env=False, headers=headers) as client:
+        before = (await client.get(f"{url}/usage")).json()
+        assert before["limits"]["stored_bytes"] == 1 << 30, "the operator's, for all"
+        assert 1_000 < before["used"]["stored_bytes"] < 100_000
+        await asyncio.to_thread(
+            cli, "tenant", "change", "demo", "--plan", "roomy", "--data", str(data)
+        )
+        async with asyncio.timeout(5):
+            while (await client.get(f"{url}/usage")).json()["plan"] != "roomy":
+                await asyncio.sleep(0.05)
+            assert (await client.get(f"{url}/usage")).json()["limits"]["stored_bytes"] == 1 << 25
+            while await size_limit(data) != 1 << 25:
+                await asyncio.sleep(0.05)
+
+
+async def size_limit(data: Path) -> int:
+    """Ask with a client that is not ours."""
+    where = nats_credentials(data)
+    client = await nats.connect(where["url"], user=where["user"], password=where["password"])
+    try:
+        return (await client.jetstream().stream_info(STREAM)).config.max_bytes or 0
+    finally:
+        await client.close()
 
 
 async def test_a_plan_that_nobody_defined_is_refused(tmp_path: Path) -> None:
