@@ -5,9 +5,12 @@ record that is not as we write it, or that names another tenant than its subject
 none of this tenant's runs. What is large is cut and says so. Times are milliseconds.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
+
+import msgspec
 
 from actors.errors import InvalidEventError
 from actors.ports import Continuation, JournalEntry
@@ -21,6 +24,26 @@ PREVIEW_CHARS: Final = 2048
 
 _TEXTS: Final = ("run_id", "flow", "flow_version", "status", "event_id", "event_type")
 _TIMES: Final = ("started_ms", "finished_ms", "attempt")
+_USAGE: Final = ("events", "operations", "effects", "bytes")
+
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_.:/@+-]+")
+"""JSON writes these characters as they are."""
+
+
+class _Step(msgspec.Struct, frozen=True):
+    """What a step of a record must have to be shown."""
+
+    step: str
+    node: str
+    at_ms: int
+    took_us: int
+    outcome: str
+    attempt: int = 1
+    is_journalled: bool = False
+    is_replayed: bool = False
+    code: str | None = None
+    input: Any = None
+    output: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +78,8 @@ class KeptRun:
             **shown,
             "trigger": self.record.get("trigger"),
             "parent_run_id": self.record.get("parent_run_id"),
+            "correlation_id": self.record.get("correlation_id"),
+            "usage": _usage(self.record.get("usage")),
             "error": error if isinstance(error, dict) else None,
         }
 
@@ -65,6 +90,7 @@ class KeptRun:
             **self.as_summary(),
             "output": self.record.get("output"),
             "path": path if isinstance(path, list) else [],
+            "steps": list(_steps(self.record.get("steps"))),
             "batch": self.record.get("batch", []),
         }
 
@@ -80,16 +106,45 @@ class RunFilter:
     """Ended at this time or later."""
     until_ms: int | None = None
     """Ended before this time."""
+    event_type: str | None = None
+    correlation_id: str | None = None
+    parent_run_id: str | None = None
+    error_code: str | None = None
+    error_text: str | None = None
+    """Stands somewhere in the error's code or message, in whatever case."""
 
     def matches(self, run: KeptRun) -> bool:
         """Tell whether a run is meant."""
         record = run.record
-        wanted = (("flow", self.flow), ("status", self.status), ("event_id", self.event_id))
-        if any(value is not None and record[name] != value for name, value in wanted):
-            return False
         ended_ms = record["finished_ms"]
         is_early = self.since_ms is not None and ended_ms < self.since_ms
-        return not is_early and (self.until_ms is None or ended_ms < self.until_ms)
+        if is_early or (self.until_ms is not None and ended_ms >= self.until_ms):
+            return False
+        if any(record.get(name) != value for name, value in self._named()):
+            return False
+        return (self.error_code is None and self.error_text is None) or self._fails_so(record)
+
+    def may_be_in(self, data: bytes) -> bool:
+        """Tell whether a message may have such a run, without reading it: most have none."""
+        names = [value for _, value in self._named()]
+        names += [self.error_code] if self.error_code is not None else []
+        return all(not _PLAIN.fullmatch(name) or name.encode() in data for name in names)
+
+    def _named(self) -> Iterator[tuple[str, str]]:
+        names = ("flow", "status", "event_id", "event_type", "correlation_id", "parent_run_id")
+        for name in names:
+            value = getattr(self, name)
+            if value is not None:
+                yield name, value
+
+    def _fails_so(self, record: Mapping[str, Any]) -> bool:
+        error = record.get("error")
+        if not isinstance(error, dict):
+            return False
+        if self.error_code is not None and error.get("code") != self.error_code:
+            return False
+        said = f"{error.get('code')}\n{error.get('message')}".casefold()
+        return self.error_text is None or self.error_text.casefold() in said
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +211,22 @@ def began_ms(entries: Sequence[JournalEntry]) -> int | None:
         if isinstance(head, dict) and isinstance(head.get("now_ms"), int):
             return int(head["now_ms"])
     return None
+
+
+def _usage(usage: Any) -> dict[str, int] | None:
+    """Give what a run used; None: its record is older than that."""
+    if not isinstance(usage, dict):
+        return None
+    return {name: found if type(found := usage.get(name)) is int else 0 for name in _USAGE}
+
+
+def _steps(steps: Any) -> Iterator[dict[str, Any]]:
+    """Give the steps of a record; what is none is left out."""
+    for step in steps if isinstance(steps, list) else ():
+        try:
+            yield msgspec.to_builtins(msgspec.convert(step, _Step))
+        except msgspec.ValidationError:
+            continue
 
 
 def _step(place: str, document: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,16 +4,17 @@ In: a tenant, a run's id, a filter. Out: pages, documents, what became of a canc
 what is no run's id (ValueRefusedError), a run of which nothing is to be seen (NotFoundError);
 UnavailableError when NATS does not answer.
 
-It reads the streams, which know no index of runs: a record is looked for among the latest ones, or
-from the time on at which the run's journal says that it began. A journal and a continuation are
-found at once, by the run's id.
+Records come from the history where the process has one. Else, and where the history does not have a
+run yet, it reads the streams, which know no index of runs: a record is looked for among the latest
+ones, or from the time on at which the run's journal says that it began. A journal and a
+continuation are found at once, by the run's id.
 """
 
 import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from actors.errors import InvalidEventError
 from actors.ports import Clock, Journal, JournalEntry, RunLegs
@@ -32,6 +33,7 @@ from app.control.kept_runs import (
     RunFilter,
     RunPage,
     began_ms,
+    parse_place,
     runs_in,
     steps_of,
     waiting_document,
@@ -53,6 +55,20 @@ _RUN_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _FLOW: Final = re.compile(r"[a-z0-9_-]+(?:/[a-z0-9_-]+)*")
 
 
+class RunHistory(Protocol):
+    """Where ended runs are kept to be searched; it may be some seconds behind the streams."""
+
+    async def page(
+        self, tenant: str, which: RunFilter, /, *, after: str | None, limit: int
+    ) -> RunPage:
+        """Give runs, the latest first, without their outputs. ValueRefusedError: no such place."""
+        ...
+
+    async def find(self, tenant: str, run_id: str, /) -> KeptRun | None:
+        """Give a run's whole record."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class RunPorts:
     """What the desk needs of the world. ``stream_of`` names the stream of a tenant's records."""
@@ -64,6 +80,7 @@ class RunPorts:
     audit: AuditLog
     clock: Clock
     stream_of: Callable[[str], str]
+    history: RunHistory | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +94,17 @@ class SeenRun:
     steps: int
     """Entries of its journal."""
     began_ms: int | None
+
+    def as_document(self, run_id: str) -> dict[str, Any]:
+        """Describe it."""
+        return {
+            "run_id": run_id,
+            "state": self.state,
+            "began_ms": self.began_ms,
+            "journal_entries": self.steps,
+            "record": None if self.kept is None else self.kept.as_document(),
+            "waiting": self.waiting,
+        }
 
 
 class RunDesk:
@@ -93,21 +121,30 @@ class RunDesk:
         tenant: str,
         which: RunFilter,
         *,
-        after: Place | None = None,
+        after: str | None = None,
         limit: int = PAGE_DEFAULT,
     ) -> RunPage:
-        """Give a page of runs that have ended, the latest first.
+        """Give a page of runs that have ended, the latest first. ValueError: ``after`` is no place.
 
-        A page may be short, even empty, and still have a next one: it looked through
-        `LOOKED_AT_MAX` messages. A record that was stored twice may be on two pages.
+        Without a history a page may be short, even empty, and still have a next one: it looked
+        through `LOOKED_AT_MAX` messages; a record that was stored twice may be on two pages.
         """
         walk = self._records(tenant, which.flow)
+        if self._ports.history is not None:
+            return await self._ports.history.page(tenant, which, after=after, limit=limit)
+        place = None if after is None else parse_place(after)
+        return await self._walk(walk, tenant, which, place, limit)
+
+    async def _walk(
+        self, walk: StreamWalk, tenant: str, which: RunFilter, after: Place | None, limit: int
+    ) -> RunPage:
         found: list[KeptRun] = []
         seen: set[str] = set()
         looked = _Looked()
         async with self._looking.turn(tenant):
             async for message in self._latest(walk, tenant, after, which.since_ms):
-                for run in runs_in(message, tenant):
+                is_worth_reading = which.may_be_in(message.data)
+                for run in runs_in(message, tenant) if is_worth_reading else ():
                     is_wanted = after is None or _is_before(run.place, after)
                     if not is_wanted or run.run_id in seen or not which.matches(run):
                         continue
@@ -127,7 +164,7 @@ class RunDesk:
         entries = await self._entries(tenant, run_id)
         leg = await self._ports.legs.latest(tenant, run_id)
         began = began_ms(entries)
-        kept = await self._search(tenant, run_id, flow, began)
+        kept = await self._recorded(tenant, run_id, flow, began)
         now_ms = self._ports.clock.now_ms()
         waiting = None if leg is None else waiting_document(leg, now_ms)
         if kept is not None:
@@ -196,6 +233,16 @@ class RunDesk:
             if since_ms is not None and _is_older(messages[-1], tenant, since_ms - LATE_MS):
                 return
             await asyncio.sleep(0)
+
+    async def _recorded(
+        self, tenant: str, run_id: str, flow: str | None, began: int | None
+    ) -> KeptRun | None:
+        """Find a run's record, in the history or among those that it does not have yet."""
+        if self._ports.history is not None:
+            kept = await self._ports.history.find(tenant, run_id)
+            if kept is not None:
+                return kept if flow in (None, kept.record["flow"]) else None
+        return await self._search(tenant, run_id, flow, began)
 
     async def _search(
         self, tenant: str, run_id: str, flow: str | None, began: int | None

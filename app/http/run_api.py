@@ -1,14 +1,15 @@
 """The API of runs, below ``/api/v1/tenants/{tenant}/runs``.
 
-    GET  …                  ended runs, the latest first, by flow, status, event_id, since, until
+    GET  …                  ended runs, the latest first, by flow, status, event_id, event_type,
+                            correlation_id, parent_run_id, error_code, error_text, since, until
     GET  …/{run_id}         where a run stands, and its record; flow narrows where to look
     GET  …/{run_id}/result  its result, as published
     GET  …/{run_id}/journal the steps that stand in its journal; after, limit
     POST …/{run_id}/cancel  {"reason"}: what was found of it
 
 In: ``tenant-read`` to look, ``tenant-operator`` to cancel. Out: JSON. Refuses what is no run's id
-(422) and runs that cannot be found (404). It reads what the streams keep: older runs, and questions
-across all of them, are the history's.
+(422) and runs that cannot be found (404). It reads the history where the process has one, else what
+the streams keep, looking through them.
 """
 
 from typing import Annotated, Any, Final, Literal
@@ -18,7 +19,7 @@ from pydantic import Field
 
 from actors.ports import Clock
 from app.bus.cancelling import REASON_CHARS_MAX
-from app.control.kept_runs import RunFilter, parse_place
+from app.control.kept_runs import RunFilter
 from app.control.run_desk import PAGE_DEFAULT, PAGE_MAX, RunDesk
 from app.errors import BadRequestError
 from app.http.api_access import ApiAccess, who_of
@@ -41,7 +42,15 @@ class RunQuery(TimesQuery):
     flow: Text | None = None
     status: Status | None = None
     event_id: Text | None = None
-    after: Annotated[str, Field(max_length=40)] = ""
+    event_type: Text | None = None
+    correlation_id: Text | None = None
+    parent_run_id: Text | None = None
+    """Runs that this run started."""
+    error_code: Text | None = None
+    """Like ``http.timeout``."""
+    error_text: Annotated[str, Field(min_length=3, max_length=256)] | None = None
+    """Stands somewhere in the error's code or message, in whatever case."""
+    after: Annotated[str, Field(max_length=200)] = ""
     """The former page's ``next_after``."""
     limit: Annotated[int, Field(ge=1, le=PAGE_MAX)] = PAGE_DEFAULT
 
@@ -74,6 +83,42 @@ class RunErrorView(ViewModel):
     message: str
 
 
+class RunUsageView(ViewModel):
+    """What a run used."""
+
+    events: int
+    """1; of a batch as many as it has; of a run that another one started none."""
+    operations: int
+    """Of its scripts."""
+    effects: int
+    """Calls, actions, emitted events, runs started."""
+    bytes: int
+    """Of its events' payloads."""
+
+
+class RunStepView(ViewModel):
+    """One step of a run, as the walk that ended the run came by."""
+
+    step: str
+    """Its node's id; of a sub-flow ``{node}/{child}``."""
+    node: str
+    """Its node's type."""
+    at_ms: int
+    """When it began, from ``started_ms`` on."""
+    took_us: int
+    outcome: str
+    """``done``, ``failed``, ``slept``, or ``called``: the steps of a sub-flow come next."""
+    attempt: int
+    is_journalled: bool
+    is_replayed: bool
+    """It was taken before, and recalled from the journal or computed again."""
+    code: str | None
+    """Of the error that it failed with."""
+    input: Any = None
+    """Its beginning; credentials in it are hidden."""
+    output: Any = None
+
+
 class RunView(ViewModel):
     """A run that has ended. Times are milliseconds since the epoch."""
 
@@ -85,9 +130,12 @@ class RunView(ViewModel):
     event_type: str
     trigger: str | None
     parent_run_id: str | None
+    correlation_id: str | None
     started_ms: int
     finished_ms: int
     attempt: int
+    usage: RunUsageView | None
+    """null: the record is older than that."""
     error: RunErrorView | None
 
 
@@ -97,7 +145,9 @@ class RunWhole(RunView):
     output: Any
     """Cut, and marked as cut, where it is large: the result has all of it."""
     path: list[str]
-    """Its steps, in the order taken."""
+    """The ids of its steps, in the order taken."""
+    steps: list[RunStepView]
+    """The last 100 of its steps; empty: the record is older than that."""
     batch: list[str]
     """The events of a batch."""
 
@@ -206,12 +256,24 @@ class RunApi:
     async def list(self, tenant: Tenant, asked: Annotated[RunQuery, Query()]) -> RunPageView:
         """Give a page of runs that have ended, without their outputs."""
         since_ms, until_ms = asked.between(self._clock.now_ms())
+        which = RunFilter(
+            flow=asked.flow,
+            status=asked.status,
+            event_id=asked.event_id,
+            since_ms=since_ms,
+            until_ms=until_ms,
+            event_type=asked.event_type,
+            correlation_id=asked.correlation_id,
+            parent_run_id=asked.parent_run_id,
+            error_code=asked.error_code,
+            error_text=asked.error_text,
+        )
         try:
-            after = parse_place(asked.after) if asked.after else None
+            page = await self._desk.list(
+                tenant, which, after=asked.after or None, limit=asked.limit
+            )
         except ValueError as error:
             raise BadRequestError(str(error)) from None
-        which = RunFilter(asked.flow, asked.status, asked.event_id, since_ms, until_ms)
-        page = await self._desk.list(tenant, which, after=after, limit=asked.limit)
         runs = [RunView(**run.as_summary()) for run in page.runs]
         return RunPageView(runs=runs, next_after=page.next_after)
 
@@ -220,14 +282,7 @@ class RunApi:
     ) -> RunState:
         """Tell where a run stands, with its record if it has ended."""
         seen = await self._desk.show(tenant, run_id, asked.flow)
-        return RunState(
-            run_id=run_id,
-            state=seen.state,
-            began_ms=seen.began_ms,
-            journal_entries=seen.steps,
-            record=None if seen.kept is None else RunWhole(**seen.kept.as_document()),
-            waiting=None if seen.waiting is None else WaitingView(**seen.waiting),
-        )
+        return RunState(**seen.as_document(run_id))
 
     async def result(
         self, tenant: Tenant, run_id: str, asked: Annotated[OneRunQuery, Query()]

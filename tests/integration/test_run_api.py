@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,14 @@ import pytest
 
 from actors.events import Event
 from actors.outcomes import RunError, RunResult
-from actors.ports import Continuation, JournalEntry, PublishedResult, RunRecord
+from actors.ports import (
+    Continuation,
+    JournalEntry,
+    PublishedResult,
+    RunRecord,
+    RunStep,
+    RunUsage,
+)
 from app.bootstrap.bus_side import open_sinks
 from app.bus import cancelling
 from app.bus.server_folder import Endpoint
@@ -224,3 +232,46 @@ async def test_what_is_no_runs_id_is_refused_everywhere(rig: TenantRig, run_id: 
         assert (await rig.ask("GET", f"runs/{run_id}{path}")).status == 422
     assert (await rig.ask("POST", f"runs/{run_id}/cancel")).status == 422
     assert await rig.audited("run.cancel") == []
+
+
+# ── What is searched by, and what a record tells ─────────────────────────────────────────────
+
+
+async def test_runs_are_searched_by_what_they_have_in_common_and_by_their_error(
+    rig: TenantRig,
+) -> None:
+    mail = RunError("email.timeout", "send", "The Mail Server did not answer")
+    await write(
+        rig,
+        replace(a_record(1), correlation_id="c-1", event_type="order.paid"),
+        replace(a_record(2), correlation_id="c-1", parent_run_id="run1"),
+        a_record(3),
+        a_record(6, error=mail),
+    )
+    for query, runs in (
+        ("correlation_id=c-1", ["run2", "run1"]),
+        ("correlation_id=c-1&event_type=order.paid", ["run1"]),
+        ("parent_run_id=run1", ["run2"]),
+        ("error_code=http.timeout", ["run3"]),
+        ("error_text=MAIL%20server", ["run6"]),
+        ("error_text=timeout", ["run6", "run3"]),
+        ("error_text=nothing%20like%20it", []),
+        ("correlation_id=c-2", []),
+    ):
+        assert sorted(await listed(rig, query)) == sorted(runs), query
+    assert (await rig.ask("GET", "runs?error_text=no")).status == 400
+
+
+async def test_a_record_tells_of_its_steps_and_what_it_used(rig: TenantRig) -> None:
+    steps = (
+        RunStep("a", "http", 1, 2500, "failed", 2, is_journalled=True, code="http.timeout"),
+        RunStep("b", "script", 4, 30, "done", output={"n": 1}),
+    )
+    usage = RunUsage(events=1, operations=7, effects=2, payloads=({"id": 1},))
+    await write(rig, replace(a_record(1), steps=steps, usage=usage, correlation_id="c-1"))
+    record = (await rig.ask("GET", "runs/run1")).json["record"]
+    assert record["usage"] == {"events": 1, "operations": 7, "effects": 2, "bytes": 8}
+    assert record["correlation_id"] == "c-1"
+    told = [(each["step"], each["outcome"], each["attempt"]) for each in record["steps"]]
+    assert told == [("a", "failed", 2), ("b", "done", 1)]
+    assert [each["output"] for each in record["steps"]] == [None, {"n": 1}]
