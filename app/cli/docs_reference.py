@@ -27,6 +27,7 @@ from app.observability import metrics
 from app.observability.labels import FLOWS_MAX, TENANTS_MAX
 from app.observability.rules import RULES, Rule, rule_by_name
 from app.providers.catalog import BUILT_IN
+from app.settings.history import HistorySection
 from app.settings.limits import LimitsSection
 from app.settings.secrets import SecretsSection
 from app.settings.section import Section
@@ -49,6 +50,7 @@ _SECTIONS: Final[Sequence[tuple[str, type[Section]]]] = (
     ("nats", NatsSection),
     ("logging", LoggingSection),
     ("worker", WorkerSection),
+    ("history", HistorySection),
     ("secrets", SecretsSection),
     ("security", SecuritySection),
     ("limits", LimitsSection),

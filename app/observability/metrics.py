@@ -35,6 +35,12 @@ values are bounded: tenants and flows beyond `labels` count as ``other``.
     greentic_lane_runs{tenant, lane, state}          runs a worker holds: waiting, working, asleep
     greentic_lane_room{tenant, lane}                 deliveries it could hold besides
     greentic_deployment_flows{tenant}                flows in force
+    greentic_history_records_total{outcome}          run records read, by what became of them
+    greentic_history_write_seconds                   how long batches took to be written
+    greentic_history_failures_total{what}            failures of its work, which is tried again
+    greentic_history_forgotten_total{why}            runs let go: ``old``, or of a ``tenant`` deleted
+    greentic_history_lag_records{stream}             run records not in the history, estimated
+    greentic_history_lag_seconds{stream}             age of the oldest of them
     greentic_api_keys_refused_total{reason}          wrong API keys, or none judged (``locked``)
     greentic_lock_outs_total{by}                     lock-outs for guessing, by address or prefix
     greentic_actor_crashes_total{code}               crashes of actors
@@ -50,6 +56,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
 from app.observability.children import CachedCounter
+from app.observability.history import HistoryMeter
 from app.observability.labels import FLOWS_MAX, TENANTS_MAX, BoundedLabels
 from app.observability.lanes import LaneMeter
 from app.observability.requests import RequestMeter
@@ -72,6 +79,7 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.requests, self.lanes = RequestMeter(self.registry), LaneMeter(self.registry)
+        self.history = HistoryMeter(self.registry)
         self.tenants = BoundedLabels(TENANTS_MAX)
         self.flows = BoundedLabels(FLOWS_MAX)
         self.codes = BoundedLabels(CODES_MAX)
