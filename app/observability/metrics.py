@@ -38,7 +38,7 @@ values are bounded: tenants and flows beyond `labels` count as ``other``.
     greentic_history_records_total{outcome}          run records read, by what became of them
     greentic_history_write_seconds                   how long batches took to be written
     greentic_history_failures_total{what}            failures of its work, which is tried again
-    greentic_history_forgotten_total{why}            runs let go: ``old``, or of a ``tenant`` deleted
+    greentic_history_forgotten_total{why}            runs let go: ``old``; of a ``tenant`` deleted
     greentic_history_lag_records{stream}             run records not in the history, estimated
     greentic_history_lag_seconds{stream}             age of the oldest of them
     greentic_api_keys_refused_total{reason}          wrong API keys, or none judged (``locked``)
