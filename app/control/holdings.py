@@ -79,6 +79,12 @@ def holdings(env: str, tenant: str) -> tuple[Holding, ...]:
             (f"greentic.messaging.egress.{place}.>",),
         ),
         _one("audit", Kind.KEPT, names.audit_stream(env), (f"greentic.audit.{place}.>",)),
+        _one(
+            "usage",
+            Kind.SUBJECTS,
+            names.usage_stream(env),
+            (names.usage_windows(env, f"{tenant}.>"),),
+        ),
         _objects("blobs", names.blobs_bucket(env)),
         _objects("versions", names.versions_bucket(env)),
         # Named by their content and shared: whoever deploys looks after them.

@@ -38,6 +38,8 @@ class StreamLimits:
     """How long a continuation scheduled twice is one."""
     runs_age_seconds: int = 7 * _DAY
     runs_bytes: int = 4 * _GIBIBYTE
+    usage_age_seconds: int = 35 * _DAY
+    """How long an hour's usage is kept after it was counted last."""
     dead_age_seconds: int = 30 * _DAY
     dead_bytes: int = _GIBIBYTE
     egress_age_seconds: int = 7 * _DAY

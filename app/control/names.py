@@ -61,6 +61,21 @@ def audit_stream(env: str) -> str:
     return f"AUDIT-{check_token(env, 'env')}"
 
 
+def usage_topic(env: str) -> str:
+    """Name the Faust topic of what was metered: the changelog of its table."""
+    return f"usage-{check_token(env, 'env')}"
+
+
+def usage_stream(env: str) -> str:
+    """Name the stream behind that topic."""
+    return f"FAUST_{usage_topic(env)}"
+
+
+def usage_windows(env: str, tail: str) -> str:
+    """Give the subjects of windows whose keys (`WindowPlace.as_key`) are ``tail``, or match it."""
+    return f"faust.{usage_topic(env)}.d.{tail}"
+
+
 def work_durable(tenant: str) -> str:
     """Name a tenant's consumer of due continuations."""
     return f"work-{check_token(tenant, 'tenant')}"

@@ -101,6 +101,7 @@ def shared_specs(env: str, limits: StreamLimits) -> Sequence[StreamSpec]:
             duplicate_window_seconds=DAY_SECONDS,
         ),
         audit_spec(env, limits),
+        usage_spec(env, limits),
         blobs_spec(env, limits),
         versions_spec(env, limits),
         bundles_spec(env, limits),
@@ -140,6 +141,17 @@ def credential_buckets(env: str) -> Sequence[StreamSpec]:
         bucket_spec(names.api_keys_bucket(env)),
         bucket_spec(names.key_uses_bucket(env)),
         bucket_spec(names.bus_logins_bucket(env)),
+    )
+
+
+def usage_spec(env: str, limits: StreamLimits) -> StreamSpec:
+    """Describe what was metered: the last value of each window, as Faust's transport has tables."""
+    return StreamSpec(
+        name=names.usage_stream(env),
+        subjects=(f"faust.{names.usage_topic(env)}.>",),
+        age_seconds_max=limits.usage_age_seconds,
+        messages_per_subject_max=1,
+        allows_message_ttl=True,
     )
 
 

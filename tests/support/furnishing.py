@@ -163,6 +163,7 @@ async def _run(env: Env, tenant: str) -> None:
     for subject in (
         f"greentic.dead.{env.name}.{tenant}",
         f"greentic.messaging.egress.{env.name}.{tenant}.sales.mail",
+        names.usage_windows(env.name, f"{tenant}.20260101.00.orders"),
     ):
         await store(env.bus, subject, b"{}")
 

@@ -34,6 +34,7 @@ def test_no_two_tenants_share_a_stream(env: str, tenant: str, env2: str, tenant2
         names.dead_stream,
         names.egress_stream,
         names.audit_stream,
+        names.usage_stream,
         names.deployments_bucket,
         names.leases_bucket,
         names.state_bucket,
