@@ -1,0 +1,1 @@
+"""Migrations of the history's tables, in order. A published one never changes."""
