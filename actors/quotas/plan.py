@@ -11,11 +11,11 @@ DEFAULT_PLAN = "default"
 
 @dataclass(frozen=True, slots=True)
 class PlanLimits:
-    """Limits of one tenant. Rates and runs count for each process, stored things for all."""
+    """Limits of one tenant. Each process enforces its share of rates and runs (`Share`)."""
 
     name: str = DEFAULT_PLAN
     events_per_second: float | None = None
-    """Events taken in, for each process with the role ingress or worker."""
+    """Events taken in."""
     backlog_events: int | None = None
     """Events that wait to be processed; None: as ``[limits]`` says."""
     backlog_bytes: int | None = None
@@ -23,11 +23,11 @@ class PlanLimits:
     """What its events and results may take together; past it the oldest go. At most half of it may
     wait to be processed."""
     concurrent_runs: int | None = None
-    """Runs that wait for the world at once, for each worker."""
+    """Runs that wait for the world at once."""
     script_operations_per_second: float | None = None
-    """Of scripts on the event loop, for each worker."""
+    """Of scripts on the event loop."""
     effects_per_minute: float | None = None
-    """Calls, actions of providers and emitted events, for each worker."""
+    """Calls, actions of providers and emitted events."""
     weight: float = 1.0
     """Its share of a busy worker against that of other tenants."""
 

@@ -16,6 +16,7 @@ from actors.ports import Clock, Observer
 from actors.quotas.pace import Pace
 from actors.quotas.places import Places
 from actors.quotas.plan import UNLIMITED, PlanLimits
+from actors.quotas.share import WHOLE, Share
 
 EVENTS: Final = "quota.events"
 EFFECTS: Final = "quota.effects"
@@ -48,6 +49,8 @@ class TenantQuota:
     def __init__(self, tenant: str, clock: Clock, observer: Observer) -> None:
         self.tenant = tenant
         self.plan = UNLIMITED
+        """All of it, whatever this process's share."""
+        self.share = WHOLE
         self.places = Places()
         self.usage = Usage()
         self.scripts_at = float("-inf")
@@ -59,12 +62,15 @@ class TenantQuota:
         self._operations: Pace | None = None
         self._booked: OrderedDict[str, float] = OrderedDict()
 
-    def adopt(self, plan: PlanLimits) -> None:
-        """Go over to a plan; what was used counts on."""
-        if plan == self.plan:
+    def adopt(self, plan: PlanLimits, share: Share = WHOLE) -> None:
+        """Go over to a plan, or to another share of it; what was used counts on."""
+        if (plan, share) == (self.plan, self.share):
             return
         now = self._clock.monotonic()
-        self.plan = plan
+        self.plan, self.share = plan, share
+        self._adopt_part(share.of(plan), now)
+
+    def _adopt_part(self, plan: PlanLimits, now: float) -> None:
         self.places.change(plan.concurrent_runs)
         self._events = _changed(self._events, plan.events_per_second, 1.0, now)
         per_minute = plan.effects_per_minute

@@ -11,6 +11,7 @@ from typing import Any, Self
 from actors.tenants.host import TenantHost
 from app.audit.log import AuditLog
 from app.bootstrap.convergence import Convergence, ConvergenceParts
+from app.bootstrap.dividing import Dividing
 from app.bootstrap.enforcing import Enforcer, EnforcerParts
 from app.bootstrap.past import KeptDeployments
 from app.bootstrap.placing import Placing
@@ -88,6 +89,7 @@ class DeploySide:
     fleet: Fleet
     heartbeat: Heartbeat
     placing: Placing
+    dividing: Dividing
     sizing: Sizing
     steward: EraseSteward
     shelf: BundleShelf
@@ -137,6 +139,7 @@ class DeploySide:
             fleet=fleet,
             heartbeat=heartbeat,
             placing=placing,
+            dividing=Dividing(needs.identity.roles, placing, needs.plans),
             sizing=Sizing(control, clock),
             steward=_open_steward(bus, needs, directory, fleet, store),
             shelf=shelf,
@@ -160,6 +163,7 @@ class DeploySide:
         self.bus.on_reconnect(self.heartbeat.hurry)
         # Who does not see the others would take all tenants on, for a moment.
         await self.fleet.start(self.bus)
+        self.dividing.start()
         await self.convergence.start()
         await self.heartbeat.start()
         self.convergence.acknowledge_to(self.heartbeat)

@@ -30,6 +30,8 @@ class Placing:
     moved: Callable[[Iterable[str]], None] = lambda _: None
     """Hears of tenants that come or go."""
     _own: frozenset[str] = frozenset()
+    _told: frozenset[str] = frozenset()
+    """What was decided when changes were told last: `refresh` tells nobody."""
     _task: asyncio.Task[None] | None = field(default=None, repr=False)
 
     def refresh(self) -> None:
@@ -43,6 +45,7 @@ class Placing:
     def start(self, moved: Callable[[Iterable[str]], None]) -> None:
         """Tell from now on which tenants come or go, and others which are hot."""
         self._decide()
+        self._told = self._own
         self.moved = moved
         self.fleet.on_change(lambda *_: self.look())
         self.directory.on_change(lambda *_: self.look())
@@ -57,8 +60,8 @@ class Placing:
 
     def look(self) -> None:
         """Decide anew, and tell what has changed."""
-        before = self._own
         self._decide()
+        before, self._told = self._told, self._own
         if changed := before ^ self._own:
             self.moved(sorted(changed))
 

@@ -5,12 +5,13 @@ Refuses (BundleError, SettingsError) a plan that nobody has defined: a wrong nam
 limits.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from actors.quotas.plan import DEFAULT_PLAN, UNLIMITED, PlanLimits
 from actors.quotas.quota import Quotas
+from actors.quotas.share import WHOLE, Share
 from actors.runs.shares import FairShares
 from app.bundle.problems import Problem, bundle_error
 from app.bundle.reading import MANIFEST_NAMES, Bundle
@@ -19,13 +20,20 @@ from app.errors import SettingsError
 _NAMES_SHOWN: Final = 10
 
 
-@dataclass(frozen=True, slots=True)
+def _whole(_: str) -> Share:
+    return WHOLE
+
+
+@dataclass(slots=True)
 class PlanBook:
     """The plans of one process."""
 
     plans: Mapping[str, PlanLimits]
     quotas: Quotas
     shares: FairShares
+    _names: dict[str, str] = field(default_factory=dict, init=False)
+    """Of the plans in force, by tenant."""
+    _share_of: Callable[[str], Share] = field(default=_whole, init=False)
 
     def check_bundle(self, bundle: Bundle) -> None:
         """Refuse a bundle that names a plan which is none. BundleError."""
@@ -51,8 +59,19 @@ class PlanBook:
     def adopt(self, tenant: str, name: str) -> None:
         """Bring a tenant's plan into force."""
         plan = self._find(name) or UNLIMITED
-        self.quotas.of(tenant).adopt(plan)
+        self._names[tenant] = name
+        self.quotas.of(tenant).adopt(plan, self._share_of(tenant))
         self.shares.of(tenant).weight = plan.weight
+
+    def divide_by(self, share_of: Callable[[str], Share]) -> None:
+        """Take only this share of each tenant's plan from now on; see `refresh`."""
+        self._share_of = share_of
+
+    def refresh(self) -> None:
+        """Go over to the shares as they are now."""
+        for tenant, name in self._names.items():
+            plan = self._find(name) or UNLIMITED
+            self.quotas.of(tenant).adopt(plan, self._share_of(tenant))
 
     def stored_bytes(self, name: str) -> int | None:
         """Give what a tenant with a plan may store; None: what the operator's limits say."""
@@ -61,6 +80,7 @@ class PlanBook:
 
     def forget(self, tenant: str) -> None:
         """Forget a tenant that is served no more."""
+        self._names.pop(tenant, None)
         self.quotas.forget(tenant)
         self.shares.forget(tenant)
 

@@ -52,4 +52,7 @@ def usage_lines(document: dict[str, Any]) -> list[str]:
         most = None if limit is None else limits[limit]
         allowed = "" if most is None else f"  (at most {most:,.15g} {unit})"
         lines.append(f"  {text:<32}{used[name]:>14,}{allowed}")
+    takers, workers = document["divided"]["takers"], document["divided"]["workers"]
+    if max(takers, workers) > 1:
+        lines.append(f"  rates are shared: events by {takers} processes, the rest by {workers}")
     return lines

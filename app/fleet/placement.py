@@ -67,6 +67,8 @@ class Placement:
         self._sights: dict[str, _Sight] = {}
         self._asked: _Question | None = None
         self._own: frozenset[str] = frozenset()
+        self.rounds = 0
+        """How often something was to be decided anew."""
 
     @property
     def own(self) -> frozenset[str]:
@@ -87,7 +89,21 @@ class Placement:
         if question != self._asked:
             self._own = frozenset(one for one in tenants if self._is_own(one, question))
             self._asked = question
+            self.rounds += 1
         return self._own
+
+    def hosts_of(self, tenant: str) -> tuple[str, ...]:
+        """Give the workers that host a tenant as far as is seen here, this one always among them.
+
+        In the order of their ids, by what `decide` was asked last.
+        """
+        question = self._asked
+        if question is None:
+            return (self._own_id,)
+        replicas = self._replicas_of(tenant, question)
+        is_everybody = replicas == EVERYBODY or len(question.seen) <= replicas
+        found = question.seen if is_everybody else hosts(tenant, question.seen, replicas)
+        return tuple(sorted({self._own_id, *found}))
 
     def _question(
         self, reports: tuple[WorkerReport, ...], tenants: Mapping[str, int | None]
@@ -112,14 +128,16 @@ class Placement:
         )
 
     def _is_own(self, tenant: str, question: _Question) -> bool:
-        chosen = question.tenants[tenant]
-        replicas = self._replicas if chosen is None else chosen
-        if tenant in question.hot:
-            replicas *= HOT_FACTOR
+        replicas = self._replicas_of(tenant, question)
         if self._is_among(tenant, question.seen, replicas):
             return True
         is_kept = tenant in self._own and question.settled != question.seen
         return is_kept and self._is_among(tenant, question.settled, replicas)
+
+    def _replicas_of(self, tenant: str, question: _Question) -> int:
+        chosen = question.tenants.get(tenant)
+        replicas = self._replicas if chosen is None else chosen
+        return replicas * HOT_FACTOR if tenant in question.hot else replicas
 
     def _is_among(self, tenant: str, workers: frozenset[str], replicas: int) -> bool:
         """Tell whether this worker is one of `hosts`, without putting all of them in order."""

@@ -33,6 +33,8 @@ class UsageView(ViewModel):
     limits: dict[str, int | float | None]
     """Null: there is no such limit."""
     used: dict[str, int | float]
+    divided: dict[str, int]
+    """Among how many processes rates are: ``takers`` of events, and ``workers`` for the rest."""
     scope: Literal["process"]
     """All but what is stored is counted by the process that answers, since it began."""
 
@@ -72,5 +74,6 @@ def _view(quota: TenantQuota, stored: StoredBytes) -> UsageView:
             "concurrent_runs": quota.places.taken,
             "stored_bytes": stored.now,
         },
+        divided={"takers": quota.share.takers, "workers": quota.share.workers},
         scope="process",
     )

@@ -22,7 +22,7 @@ class PlanSection(Section):
     """``[plans.NAME]``: what a tenant with this plan may use; what is left out has no limit."""
 
     events_per_second: float | None = Field(default=None, gt=0, le=1_000_000)
-    """Events taken in, for each process; past it webhooks get 429."""
+    """Events taken in; past it webhooks get 429."""
 
     backlog_events: int | None = Field(default=None, ge=10, le=10_000_000)
     """Events that wait to be processed; `[limits]` says it for plans that do not."""
@@ -34,13 +34,13 @@ class PlanSection(Section):
     """What its events and results take at most, 1 GiB for plans that do not say; the oldest go."""
 
     concurrent_runs: int | None = Field(default=None, ge=1, le=100_000)
-    """Runs that wait for something at once, for each worker, over all flows of the tenant."""
+    """Runs that wait for something at once, over all flows of the tenant; one for each worker."""
 
     script_operations_per_second: float | None = Field(default=None, ge=1000, le=1e12)
-    """Operations of its scripts on the event loop, for each worker; past it they are spaced out."""
+    """Operations of its scripts on the event loop; past it they are spaced out."""
 
     effects_per_minute: float | None = Field(default=None, gt=0, le=10_000_000)
-    """Calls, actions of providers and emitted events, for each worker; past it runs are put off."""
+    """Calls, actions of providers and emitted events; past it runs are put off."""
 
     weight: float = Field(default=1.0, ge=0.1, le=100)
     """Its share of a busy worker against that of other tenants."""
