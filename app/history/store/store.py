@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from actors.errors import UnavailableError
 from app.history.store.database import Database, ReadyRow
 from app.history.store.documents import pack_all, unpack
+from app.history.store.facts import HistoryFacts, count_of, facts_of, identity_of
 from app.history.store.kinds import Kind, KindBook, Traits, tenant_id_of, traits_of
 from app.history.store.paging import find_page, row_from
 from app.history.store.rows import RunRow, plain_text
@@ -118,6 +119,18 @@ class HistoryStore:
             await connection.execute(delete(TENANTS).where(TENANTS.c.id == tenant_id))
             await connection.execute(_GROW)
         return erased
+
+    async def identity(self) -> str:
+        """Give what this history is known by; a copy of it is known by the same."""
+        return await identity_of(self._database)
+
+    async def facts(self) -> HistoryFacts:
+        """Tell how many runs there are, and of which time."""
+        return await facts_of(self._database)
+
+    async def count(self, tenant: str) -> int:
+        """Count a tenant's runs."""
+        return await count_of(self._database, tenant)
 
     async def reset(self) -> None:
         """Forget everything, before it is built anew from the streams."""

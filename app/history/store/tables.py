@@ -33,6 +33,7 @@ META: Final = Table(
     "history_meta",
     METADATA,
     Column("generation", BigInteger, nullable=False),
+    Column("identity", Text, nullable=False, comment="Which history it is: no two have the same."),
     comment="One row. The generation grows whenever tenants or kinds go, so that nobody uses them.",
 )
 TENANTS: Final = Table(

@@ -1,5 +1,6 @@
 """The first tables: tenants, kinds, runs, documents, and what finds the texts of errors."""
 
+import secrets
 from typing import Final
 
 import sqlalchemy as sa
@@ -10,6 +11,7 @@ down_revision: Final = None
 branch_labels: Final = None
 depends_on: Final = None
 
+_IDENTITY_BYTES: Final = 8
 _KEY: Final = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
@@ -18,8 +20,10 @@ def upgrade() -> None:
     op.create_table(
         "history_meta",
         sa.Column("generation", sa.BigInteger(), nullable=False),
+        sa.Column("identity", sa.Text(), nullable=False),
     )
-    op.execute("INSERT INTO history_meta (generation) VALUES (0)")
+    meta = sa.table("history_meta", sa.column("generation"), sa.column("identity"))
+    op.execute(meta.insert().values(generation=0, identity=secrets.token_hex(_IDENTITY_BYTES)))
     op.create_table(
         "history_tenants",
         sa.Column("id", sa.Integer(), sa.Identity(), primary_key=True),
