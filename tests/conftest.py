@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
-pytest_plugins = ["tests.support.nats_server"]
+pytest_plugins = ["tests.support.nats_server", "tests.support.postgres"]
 
-SERVER_FIXTURES = frozenset({"nats_server", "killable_server"})
+SERVER_FIXTURES = frozenset({"nats_server", "killable_server", "postgres_server"})
 SCRUBBED_PREFIXES = ("GREENTIC_", "NATS_", "OTEL_")
 SCRUBBED_NAMES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 

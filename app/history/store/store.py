@@ -8,6 +8,7 @@ the database refuses. Any number of processes may use one history at once.
 import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from operator import attrgetter
 from typing import Any, Final
 
 from sqlalchemy import bindparam, delete, exists, select, update
@@ -177,7 +178,7 @@ def _latest(rows: Iterable[RunRow]) -> list[RunRow]:
 
 def _ready(row: RunRow, body: bytes, kinds: dict[Traits, Kind]) -> ReadyRow:
     kind = kinds[traits_of(row)]
-    values: dict[str, Any] = {name: getattr(row, name) for name in _PLAIN}
+    values: dict[str, Any] = dict(zip(_PLAIN, _plain_of(row), strict=True))
     is_rest = kind.is_rest
     values |= {
         "tenant_id": kind.tenant_id,
@@ -192,3 +193,4 @@ def _ready(row: RunRow, body: bytes, kinds: dict[Traits, Kind]) -> ReadyRow:
 
 _OF_KIND: Final = {"tenant_id", "kind_id", "position", "flow", "event_type", "error_code"}
 _PLAIN: Final = tuple(name for name in row_columns() if name not in _OF_KIND)
+_plain_of: Final = attrgetter(*_PLAIN)

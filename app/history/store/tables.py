@@ -28,19 +28,21 @@ METADATA: Final = MetaData()
 VERSION_TABLE: Final = "history_version"
 KEY: Final = BigInteger().with_variant(Integer, "sqlite")
 """SQLite numbers the rows of a table by a column of exactly this type."""
+TEXT: Final = Text().with_variant(Text(collation="C"), "postgresql")
+"""Compared byte by byte, whatever language the database is made for: pages are in one order."""
 
 META: Final = Table(
     "history_meta",
     METADATA,
     Column("generation", BigInteger, nullable=False),
-    Column("identity", Text, nullable=False, comment="Which history it is: no two have the same."),
+    Column("identity", TEXT, nullable=False, comment="Which history it is: no two have the same."),
     comment="One row. The generation grows whenever tenants or kinds go, so that nobody uses them.",
 )
 TENANTS: Final = Table(
     "history_tenants",
     METADATA,
     Column("id", Integer, Identity(), primary_key=True),
-    Column("tenant", Text, nullable=False, unique=True),
+    Column("tenant", TEXT, nullable=False, unique=True),
     sqlite_autoincrement=True,
 )
 KINDS: Final = Table(
@@ -48,10 +50,10 @@ KINDS: Final = Table(
     METADATA,
     Column("id", Integer, Identity(), primary_key=True),
     Column("tenant_id", Integer, nullable=False),
-    Column("flow", Text, nullable=False),
-    Column("event_type", Text, nullable=False),
-    Column("status", Text, nullable=False),
-    Column("error_code", Text, nullable=False),
+    Column("flow", TEXT, nullable=False),
+    Column("event_type", TEXT, nullable=False),
+    Column("status", TEXT, nullable=False),
+    Column("error_code", TEXT, nullable=False),
     Column("has_error", Boolean, nullable=False),
     Column("is_rest", Boolean, nullable=False),
     UniqueConstraint(
@@ -77,17 +79,17 @@ RUNS: Final = Table(
     Column("kind_id", Integer, nullable=False),
     Column("position", Integer, nullable=False),
     Column("shard", SmallInteger, nullable=False),
-    Column("run_id", Text, nullable=False),
-    Column("event_id", Text, nullable=False),
-    Column("flow_version", Text, nullable=False),
-    Column("trigger", Text),
-    Column("correlation_id", Text),
-    Column("parent_run_id", Text),
-    Column("error_node", Text),
-    Column("error_message", Text),
-    Column("flow", Text, comment="This and the next two: only where the kind is one of the rest."),
-    Column("event_type", Text),
-    Column("error_code", Text),
+    Column("run_id", TEXT, nullable=False),
+    Column("event_id", TEXT, nullable=False),
+    Column("flow_version", TEXT, nullable=False),
+    Column("trigger", TEXT),
+    Column("correlation_id", TEXT),
+    Column("parent_run_id", TEXT),
+    Column("error_node", TEXT),
+    Column("error_message", TEXT),
+    Column("flow", TEXT, comment="This and the next two: only where the kind is one of the rest."),
+    Column("event_type", TEXT),
+    Column("error_code", TEXT),
 )
 DOCUMENTS: Final = Table(
     "history_documents",
@@ -124,8 +126,8 @@ ERRORS: Final = Table(
     Column("finished_ms", BigInteger, nullable=False),
     Column("tenant_id", Integer, nullable=False),
     Column("kind_id", Integer, nullable=False),
-    Column("run_id", Text, nullable=False),
-    Column("text", Text, nullable=False),
+    Column("run_id", TEXT, nullable=False),
+    Column("text", TEXT, nullable=False),
 )
 ERRORS_BY_TEXT: Final = Index(
     "history_errors_text", ERRORS.c.tenant_id, ERRORS.c.text,

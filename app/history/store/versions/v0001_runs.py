@@ -13,6 +13,7 @@ depends_on: Final = None
 
 _IDENTITY_BYTES: Final = 8
 _KEY: Final = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+_TEXT: Final = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 
 def upgrade() -> None:
@@ -20,14 +21,14 @@ def upgrade() -> None:
     op.create_table(
         "history_meta",
         sa.Column("generation", sa.BigInteger(), nullable=False),
-        sa.Column("identity", sa.Text(), nullable=False),
+        sa.Column("identity", _TEXT, nullable=False),
     )
     meta = sa.table("history_meta", sa.column("generation"), sa.column("identity"))
     op.execute(meta.insert().values(generation=0, identity=secrets.token_hex(_IDENTITY_BYTES)))
     op.create_table(
         "history_tenants",
         sa.Column("id", sa.Integer(), sa.Identity(), primary_key=True),
-        sa.Column("tenant", sa.Text(), nullable=False, unique=True),
+        sa.Column("tenant", _TEXT, nullable=False, unique=True),
         sqlite_autoincrement=True,
     )
     op.create_table(
@@ -35,7 +36,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer(), sa.Identity(), primary_key=True),
         sa.Column("tenant_id", sa.Integer(), nullable=False),
         *(
-            sa.Column(name, sa.Text(), nullable=False)
+            sa.Column(name, _TEXT, nullable=False)
             for name in ("flow", "event_type", "status", "error_code")
         ),
         sa.Column("has_error", sa.Boolean(), nullable=False),
@@ -76,8 +77,8 @@ def _create_runs() -> None:
         *(sa.Column(name, sa.BigInteger(), nullable=False) for name in longs),
         *(sa.Column(n, sa.Integer(), nullable=False) for n in ("tenant_id", "kind_id", "position")),
         sa.Column("shard", sa.SmallInteger(), nullable=False),
-        *(sa.Column(n, sa.Text(), nullable=False) for n in ("run_id", "event_id", "flow_version")),
-        *(sa.Column(name, sa.Text()) for name in optional),
+        *(sa.Column(n, _TEXT, nullable=False) for n in ("run_id", "event_id", "flow_version")),
+        *(sa.Column(name, _TEXT) for name in optional),
     )
     op.create_index("history_runs_run", "history_runs", ["tenant_id", "run_id"], unique=True)
     op.create_index("history_runs_kind", "history_runs", ["kind_id", "finished_ms"])
@@ -100,8 +101,8 @@ def _create_errors_in_postgresql() -> None:
         sa.Column("finished_ms", sa.BigInteger(), nullable=False),
         sa.Column("tenant_id", sa.Integer(), nullable=False),
         sa.Column("kind_id", sa.Integer(), nullable=False),
-        sa.Column("run_id", sa.Text(), nullable=False),
-        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("run_id", _TEXT, nullable=False),
+        sa.Column("text", _TEXT, nullable=False),
     )
     op.execute(
         "CREATE INDEX history_errors_text ON history_errors USING gin"
