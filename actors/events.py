@@ -18,6 +18,10 @@ EVENT_ID_CHARS_MAX: Final = 128
 SOURCE_CHARS_MAX: Final = 512
 JSON_DEPTH_MAX: Final = 64
 
+CORRELATION_ID: Final = "correlation_id"
+"""In an event's metadata: what all that comes of one thing has in common."""
+CORRELATION_ID_BYTES_MAX: Final = 128
+
 RESERVED_PREFIXES: Final = ("timer.", "email.", "twilio.")
 """Event types that only their own provider may publish (SPEC 1)."""
 
@@ -100,6 +104,27 @@ def check_event_type(event_type: str) -> None:
         raise InvalidEventError(
             "event_type", "must not end in '.result': that subject carries results"
         )
+
+
+def correlation_of(event: Event) -> str | None:
+    """Give what an event has in common with others that come of the same thing, if it says so."""
+    if event.metadata is None:
+        return None
+    value = event.metadata.get(CORRELATION_ID)
+    return value if isinstance(value, str) and is_correlation_id(value) else None
+
+
+def handed_on(event: Event) -> str:
+    """Give the correlation id of what comes of an event: its own, or its id where it has none."""
+    return correlation_of(event) or event.id
+
+
+def is_correlation_id(text: str) -> bool:
+    """Tell whether a text may be one: 1 to 128 bytes, printable, no blanks at its ends."""
+    if not text or len(text) > CORRELATION_ID_BYTES_MAX or not text.isprintable():
+        return False
+    is_short = text.isascii() or len(text.encode()) <= CORRELATION_ID_BYTES_MAX
+    return is_short and text == text.strip()
 
 
 def is_reserved(event_type: str) -> bool:

@@ -24,7 +24,7 @@ from actors.nodes.rendering import (
 )
 from actors.nodes.resources import ActionForm
 from actors.nodes.secret_access import fill_with_secrets
-from actors.nodes.site import NodeSite
+from actors.nodes.site import SECRETS, NodeSite
 from actors.nodes.spec import NodePlan
 from actors.nodes.step import StepContext
 from actors.outcomes import Advance
@@ -44,6 +44,8 @@ class ActionNode:
     async def step_waiting(self, context: StepContext) -> Advance:
         """Act; TransientError or PermanentError as the provider says."""
         arguments, secrets = await fill_with_secrets(self.arguments, context)
+        if SECRETS not in self.arguments.names:
+            context.given = {"provider": self.provider, "action": self.action, **arguments}
         request = ActionRequest(
             tenant=context.tenant,
             provider=self.provider,

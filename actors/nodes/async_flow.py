@@ -38,7 +38,7 @@ class AsyncNode:
 
     async def step_waiting(self, context: StepContext) -> Advance:
         """Schedule; UnavailableError when the continuation may not be stored."""
-        parts = await fill_waiting(self.content, context)
+        parts = context.given = await fill_waiting(self.content, context)
         return Advance(await start_flow(context, text_of(parts["flow"]), parts["payload"]))
 
 

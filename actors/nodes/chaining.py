@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from actors.errors import PermanentError
+from actors.events import CORRELATION_ID, Event, handed_on
 from actors.ids import child_run_id
 from actors.nodes.output import EVENT_BYTES_MAX, check_output
 from actors.nodes.step import StepContext
@@ -35,9 +36,14 @@ async def start_flow(context: StepContext, flow: str, payload: Any) -> dict[str,
     continuation = Continuation(
         run_id=run_id,
         flow=flow,
-        event=replace(context.event, payload=payload),
+        event=replace(context.event, payload=payload, metadata=_metadata_of(context.event)),
         parent_run_id=context.run_id,
         hops=next_hop(context),
     )
     await context.world.continuations.schedule(context.tenant, continuation)
     return {"run_id": run_id, "flow": flow}
+
+
+def _metadata_of(event: Event) -> dict[str, Any]:
+    """Give the metadata of a run's event with what it has in common with the one it starts."""
+    return {**(event.metadata or {}), CORRELATION_ID: handed_on(event)}

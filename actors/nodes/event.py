@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from actors.diagnostics import did_you_mean
 from actors.errors import InvalidEventError, PermanentError
-from actors.events import Event, check_event_type, is_reserved
+from actors.events import CORRELATION_ID, Event, check_event_type, handed_on, is_reserved
 from actors.ids import effect_key
 from actors.nodes.action import build_action
 from actors.nodes.chaining import next_hop
@@ -62,7 +62,7 @@ class EventNode:
 
     async def step_waiting(self, context: StepContext) -> Advance:
         """Publish and wait until it is stored; UnavailableError when it may not be."""
-        parts = await fill_waiting(self.content, context)
+        parts = context.given = await fill_waiting(self.content, context)
         event_type = text_of(parts["event_type"])
         problem = event_type_problem(event_type)
         if problem is not None:
@@ -78,7 +78,7 @@ class EventNode:
 
 
 def _event(context: StepContext, event_type: str, payload: Any) -> Event:
-    metadata = {"causation_id": context.event.id}
+    metadata = {"causation_id": context.event.id, CORRELATION_ID: handed_on(context.event)}
     traceparent = (context.event.metadata or {}).get("traceparent")
     if isinstance(traceparent, str):
         metadata["traceparent"] = traceparent

@@ -25,10 +25,10 @@ from actors.nodes.rendering import TAG, Rendering
 from actors.nodes.retry_after import retry_after_seconds
 from actors.nodes.schema import NODE_TIMEOUT_MS_MAX, STRICT, RetryPolicy, TimeoutMs
 from actors.nodes.secret_access import fill_with_secrets
-from actors.nodes.site import NodeSite
+from actors.nodes.site import SECRETS, NodeSite
 from actors.nodes.spec import NodePlan, NodeSpec
 from actors.nodes.step import StepContext
-from actors.nodes.urls import build_url, host_of
+from actors.nodes.urls import build_url, host_of, shown_url
 from actors.outcomes import Advance
 from actors.ports import HttpRequest, HttpResponse
 
@@ -100,6 +100,8 @@ class HttpNode:
         parts, secrets = await fill_with_secrets(self.request, context)
         with secrets.withholding():
             request = self._build(parts, context)
+        if SECRETS not in self.request.names:
+            context.given = {"method": request.method, "url": shown_url(request.url)}
         secrets = secrets.with_values(credentials_of(request.headers))
         if secrets.are_in(host_of(request.url)):
             request = replace(request, hides_host=True)

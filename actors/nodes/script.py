@@ -59,6 +59,7 @@ class ScriptNode:
         except EvaluationError as error:
             raise failure_of(error, "script") from None
         finally:
+            context.operations += budget.operations
             context.world.meter.used(context.tenant, budget.operations)
         if budget.output:
             report_printed(context, budget.output, self.heard)

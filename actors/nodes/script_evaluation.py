@@ -63,10 +63,11 @@ class ScriptEvaluator:
         try:
             value = check_output(self._programs[digest].run(scope, budget))
         except KeyWantedError as wanted:
-            return StateWanted(wanted.key)
+            return StateWanted(wanted.key, budget.operations)
         removed = frozenset(key for key, written in view.writes.items() if written is REMOVED)
         writes = {k: None if k in removed else written for k, written in view.writes.items()}
-        return ScriptResult(value, tuple(budget.output or ()), writes, removed)
+        printed = tuple(budget.output or ())
+        return ScriptResult(value, printed, writes, removed, budget.operations)
 
     def _library(self, texts: tuple[SourceText, ...]) -> FunctionLibrary:
         library = self._libraries.get(texts)

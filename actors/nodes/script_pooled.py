@@ -53,6 +53,7 @@ class PooledScriptNode:
             result = await context.world.scripts.run(call)
         except EvaluationError as error:
             raise failure_of(error, "script") from None
+        context.operations += result.operations
         if isinstance(result, StateWanted):
             raise KeyWantedError(result.key)
         return result

@@ -57,6 +57,7 @@ class StateNode:
         if self.action == "set":
             return await self._set(context)
         key = _key(await fill_waiting(self.content, context))
+        context.given = {"key": key}
         if self.action == "get":
             return Advance((await context.world.state.get(context.state_scope, key)).value)
         write = StateWrite(key, is_removed=True)
@@ -69,6 +70,7 @@ class StateNode:
         while context.race < RACES_MAX:
             parts = await fill_waiting(self.content, context)
             key, value = _key(parts), check_output(parts["value"])
+            context.given = {"key": key, "value": value}
             before = await context.world.state.get(context.state_scope, key)
             write = StateWrite(key, value, revision=before.revision, ttl_seconds=self.ttl_seconds)
             outcome = Advance(value)

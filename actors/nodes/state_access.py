@@ -73,7 +73,10 @@ async def step_on_state(
         writes = plan_writes(view.writes, loaded)
         if not writes:
             return outcome
-        await context.journal.intend(cast("Advance", outcome), writes, context.race)
+        operations = context.step_operations
+        await context.journal.intend(
+            cast("Advance", outcome), writes, context.race, operations=operations
+        )
         refused = await apply_writes(context, writes, context.race)
         if refused is None:
             return outcome

@@ -13,6 +13,7 @@ from actors.nodes.scope import RunScope
 from actors.nodes.state_write import StateWrite
 from actors.outcomes import Advance, StepOutcome
 from actors.ports import (
+    ABSENT,
     Answers,
     Clock,
     Continuations,
@@ -66,8 +67,10 @@ class StepJournal(Protocol):
         """Whether what the step does was done before, so that nobody need be told again."""
         ...
 
-    async def intend(self, outcome: Advance, writes: Sequence[StateWrite], race: int) -> None:
-        """Keep what the step came to, and what it is about to write to the state.
+    async def intend(
+        self, outcome: Advance, writes: Sequence[StateWrite], race: int, *, operations: int = 0
+    ) -> None:
+        """Keep what the step came to and was charged, and what it is about to write to the state.
 
         RunLostError: another worker was there before. PermanentError (``too_large``).
         """
@@ -84,6 +87,8 @@ class NoStepJournal:
         outcome: Advance,
         writes: Sequence[StateWrite],
         race: int,
+        *,
+        operations: int = 0,
     ) -> None:
         """Need not keep it."""
 
@@ -109,6 +114,18 @@ class StepContext:
     retries_left: int = 0
     """How often the step itself may still be tried again."""
     journal: StepJournal = field(default_factory=NoStepJournal)
+    operations: int = 0
+    """Script operations that the run's steps were charged so far, each as it was taken last."""
+    charged_before: int = 0
+    """What `operations` was when a step that is journalled began."""
+    given: Any = ABSENT
+    """What the step was filled in with, to be shown in the run's record: nodes that read secrets,
+    or may not know what is secret of it, leave it out."""
+
+    @property
+    def step_operations(self) -> int:
+        """What a journalled step was charged so far."""
+        return self.operations - self.charged_before
 
     @property
     def state_scope(self) -> StateScope:

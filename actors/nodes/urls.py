@@ -39,6 +39,14 @@ def host_of(url: str) -> str:
     return "" if parts is None else parts["host"]
 
 
+def shown_url(url: str) -> str:
+    """Give of an address that `build_url` made what anybody may see: no login and no query."""
+    base = url.partition("?")[0]
+    scheme, slashes, rest = base.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{slashes}{host.rpartition('@')[2]}{slash}{path}"
+
+
 def encode_pairs(pairs: Any, what: str) -> str:
     """Encode a map as ``a=1&b=2``; lists repeat their key, nulls are left out."""
     if pairs is None:

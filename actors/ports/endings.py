@@ -80,15 +80,14 @@ class RunUsage(NamedTuple):
 NO_USAGE: Final = RunUsage()
 
 
-@dataclass(frozen=True, slots=True)
-class RunRecord:
+class RunRecord(NamedTuple):
     """What history keeps of a run: its result, where it came from and the way it took."""
 
     tenant: str
     event_type: str
     trigger: str
     result: RunResult
-    path: Sequence[str] = field(default_factory=tuple)
+    path: Sequence[str] = ()
     """Step ids in the order taken, at most as many as SPEC 13 allows steps."""
     parent_run_id: str | None = None
     correlation_id: str | None = None

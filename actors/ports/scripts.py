@@ -58,6 +58,8 @@ class ScriptResult:
     writes: Mapping[str, Any] = field(default_factory=dict)
     """What it wrote to the state; of a removed key None."""
     removed: frozenset[str] = frozenset()
+    operations: int = field(default=0, compare=False)
+    """What it was charged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,8 @@ class StateWanted:
     """The script read a key of state that the call did not bring: call again with it."""
 
     key: str
+    operations: int = field(default=0, compare=False)
+    """What it was charged until then."""
 
 
 class ScriptPool(Protocol):

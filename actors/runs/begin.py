@@ -59,7 +59,7 @@ async def resume(request: RunRequest, seat: RunSeat) -> Run:
     if journal is None:
         return _build(request, seat, None, seat.world.clock.now_ms())
     await journal.load()
-    return _build(request, seat, journal, journal.head.now_ms)
+    return _build(request, seat, journal, journal.head.now_ms, seat.world.clock.now_ms())
 
 
 def _new_journal(request: RunRequest, seat: RunSeat) -> RunJournal | None:
@@ -73,8 +73,14 @@ def _new_journal(request: RunRequest, seat: RunSeat) -> RunJournal | None:
     )
 
 
-def _build(request: RunRequest, seat: RunSeat, journal: RunJournal | None, started_ms: int) -> Run:
-    flow, clock = seat.flow, seat.world.clock
+def _build(
+    request: RunRequest,
+    seat: RunSeat,
+    journal: RunJournal | None,
+    started_ms: int,
+    now_ms: int | None = None,
+) -> Run:
+    flow, now = seat.flow, seat.world.clock.monotonic()
     scope = build_scope(
         request.event,
         env=seat.world.env,
@@ -101,7 +107,8 @@ def _build(request: RunRequest, seat: RunSeat, journal: RunJournal | None, start
         context=context,
         frames=[Frame(flow, scope, target=None)],
         started_ms=started_ms,
-        deadline=clock.monotonic() + flow.timeout_seconds - request.spent_ms / 1000,
+        deadline=now + flow.timeout_seconds - request.spent_ms / 1000,
+        zero_at=now if now_ms is None else now - (now_ms - started_ms) / 1000,
         journal=journal,
     )
 

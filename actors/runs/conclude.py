@@ -12,6 +12,7 @@ from functools import partial
 from typing import Final
 
 from actors.errors import UnavailableError
+from actors.events import correlation_of
 from actors.kernel.mailbox import Mailbox
 from actors.nodes.step import World
 from actors.observations import RunFinished
@@ -38,9 +39,11 @@ from actors.ports import (
     Results,
     RunRecord,
     RunRecords,
+    RunUsage,
 )
 from actors.runs.run import Run
 from actors.runs.shares import FairShare, FairShares
+from actors.runs.trail import Trail
 
 BATCH_MAX: Final = 100
 """Runs concluded together (DESIGN 4: records are batched by at most 100)."""
@@ -202,6 +205,9 @@ class Concluder:
             result=result,
             path=tuple(run.path),
             parent_run_id=run.request.parent_run_id,
+            correlation_id=correlation_of(run.request.event),
+            usage=_usage_of(run),
+            steps=Trail(run, None if result.error is None else result.error.code),
         )
 
     def _letter_of(self, run: Run, outcome: Failed, failed_ms: int) -> DeadLetter:
@@ -240,6 +246,17 @@ def _result_of(
         attempt=run.request.attempt,
         batch=tuple(event.id for event in run.request.events),
     )
+
+
+def _usage_of(run: Run) -> RunUsage:
+    request = run.request
+    effects = 0 if run.journal is None else run.journal.effects
+    if request.parent_run_id is not None:
+        return RunUsage(0, run.context.operations, effects)
+    if not request.events:
+        return RunUsage(1, run.context.operations, effects, (request.event.payload,))
+    payloads = tuple(event.payload for event in request.events)
+    return RunUsage(len(payloads), run.context.operations, effects, payloads)
 
 
 def _observation(tenant: str, run: Run, outcome: RunOutcome, finished_ms: int) -> RunFinished:

@@ -118,23 +118,46 @@ class RunJournal:
             return None
         self._taken.update(self._key(number) for number in range(race + 1))
         writes = tuple(StateWrite.from_document(item) for item in document.get("writes", ()))
-        return Recalled(decode_outcome(document), writes, race, is_last=key == self._last)
+        return Recalled(
+            decode_outcome(document),
+            writes,
+            race,
+            is_last=key == self._last,
+            operations=document.get("operations", 0),
+        )
 
     def has(self, race: int) -> bool:
         """Tell whether this evaluation of the step stands in the journal."""
         return self._key(race) in self._entries
 
+    @property
+    def effects(self) -> int:
+        """How many of the entries, of whichever leg, say that something was done outside."""
+        return sum(1 for document in self._entries.values() if "effect" in document)
+
     # ── What is ──────────────────────────────────────────────────────────────────────────────
 
-    async def record(self, outcome: StepOutcome | RunError, race: int) -> None:
-        """Keep what the step came to. RunLostError, PermanentError (``too_large``)."""
-        await self._write(self._key(race), encode_outcome(outcome))
+    async def record(
+        self,
+        outcome: StepOutcome | RunError,
+        race: int,
+        *,
+        operations: int = 0,
+        is_effect: bool = False,
+    ) -> None:
+        """Keep what the step came to and used. RunLostError, PermanentError (``too_large``)."""
+        document = encode_outcome(outcome)
+        if is_effect:
+            document["effect"] = True
+        await self._write_step(document, race, operations)
 
-    async def intend(self, outcome: Advance, writes: Sequence[StateWrite], race: int) -> None:
+    async def intend(
+        self, outcome: Advance, writes: Sequence[StateWrite], race: int, *, operations: int = 0
+    ) -> None:
         """Keep what the step came to before its writes are applied; see `record`."""
         document = encode_outcome(outcome)
         document["writes"] = [write.as_document() for write in writes]
-        await self._write(self._key(race), document)
+        await self._write_step(document, race, operations)
 
     async def mark_pause(self) -> None:
         """Keep that the run is put off, where something depends on it. RunLostError.
@@ -180,6 +203,11 @@ class RunJournal:
         if "head" in document:
             self.head = Head(**document["head"])
             self.is_begun = True
+
+    async def _write_step(self, document: dict[str, Any], race: int, operations: int) -> None:
+        if operations:
+            document["operations"] = operations
+        await self._write(self._key(race), document)
 
     async def _write(self, key: str, document: dict[str, Any]) -> None:
         document["until_ms"] = self._until_ms(KEPT_SECONDS)

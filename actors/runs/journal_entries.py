@@ -52,6 +52,8 @@ class Recalled:
     race: int
     is_last: bool
     """Nothing came after it, so its writes may not have been applied."""
+    operations: int = 0
+    """What its scripts were charged."""
 
 
 def encode_outcome(outcome: StepOutcome | RunError) -> dict[str, Any]:

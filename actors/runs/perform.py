@@ -12,12 +12,15 @@ from actors.errors import TransientError, UnavailableError
 from actors.flows.compiled import CompiledNode
 from actors.nodes.state_writes import apply_writes
 from actors.nodes.step import StepContext, WaitingNode
-from actors.outcomes import RunError, StepOutcome
+from actors.outcomes import Advance, RunError, StepOutcome
 from actors.runs.journal import RunJournal
 from actors.runs.journal_entries import Recalled
 from actors.runs.run import Run
 
 UNAVAILABLE_RETRY_SECONDS: Final = 0.5
+
+_OUTWARD: Final = frozenset({"http", "event", "async", "flow2flow", "reply", "llm"})
+"""Types of nodes whose steps, once they have a value, have done something outside (usage)."""
 
 
 class OverdueError(Exception):
@@ -79,6 +82,8 @@ async def _recall(run: Run, context: StepContext) -> StepOutcome | RunError | No
     if recalled is None:
         return None
     context.race = recalled.race
+    context.operations += recalled.operations
+    run.replayed = len(run.path)
     if not recalled.writes or not recalled.is_last:
         return recalled.outcome
     if await _apply_again(run, context, recalled):
@@ -103,7 +108,9 @@ async def _perform(run: Run, node: CompiledNode, context: StepContext) -> StepOu
     check_may_begin(run)
     outcome = await _perform_once(run, node, context)
     if not journal.has(context.race):
-        await journal.record(outcome, context.race)
+        is_effect = node.type in _OUTWARD and isinstance(outcome, Advance)
+        operations = context.step_operations
+        await journal.record(outcome, context.race, operations=operations, is_effect=is_effect)
     return outcome
 
 

@@ -12,6 +12,8 @@ from actors.flows.compiled import CompiledFlow, CompiledNode, CompiledTrigger
 from actors.ids import step_id
 from actors.nodes.scope import RunScope
 from actors.nodes.step import StepContext
+from actors.outcomes import StepOutcome
+from actors.ports import ABSENT, STEPS_KEPT
 from actors.runs.journal import RunJournal
 from actors.runs.request import RunRequest
 from actors.runs.turns import Turn
@@ -21,6 +23,12 @@ STEPS_MAX: Final = 1000
 
 NESTING_MAX: Final = 8
 """How deep `flow2flow` may nest (SPEC 13)."""
+
+
+Mark = tuple[float, CompiledNode | None, StepOutcome | str | None, float | None, Any]
+"""What is kept of a step: when it began, its node, what it came to (a failure's code; None: the run
+ended with it), when it ended (None: where the next one begins), what it was filled in with. Times
+are on the monotonic clock, in seconds."""
 
 
 @dataclass(slots=True)
@@ -51,6 +59,10 @@ class Run:
     """Wall clock when its first leg began."""
     deadline: float
     """On the monotonic clock, seconds."""
+    zero_at: float = 0.0
+    """`started_ms` on the monotonic clock, in seconds."""
+    ended_at: float = 0.0
+    """When this walk of it ended, on the monotonic clock."""
     trigger: str = ""
     chosen: CompiledTrigger | None = None
     """The trigger that started it; None for a sub-run."""
@@ -61,6 +73,10 @@ class Run:
     cancelled: str | None = None
     """Why somebody wants it ended."""
     path: list[str] = field(default_factory=list)
+    marks: list[Mark] = field(default_factory=list)
+    """Of each step in `path`, but maybe the last."""
+    replayed: int = 0
+    """So many of its steps were taken before, in other legs or by another worker."""
     iterations: dict[str, int] = field(default_factory=dict)
     """How often each step was taken, by step id: a sub-flow called twice goes on counting."""
 
@@ -73,11 +89,9 @@ class Run:
         """Point the context at the next step; PermanentError once a run has taken too many."""
         frame = self.frame
         step = step_id(frame.path, node.id)
-        if len(self.path) >= STEPS_MAX:
-            raise PermanentError(
-                f"the run took {STEPS_MAX} steps without reaching an end; look for a loop",
-                reason="steps_exceeded",
-            )
+        taken = len(self.path)
+        if taken >= STEPS_KEPT:
+            self._make_room(taken)
         self.path.append(step)
         iteration = self.iterations.get(step, 0) + 1
         self.iterations[step] = iteration
@@ -89,10 +103,47 @@ class Run:
             key = step_key(context)
             self.journal.come_to(key)
             context.race = 0
+            context.charged_before = context.operations
             context.retries_left = 0
             if node.retry is not None:
                 context.retries_left = node.retry.max_retries - self.retries(key)
         return context
+
+    def _make_room(self, taken: int) -> None:
+        """Forget the values of a step that its record does not tell of: a loop may make many."""
+        if taken >= STEPS_MAX:
+            raise PermanentError(
+                f"the run took {STEPS_MAX} steps without reaching an end; look for a loop",
+                reason="steps_exceeded",
+            )
+        began, node, *_ = self.marks[taken - STEPS_KEPT]
+        self.marks[taken - STEPS_KEPT] = (began, node, None, None, ABSENT)
+
+    # ── What its record tells of a step ──────────────────────────────────────────────────────
+
+    def mark_failed(self, began: float, node: CompiledNode, code: str) -> None:
+        """Mark the step that began then as failed, if it was entered at all."""
+        marks = self.marks
+        if marks and marks[-1][0] is began:
+            marks[-1] = (began, node, code, self._ends_now(), self.context.given)
+        elif len(marks) < len(self.path):
+            marks.append((began, node, code, None, ABSENT))
+
+    def mark_end(self, outcome: StepOutcome) -> None:
+        """Mark what the step in hand came to, and that it ended now."""
+        began, node, *_ = self.marks[-1]
+        self.marks[-1] = (began, node, outcome, self._ends_now(), self.context.given)
+
+    def mark_rest(self) -> None:
+        """Mark that nothing goes on for now."""
+        if self.marks and self.marks[-1][3] is None:
+            began, node, outcome, _, given = self.marks[-1]
+            self.marks[-1] = (began, node, outcome, self._ends_now(), given)
+
+    def _ends_now(self) -> float:
+        return self.context.world.clock.monotonic()
+
+    # ── Its names ────────────────────────────────────────────────────────────────────────────
 
     def bind(self, node: CompiledNode, value: Any) -> None:
         """Give a node's value its names: the node's id, its `output`, its type's value name."""

@@ -26,6 +26,7 @@ from actors.outcomes import (
     Sleep,
     StepOutcome,
 )
+from actors.ports import ABSENT
 from actors.runs.pause import Pause
 from actors.runs.perform import OverdueError, StaleError, check_may_begin, journal_of, take_step
 from actors.runs.retrying import FLOW, pause_ms
@@ -43,11 +44,14 @@ class Walker:
         while True:
             node = self._next_node(run)
             if node is None:
+                run.ended_at = run.context.world.clock.monotonic()
                 return self._end(run)
             if not node.is_inline:
+                run.mark_rest()
                 return None
             failure = self._take_inline(run, node)
             if failure is not None:
+                run.mark_rest()
                 return failure
 
     async def walk(self, run: Run) -> RunOutcome | Pause:
@@ -67,35 +71,47 @@ class Walker:
     # ── One step ─────────────────────────────────────────────────────────────────────────────
 
     def _take_inline(self, run: Run, node: CompiledNode) -> RunOutcome | Pause | None:
-        if run.context.world.clock.monotonic() >= run.deadline:
+        began = run.context.world.clock.monotonic()
+        if began >= run.deadline:
             return _overdue(run, node)
         try:
             outcome = cast("InlineNode", node.behaviour).step(run.enter(node))
+            run.marks.append((began, node, outcome, None, ABSENT))
             self._move(run, node, outcome)
         except NodeError as error:
+            run.mark_failed(began, node, error.reason)
             return _pause_before_retry(run, node, error) or self._divert(run, node, error)
         return None
 
     async def _take_waiting(self, run: Run, node: CompiledNode) -> RunOutcome | Pause | None:
+        began = run.context.world.clock.monotonic()
         try:
             if not run.context.journal.is_replaying:
                 check_may_begin(run)
-            outcome = await self._enter_and_take(run, node)
+            outcome = await self._enter_and_take(run, node, began)
         except OverdueError:
+            run.mark_failed(began, node, "timeout")
             return _overdue(run, node)
         except StaleError as error:
             return Interrupted(str(error), is_lost=True)
         except NodeError as error:
+            run.mark_failed(began, node, error.reason)
             return await self._fail(run, node, error)
         if isinstance(outcome, RunError):
+            run.mark_failed(began, node, outcome.code)
             return self._divert(run, node, PermanentError(outcome.message, reason=outcome.code))
+        run.mark_end(outcome)
         return self._go_on(run, node, outcome)
 
-    async def _enter_and_take(self, run: Run, node: CompiledNode) -> StepOutcome | RunError:
+    async def _enter_and_take(
+        self, run: Run, node: CompiledNode, began: float
+    ) -> StepOutcome | RunError:
         try:
             context = run.enter(node)
         except PermanentError as error:
             return RunError(error.reason, None, str(error))
+        context.given = ABSENT
+        run.marks.append((began, node, None, None, ABSENT))
         return await take_step(run, node, context)
 
     async def _fail(
@@ -110,7 +126,8 @@ class Walker:
             if journal.has(race):
                 # What the step came to is kept already; only its writes may be missing.
                 return Interrupted(f"a write to the state failed: {error}")
-            await journal.record(RunError(error.reason, None, str(error)), race)
+            failure = RunError(error.reason, None, str(error))
+            await journal.record(failure, race, operations=run.context.step_operations)
         return self._divert(run, node, error)
 
     # ── Where a step leads ───────────────────────────────────────────────────────────────────
@@ -134,6 +151,7 @@ class Walker:
         try:
             self._move(run, node, _WOKEN if isinstance(outcome, Sleep) else outcome)
         except NodeError as error:
+            run.mark_failed(run.marks[-1][0], node, error.reason)
             return self._divert(run, node, error)
         return None
 

@@ -87,6 +87,7 @@ class Way:
             outcome = _outcome_of(error)
         finally:
             self._in_hand.leave(run.request.run_id, cancel)
+            run.mark_rest()
         if run.cancelled is not None and run.journal is not None:
             with contextlib.suppress(UnavailableError):
                 await run.journal.cancel(run.cancelled)

@@ -6,8 +6,8 @@ have `PREVIEWS_BYTES_MAX`; the rest is marked. What is called like a credential 
 hand out tokens, which nobody gave us as secrets.
 """
 
+import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
@@ -23,29 +23,16 @@ CODE_CHARS_MAX: Final = 64
 
 HIDDEN: Final = "[hidden]"
 
-_TELLTALES: Final = (
-    "passw",
-    "passphrase",
-    "pwd",
-    "secret",
-    "token",
-    "authoriz",
-    "cookie",
-    "apikey",
-    "api-key",
-    "api_key",
-    "credential",
-    "private",
-    "session",
-    "signature",
+_TELLTALE: Final = re.compile(
+    rb"passw|pwd|secret|token|authoriz|cookie|apikey|api[-_]key|credential|private[-_]?key"
 )
-"""In a key's name: its value is nobody's business."""
-_TELLTALE_BYTES: Final = tuple(word.encode() for word in _TELLTALES)
+"""In a key's name, in lower case: its value is nobody's business."""
 
 _OMITTED: Final = msgspec.Raw(b'{"truncated":true}')
 
 _NO_JSON: Final = b'{"truncated":true,"reason":"no JSON"}'
 
+_UNSET: Final = msgspec.UNSET
 _ENCODER: Final = msgspec.json.Encoder()
 
 _ITEMS_MAX: Final = 256
@@ -66,50 +53,36 @@ class _StepDocument(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     code: str | msgspec.UnsetType = msgspec.UNSET
 
 
-@dataclass(slots=True)
-class _Room:
-    """What is left for previews."""
-
-    bytes: int = PREVIEWS_BYTES_MAX
-
-
 def encode_steps(steps: Sequence[RunStep], *, with_values: bool = True) -> bytes:
     """Write a record's steps as a JSON array."""
-    room = _Room()
-    backwards = [_document(step, room, with_values=with_values) for step in reversed(steps)]
+    left = PREVIEWS_BYTES_MAX
+    backwards = []
+    for step in reversed(steps):
+        name, node, at_ms, took_us, end, attempt, is_kept, is_replayed, had, gave, code = step
+        gave, left = _preview(gave, left) if with_values else (_UNSET, 0)
+        had, left = _preview(had, left) if with_values else (_UNSET, 0)
+        code = _UNSET if code is None else code[:CODE_CHARS_MAX]
+        backwards.append(
+            _StepDocument(
+                name, node, at_ms, took_us, end, attempt, is_kept, is_replayed, had, gave, code
+            )
+        )
     backwards.reverse()
     return _ENCODER.encode(backwards)
-
-
-def _document(step: RunStep, room: _Room, *, with_values: bool) -> _StepDocument:
-    output = _preview(step.output, room) if with_values else msgspec.UNSET
-    given = _preview(step.input, room) if with_values else msgspec.UNSET
-    return _StepDocument(
-        step.step,
-        step.node,
-        step.at_ms,
-        step.took_us,
-        step.outcome,
-        step.attempt,
-        step.is_journalled,
-        step.is_replayed,
-        given,
-        output,
-        msgspec.UNSET if step.code is None else step.code[:CODE_CHARS_MAX],
-    )
 
 
 # ── One value ────────────────────────────────────────────────────────────────────────────────
 
 
-def _preview(value: Any, room: _Room) -> "msgspec.Raw | msgspec.UnsetType":
+def _preview(value: Any, left: int) -> tuple[msgspec.Raw | msgspec.UnsetType, int]:
+    """Give a value's preview, and how many bytes are left for others'."""
     if value is ABSENT:
-        return msgspec.UNSET
-    if room.bytes <= 0:
-        return _OMITTED
+        return _UNSET, left
+    if left <= 0:
+        return _OMITTED, 0
     data = _begin(value)
-    room.bytes -= len(data)
-    return msgspec.Raw(data) if room.bytes >= 0 else _OMITTED
+    left -= len(data)
+    return (msgspec.Raw(data) if left >= 0 else _OMITTED), left
 
 
 def encode_value(value: Any) -> bytes | None:
@@ -127,15 +100,14 @@ def _begin(value: Any) -> bytes:
         return _NO_JSON
     if len(data) > PREVIEW_BYTES_MAX or _is_deep(value, data):
         return _cut(value, len(data))
-    low = data.lower()
-    if any(word in low for word in _TELLTALE_BYTES):
+    if _TELLTALE.search(data.lower()):
         return _ENCODER.encode(_hide(value, iter(range(_ITEMS_MAX))))
     return data
 
 
 def _is_deep(value: Any, data: bytes) -> bool:
     """Tell whether readers of the record would find it too deep."""
-    return data.count(b"{") + data.count(b"[") > JSON_DEPTH_MAX and json_depth_exceeds(value)
+    return len(data) > 2 * JSON_DEPTH_MAX and json_depth_exceeds(value)
 
 
 def _cut(value: Any, whole_bytes: int) -> bytes:
@@ -165,5 +137,4 @@ def _hide(value: Any, left: Iterator[int]) -> Any:
 
 
 def _is_telltale(name: object) -> bool:
-    low = str(name).lower()
-    return any(word in low for word in _TELLTALES)
+    return _TELLTALE.search(str(name).lower().encode("utf-8", "replace")) is not None

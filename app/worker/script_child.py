@@ -109,8 +109,9 @@ class ScriptServer:
 
 def _answer_of(result: ScriptResult | StateWanted) -> Answer:
     if isinstance(result, StateWanted):
-        return Wanted(result.key)
-    return Done(result.value, result.printed, dict(result.writes), result.removed)
+        return Wanted(result.key, result.operations)
+    writes = dict(result.writes)
+    return Done(result.value, result.printed, writes, result.removed, result.operations)
 
 
 def _failed(error: EvaluationError) -> Failed:

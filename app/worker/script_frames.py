@@ -51,12 +51,14 @@ class Done(msgspec.Struct, tag="done", frozen=True):
     printed: tuple[tuple[str, str], ...]
     writes: dict[str, Any]
     removed: frozenset[str]
+    operations: int = 0
 
 
 class Wanted(msgspec.Struct, tag="wanted", frozen=True):
     """The script reads a key of the state that it was not given."""
 
     key: str
+    operations: int = 0
 
 
 class Failed(msgspec.Struct, tag="failed", frozen=True):

@@ -182,9 +182,11 @@ def _environment() -> dict[str, str]:
 def _result_of(answer: Answer, script: ScriptText) -> ScriptResult | StateWanted:
     match answer:
         case Done():
-            return ScriptResult(answer.value, answer.printed, answer.writes, answer.removed)
+            return ScriptResult(
+                answer.value, answer.printed, answer.writes, answer.removed, answer.operations
+            )
         case Wanted():
-            return StateWanted(answer.key)
+            return StateWanted(answer.key, answer.operations)
         case Failed():
             raise _error_of(answer, script)
         case Refused():

@@ -11,7 +11,13 @@ from typing import Any, Final
 import msgspec
 
 from actors.errors import InvalidEventError
-from actors.events import SOURCE_CHARS_MAX, check_event_type, is_reserved
+from actors.events import (
+    CORRELATION_ID,
+    SOURCE_CHARS_MAX,
+    check_event_type,
+    is_correlation_id,
+    is_reserved,
+)
 from actors.ports import NormalizedEvent
 from app.providers.credentials import is_credential_field, is_credential_header
 from app.providers.provider import InboundRequest
@@ -21,6 +27,9 @@ from app.providers.webhook.delivery import is_short_ascii
 PROVIDER_NAME: Final = "events-webhook"
 SOURCE: Final = "webhook"
 TRACEPARENT_CHARS_MAX: Final = 128
+CORRELATION_HEADER: Final = "x-correlation-id"
+CORRELATION_ATTRIBUTE: Final = "correlationid"
+"""The CloudEvents extension (extensions/correlation.md)."""
 
 _encode = msgspec.json.encode
 
@@ -51,6 +60,9 @@ def metadata_of(
     traceparent = headers.get("traceparent")
     if traceparent and is_short_ascii(traceparent, TRACEPARENT_CHARS_MAX):
         metadata["traceparent"] = traceparent
+    correlation_id = headers.get(CORRELATION_HEADER)
+    if correlation_id and correlation_id.isascii() and is_correlation_id(correlation_id):
+        metadata[CORRELATION_ID] = correlation_id
     if signature is not None:
         metadata["signature"] = signature
     return metadata
@@ -83,6 +95,9 @@ def event_of_cloudevent(
     traceparent = cloudevent.text("traceparent")
     if traceparent and is_short_ascii(traceparent, TRACEPARENT_CHARS_MAX):
         more["traceparent"] = traceparent
+    correlation_id = cloudevent.text(CORRELATION_ATTRIBUTE)
+    if is_correlation_id(correlation_id):
+        more[CORRELATION_ID] = correlation_id
     return NormalizedEvent(
         event_type=event_type,
         source=source,

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from actors.errors import PermanentError, UnavailableError
+from actors.events import correlation_of
 from actors.nodes.spec import Reference
 from tests.support.steps import Stage, a_plan, a_step, build_node, take, value_of
 
@@ -24,7 +25,7 @@ async def test_event_is_published_under_the_key_of_its_step() -> None:
     assert (event.event_type, event.source) == ("order.paid", "flow:orders")
     assert event.payload == {"id": 7}
     assert event.timestamp == stage.clock.now_ms()
-    assert event.metadata == {"causation_id": "evt-0"}
+    assert event.metadata == {"causation_id": "evt-0", "correlation_id": "evt-0"}
 
 
 async def test_repeated_step_is_the_same_event() -> None:
@@ -40,7 +41,32 @@ async def test_trace_goes_on() -> None:
     trace = "00-" + "a" * 32 + "-" + "b" * 16 + "-01"
     await take(a_plan("event", PAID), a_step(stage, {"id": 1}, metadata={"traceparent": trace}))
     metadata = stage.publisher.stored[0].event.metadata
-    assert metadata == {"causation_id": "evt-0", "traceparent": trace}
+    assert metadata is not None
+    assert metadata["traceparent"] == trace
+
+
+@pytest.mark.parametrize(
+    ("given", "handed_on"),
+    [
+        ("order-7", "order-7"),
+        (None, "evt-0"),
+        ("x" * 129, "evt-0"),
+        ("a\nb", "evt-0"),
+        ("", "evt-0"),
+        (7, "evt-0"),
+    ],
+)
+async def test_what_comes_of_an_event_has_its_correlation_id(given: Any, handed_on: str) -> None:
+    stage = Stage()
+    metadata = {} if given is None else {"correlation_id": given}
+    await take(a_plan("event", PAID), a_step(stage, {"id": 1}, metadata=metadata))
+    assert correlation_of(stage.publisher.stored[0].event) == handed_on
+
+
+async def test_its_record_is_shown_what_it_emits() -> None:
+    context = a_step(Stage(), {"id": 1})
+    await take(a_plan("event", PAID), context)
+    assert context.given["event_type"] == "order.paid"
 
 
 async def test_chain_of_events_ends() -> None:

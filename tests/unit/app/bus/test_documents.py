@@ -95,8 +95,7 @@ def test_output_that_is_no_json_is_marked() -> None:
     "record",
     [
         a_record("x" * 100_000, path=tuple("s" * 500 for _ in range(1000))),
-        replace(
-            a_record("\x01" * 100_000, path=tuple("\x01" * 500 for _ in range(1000))),
+        a_record("\x01" * 100_000, path=tuple("\x01" * 500 for _ in range(1000)))._replace(
             result=a_result("\x01" * 90_000, error=RunError("c", "n" * 9000, "\x01" * 90_000)),
         ),
     ],

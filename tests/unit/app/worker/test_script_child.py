@@ -1,6 +1,7 @@
 """What a script process answers. In: frames. Out: frames; the process itself is not started."""
 
 import io
+from unittest.mock import ANY
 
 import pytest
 
@@ -46,7 +47,7 @@ def a_run(digest: str = "d", **fields: object) -> Run:
 
 def test_a_script_is_loaded_once_and_run_often() -> None:
     load = Load("d", "s", "n + one()", (("scripts/f.rhai", "fn one() { print(1); 1 }"),))
-    done = Done(21, (("print", "1"),), {}, frozenset())
+    done = Done(21, (("print", "1"),), {}, frozenset(), operations=ANY)
     server = ScriptServer(MIB)
     assert ask(server, a_run(), load, a_run(), a_run()) == [Unknown(), Loaded(), done, done]
     assert ask(server, a_run()) == [done]
@@ -69,8 +70,11 @@ def test_state_is_asked_for_and_written() -> None:
     empty = Run("d", {}, {}, 1_000, 1_000)
     full = Run("d", {}, {"n": 1}, 1_000, 1_000)
     _, wanted, done = ask(ScriptServer(MIB), load, empty, full)
-    assert wanted == Wanted("n")
-    assert done == Done(0, (), {"m": 2, "n": None}, frozenset({"n"}))
+    assert wanted == Wanted("n", operations=ANY)
+    assert done == Done(0, (), {"m": 2, "n": None}, frozenset({"n"}), operations=ANY)
+    assert isinstance(wanted, Wanted)
+    assert isinstance(done, Done)
+    assert 0 < wanted.operations < done.operations
 
 
 def test_values_that_no_run_may_carry_are_refused() -> None:
@@ -91,7 +95,7 @@ def test_programs_that_are_dropped_are_unknown() -> None:
     server = ScriptServer(MIB)
     server._evaluator = ScriptEvaluator(programs_max=1)
     answers = ask(server, Load("a", "s", "1", ()), Load("b", "s", "2", ()), a_run("a"), a_run("b"))
-    assert answers[2:] == [Unknown(), Done(2, (), {}, frozenset())]
+    assert answers[2:] == [Unknown(), Done(2, (), {}, frozenset(), 1)]
     assert server._scripts.keys() == {"b"}
 
 

@@ -1,0 +1,99 @@
+"""The steps a run took, as its record tells of them.
+
+In: the marks that the walker leaves at each step: two references and a time, so that runs which
+nobody looks at pay next to nothing. Out: the last `STEPS_KEPT` steps, made when somebody asks for
+them first. By then the run has ended; what its steps had and gave is never changed by anybody.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, overload
+
+from actors.outcomes import Advance, CallFlow, Sleep, StepOutcome
+from actors.ports import ABSENT, STEPS_KEPT, RunStep, StepEnd
+from actors.runs.run import Mark, Run
+
+_UNKNOWN: Final = "internal"
+
+
+class Trail(Sequence[RunStep]):
+    """A run's last steps. ``code`` is the error's that the run ended with, if it did with one."""
+
+    __slots__ = ("_code", "_made", "_run")
+
+    def __init__(self, run: Run, code: str | None) -> None:
+        self._run = run
+        self._code = code
+        self._made: tuple[RunStep, ...] | None = None
+
+    def __len__(self) -> int:
+        return min(len(self._run.path), STEPS_KEPT)
+
+    @overload
+    def __getitem__(self, index: int) -> RunStep: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[RunStep]: ...
+    def __getitem__(self, index: int | slice) -> RunStep | Sequence[RunStep]:
+        return self.steps[index]
+
+    def __iter__(self) -> Iterator[RunStep]:
+        return iter(self.steps)
+
+    def __reversed__(self) -> Iterator[RunStep]:
+        return iter(self.steps[::-1])
+
+    @property
+    def steps(self) -> tuple[RunStep, ...]:
+        """The steps, in the order taken."""
+        if self._made is None:
+            self._made = tuple(self._make())[::-1]
+        return self._made
+
+    def _make(self) -> Iterator[RunStep]:
+        run = self._run
+        marks = _whole(run)
+        next_at = run.ended_at
+        for number in range(len(marks) - 1, len(marks) - len(self) - 1, -1):
+            began, node, end, ended, given = marks[number]
+            if ended is None:
+                ended = next_at  # what never waits ends where the next step begins
+            name, had, gave, code = _ends(end, given)
+            yield RunStep(
+                run.path[number],
+                "" if node is None else node.type,
+                int((began - run.zero_at) * 1000) if began > run.zero_at else 0,
+                int((ended - began) * 1_000_000) if ended > began else 0,
+                name,
+                1 + _retries(run, number) if run.request.retries else 1,
+                node is not None and node.is_journalled,
+                number < run.replayed,
+                had,
+                gave,
+                (self._code or _UNKNOWN) if end is None else code,
+            )
+            next_at = began
+
+
+def _whole(run: Run) -> list[Mark]:
+    """Give the marks of all steps: one that ended the run with no outcome may have left none."""
+    if len(run.marks) == len(run.path):
+        return run.marks
+    frame = run.frame
+    node = None if frame.target is None else frame.flow.nodes.get(frame.target)
+    at = max(run.zero_at, run.ended_at, *(mark[3] or mark[0] for mark in run.marks[-1:]))
+    return [*run.marks, (at, node, None, at, ABSENT)]
+
+
+def _retries(run: Run, number: int) -> int:
+    step = run.path[number]
+    return run.retries(f"{step}:{run.path[: number + 1].count(step)}")
+
+
+def _ends(end: StepOutcome | str | None, given: Any) -> tuple[StepEnd, Any, Any, str | None]:
+    """Say how a step ended, what it had, what it gave, and the code of its error."""
+    if isinstance(end, Advance):
+        return "done", given, end.value if end.binds else ABSENT, None
+    if isinstance(end, CallFlow):
+        return "called", {"flow": end.flow, "payload": end.payload}, ABSENT, None
+    if isinstance(end, Sleep):
+        return "slept", {"due_ms": end.due_ms}, ABSENT, None
+    return "failed", given, ABSENT, end
