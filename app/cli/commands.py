@@ -91,7 +91,9 @@ COMMANDS: Final[Sequence[CommandPlace]] = (
     CommandPlace(
         "script", "app.cli.script", "script_app", "Run scripts, try them out, lay them out."
     ),
-    CommandPlace("run", "app.cli.run", "run_app", "Do something about a run."),
+    CommandPlace(
+        "run", "app.cli.run", "run_app", "See what runs came to, and watch them end; cancel one."
+    ),
     CommandPlace("audit", "app.cli.audit", "audit_app", "See who changed what."),
     CommandPlace(
         "platform", "app.cli.platform", "platform_app", "Manage what belongs to no tenant."

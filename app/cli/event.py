@@ -15,6 +15,7 @@ import typer
 from actors.errors import InvalidEventError
 from app.bus.codec import decode_json
 from app.cli.connecting import bus_settings, chosen_env
+from app.cli.event_filter import EventFilter, Where
 from app.cli.exit_codes import REFUSED
 from app.cli.output import print_json, say, warn
 from app.cli.reach import InsecureOption, KeyFileOption, KeyOption, Reach
@@ -107,6 +108,21 @@ def tail(
     results: Annotated[
         bool, typer.Option("--results", help="Show the results of runs too.")
     ] = False,
+    source: Annotated[
+        str | None, typer.Option("--source", help="Only from this source, like webhook.")
+    ] = None,
+    where: Annotated[
+        str | None,
+        typer.Option(
+            "--where", help="Only where this condition holds, like 'payload.total > 100'."
+        ),
+    ] = None,
+    correlation: Annotated[
+        str | None, typer.Option("--correlation", help="Only with this correlation id.")
+    ] = None,
+    grep: Annotated[
+        str | None, typer.Option("--grep", help="Only with this text, in whatever case.")
+    ] = None,
     count: Annotated[int, typer.Option("--count", min=0, help="End after so many; 0: never.")] = 0,
     timeout_seconds: Annotated[
         float, typer.Option("--timeout", min=0, help="End after so many seconds; 0: never.")
@@ -119,7 +135,8 @@ def tail(
     """Show a tenant's events as they happen; Ctrl-C ends it.
 
     With --json each is one line. What was stored before is not shown. With --count the exit code
-    is 1 when the time is over before so many were seen.
+    is 1 when the time is over before so many were seen. Filters choose events: of results those of
+    the events that were shown are shown. --where sees what a trigger's filter sees.
     """
     request = TailRequest(
         env=chosen_env(env, os.environ),
@@ -129,8 +146,15 @@ def tail(
         count_max=count,
         timeout_seconds=timeout_seconds,
     )
+    wanted = EventFilter(
+        Where(request.env, tenant),
+        source=source,
+        correlation=correlation,
+        grep=grep,
+        condition=where,
+    )
     settings = bus_settings(nats_url, data, os.environ)
-    seen = asyncio.run(tail_events(settings, request, as_json=as_json))
+    seen = asyncio.run(tail_events(settings, request, wanted, as_json=as_json))
     if seen < count:
         raise CommandError(f"saw {seen} of {count} within {timeout_seconds:g} s")
 

@@ -11,12 +11,12 @@ from typing import Any, Final
 
 from rich.text import Text
 
+from app.cli.output import printable, shortened
 from app.dead_letters.letters import LetterCounts, Report
 
 MESSAGE_CHARS_MAX: Final = 160
 PAYLOAD_CHARS_MAX: Final = 20_000
 RAW_CHARS_MAX: Final = 2000
-_UNPRINTABLE: Final = "\N{REPLACEMENT CHARACTER}"
 
 
 def summary_line(letter: Mapping[str, Any]) -> Text:
@@ -31,7 +31,7 @@ def summary_line(letter: Mapping[str, Any]) -> Text:
     error = letter.get("error")
     said = letter["damage"] if error is None else error["message"]
     where = "" if error is None or error["node"] is None else f"at {error['node']}: "
-    line.append(f"\n    {_cut(printable(where + str(said)), MESSAGE_CHARS_MAX)}", style="dim")
+    line.append(f"\n    {shortened(printable(where + str(said)), MESSAGE_CHARS_MAX)}", style="dim")
     return line
 
 
@@ -72,7 +72,7 @@ def _content_lines(letter: Mapping[str, Any]) -> Iterator[str]:
     if letter["subject"] is not None:
         yield f"subject   {printable(letter['subject'])}"
     if letter["raw"] is not None:
-        text = _cut(letter["raw"], RAW_CHARS_MAX)
+        text = shortened(letter["raw"], RAW_CHARS_MAX)
         yield f"raw       {letter['raw_bytes']} bytes, base64: {text}"
 
 
@@ -102,18 +102,9 @@ def report_lines(report: Report, verb: str) -> Iterator[str]:
         yield f"it stopped early: {printable(report.stopped)}"
 
 
-def printable(text: str) -> str:
-    """Replace what could move the cursor or colour the terminal."""
-    return "".join(char if char.isprintable() else _UNPRINTABLE for char in text)
-
-
 def _indented(value: Any) -> str:
     lines = json.dumps(value, indent=2, ensure_ascii=False).split("\n")
-    return _cut("\n          ".join(map(printable, lines)), PAYLOAD_CHARS_MAX)
-
-
-def _cut(text: str, chars_max: int) -> str:
-    return text if len(text) <= chars_max else text[:chars_max] + "…"
+    return shortened("\n          ".join(map(printable, lines)), PAYLOAD_CHARS_MAX)
 
 
 def _time(instant_ms: int) -> str:

@@ -1,15 +1,29 @@
 """What commands print: text for people on a terminal, one JSON document with ``--json``.
 
 In: values and texts. Out: standard output, and standard error for what is no result. Text from
-files and events is never read as markup.
+files and events is never read as markup, and `printable` keeps it from moving the cursor.
 """
 
 import json
 import sys
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 from rich.text import Text
+
+_UNPRINTABLE: Final = "\N{REPLACEMENT CHARACTER}"
+
+
+def printable(text: str) -> str:
+    """Replace what could move the cursor or colour the terminal."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else _UNPRINTABLE for char in text)
+
+
+def shortened(text: str, chars_max: int) -> str:
+    """Cut a text, and say so with an ellipsis."""
+    return text if len(text) <= chars_max else text[:chars_max] + "…"
 
 
 def printer(*, errors: bool = False) -> Console:

@@ -1,13 +1,12 @@
-"""``greentic-events run …``: what can be done about a run.
+"""``greentic-events run …``: what runs came to, and what can be done about one.
 
 In: a tenant and a run's id, as results and dead letters carry it. Out: what became of it. Refuses
 ids that cannot be one.
 """
 
 import asyncio
-import re
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 
@@ -19,21 +18,20 @@ from app.cli.api_client import ApiClient, at_api, below
 from app.cli.auditing import audited
 from app.cli.output import print_json, say, warn
 from app.cli.reach import Reach, reaching
-from app.errors import CommandError
-
-_RUN_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
+from app.cli.run_looking import check_run, list_runs, show_run
+from app.cli.run_tailing import tail_runs
 
 
 def run_app() -> typer.Typer:
     """Put the commands of this noun together."""
-    app = typer.Typer(help="Do something about a run.", no_args_is_help=True)
-    app.callback()(_several)
+    app = typer.Typer(
+        help="See what runs came to, and watch them end; cancel one.", no_args_is_help=True
+    )
+    app.command("list")(reaching(list_runs))
+    app.command("show")(reaching(show_run))
+    app.command("tail")(tail_runs)
     app.command("cancel")(reaching(cancel))
     return app
-
-
-def _several() -> None:
-    """Keep the verb: one command alone would take the noun's place."""
 
 
 def cancel(
@@ -51,10 +49,7 @@ def cancel(
     Its sub-flows are part of it and end with it; runs that it started by itself go on. What it has
     done to the world stays done. A run that nobody has in hand now ends when it goes on.
     """
-    if not _RUN_ID.fullmatch(run_id):
-        raise CommandError(
-            f"{run_id!r} is no run's id", hint="results and records carry it: run_id"
-        )
+    check_run(run_id)
     check_token(tenant, "tenant")
     if (api := reach.api()) is not None:
         found = at_api(api, lambda client: _ask(client, tenant, run_id, reason))

@@ -1,13 +1,12 @@
-"""Listens to a tenant's events on the bus and prints each as it comes.
+"""Listens to a tenant's events on the bus and prints each as it comes, and results.
 
-In: where, whose and which. Out: lines, and how many were seen. Refuses patterns that NATS or SPEC 4
-would not take. It only listens: nothing is acknowledged, no consumer is made.
+In: where, whose and which. Out: lines, and how many. Refuses patterns that NATS or SPEC 4 would not
+take. A filter chooses events; results are shown of the events that were.
 """
 
-import asyncio
 import json
+from collections import OrderedDict
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,12 +17,13 @@ from actors.subjects import EVENTS_ROOT, check_pattern, check_token, parse_event
 from app.bus.codec import decode_json
 from app.bus.connection import BusSettings
 from app.bus.wire import Received
-from app.cli.connecting import connected
-from app.cli.output import print_json, say, warn
+from app.cli.event_filter import EventFilter, Where
+from app.cli.listening import Enough, listen
+from app.cli.output import printable, shortened, warn
 
-PENDING_MAX: Final = 10_000
-"""Messages that wait to be printed; a terminal slower than that loses the newest, and is told."""
 LINE_CHARS_MAX: Final = 2000
+SHOWN_MAX: Final = 10_000
+"""Events that were shown and are remembered for their results."""
 _REST: Final = ">"
 
 
@@ -47,51 +47,81 @@ class TailRequest:
             yield f"{root}.{self.pattern}.result"
 
 
-async def tail_events(settings: BusSettings, request: TailRequest, *, as_json: bool) -> int:
+async def tail_events(
+    settings: BusSettings,
+    request: TailRequest,
+    wanted: EventFilter | None = None,
+    *,
+    as_json: bool,
+) -> int:
     """Print until the count or the time is reached; give how many were printed."""
     subjects = list(request.subjects())
-    pending: asyncio.Queue[Received] = asyncio.Queue(PENDING_MAX)
-    lost = 0
-
-    def take(message: Received) -> None:
-        nonlocal lost
-        try:
-            pending.put_nowait(message)
-        except asyncio.QueueFull:
-            lost += 1
-
-    seen = 0
-    async with connected(settings) as bus:
-        for subject in subjects:
-            await bus.subscribe(subject, take)
-        await bus.flush(2.0)
-        warn(f"listening to {', '.join(subjects)}", style="dim")
-        with suppress(TimeoutError):
-            async with asyncio.timeout(request.timeout_seconds or None):
-                while not request.count_max or seen < request.count_max:
-                    seen += _show(await pending.get(), request, as_json=as_json)
-    if lost:
-        warn(f"{lost} came faster than they could be shown", style="yellow")
-    return seen
-
-
-def _show(message: Received, request: TailRequest, *, as_json: bool) -> bool:
-    """Print one message if it was asked for; tell whether it was."""
+    wanted = wanted or EventFilter(Where(request.env, request.tenant))
+    lines = EventLines(request, wanted, as_json=as_json)
     try:
-        subject = parse_event_subject(message.subject)
-        document: Any = decode_json(message.data, "message")
-    except ActorsError as error:
-        warn(f"{message.subject}: {error}", style="yellow")
-        return False
-    if subject.is_result and not request.with_results:
-        return False
-    kind = "result" if subject.is_result else "event"
-    if as_json:
-        line = {"kind": kind, "event_type": subject.event_type, kind: document}
-        print_json(line, indent=None)
-    else:
-        say(_line(kind, subject.event_type, document))
-    return True
+        enough = Enough(request.count_max, request.timeout_seconds)
+        return await listen(settings, subjects, lines.of, enough)
+    finally:
+        lines.tell_unanswered()
+
+
+class EventLines:
+    """Gives the lines of messages: `app.cli.listening.Lines`."""
+
+    def __init__(self, request: TailRequest, wanted: EventFilter, *, as_json: bool) -> None:
+        self._request = request
+        self._wanted = wanted
+        self._as_json = as_json
+        self._shown: OrderedDict[str, None] = OrderedDict()
+        self._is_fault_told = False
+
+    def of(self, message: Received) -> Iterator[Text | dict[str, Any]]:
+        """Give the line of a message, if it was asked for."""
+        try:
+            subject = parse_event_subject(message.subject)
+            document: Any = decode_json(message.data, "message")
+        except ActorsError as error:
+            warn(printable(f"{message.subject}: {error}"), style="yellow")
+            return
+        is_wanted = self._is_result_wanted if subject.is_result else self._is_event_wanted
+        if not is_wanted(document):
+            return
+        kind = "result" if subject.is_result else "event"
+        if self._as_json:
+            yield {"kind": kind, "event_type": subject.event_type, kind: document}
+        else:
+            yield _line(kind, subject.event_type, document)
+
+    def tell_unanswered(self) -> None:
+        """Say for how many events the condition could not be answered."""
+        if self._wanted.unanswered > 1:
+            warn(f"{self._wanted.unanswered} events were left out so", style="yellow")
+
+    def _is_event_wanted(self, document: Any) -> bool:
+        if not self._wanted.wants(document):
+            self._tell_fault()
+            return False
+        if self._request.with_results and self._wanted.is_set:
+            self._shown[str(document["id"])] = None
+            if len(self._shown) > SHOWN_MAX:
+                self._shown.popitem(last=False)
+        return True
+
+    def _is_result_wanted(self, document: Any) -> bool:
+        if not self._request.with_results:
+            return False
+        if not self._wanted.is_set:
+            return True
+        return isinstance(document, dict) and document.get("event_id") in self._shown
+
+    def _tell_fault(self) -> None:
+        fault = self._wanted.first_fault
+        if fault is not None and not self._is_fault_told:
+            self._is_fault_told = True
+            warn(
+                printable(f"--where has no answer for an event, which is left out: {fault}"),
+                style="yellow",
+            )
 
 
 def _line(kind: str, event_type: str, document: Any) -> Text:
@@ -99,19 +129,16 @@ def _line(kind: str, event_type: str, document: Any) -> Text:
     text = Text()
     if kind == "event":
         text.append("event  ", style="bold cyan")
-        text.append(f"{event_type} {shown.get('id', '?')} ")
+        text.append(printable(f"{event_type} {shown.get('id', '?')} "))
         text.append(_compact(shown.get("payload")), style="dim")
         return text
     status = str(shown.get("status", "?"))
     text.append("result ", style="bold green" if status == "completed" else "bold red")
-    text.append(f"{event_type} {shown.get('event_id', '?')} {shown.get('flow', '?')} {status} ")
+    told = f"{event_type} {shown.get('event_id', '?')} {shown.get('flow', '?')} {status} "
+    text.append(printable(told))
     text.append(_compact(shown.get("error") or shown.get("output")), style="dim")
     return text
 
 
 def _compact(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    printable = "".join(
-        char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text
-    )
-    return printable if len(printable) <= LINE_CHARS_MAX else printable[:LINE_CHARS_MAX] + "…"
+    return shortened(printable(json.dumps(value, ensure_ascii=False)), LINE_CHARS_MAX)

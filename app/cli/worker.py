@@ -16,8 +16,7 @@ from app.bus.admin import JetStreamAdmin
 from app.bus.connection import BusSettings
 from app.cli.api_client import ApiClient, at_api
 from app.cli.connecting import connected
-from app.cli.letter_text import printable
-from app.cli.output import print_json, say, warn
+from app.cli.output import print_json, printable, say, warn
 from app.cli.reach import Reach, reaching
 from app.control.names import bucket_stream, leases_bucket
 from app.errors import CommandError
