@@ -4,7 +4,7 @@ In: a connection, the parts that run things. Out: a `DeploySide`: convergence, t
 opens nothing that `close` does not close.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -22,6 +22,7 @@ from app.bootstrap.sizing import Sizing
 from app.bundle.reading import Bundle
 from app.bus.connection import Bus, Subscription
 from app.control.control import Control
+from app.control.erasing import OutsideStore
 from app.control.limits import StreamLimits
 from app.control.names import deployments_bucket, leases_bucket, tenants_bucket
 from app.deployments.desk import DeploymentDesk
@@ -72,6 +73,8 @@ class DeployNeeds:
     """Returns once the server refuses revoked logins."""
     replicas: int = 0
     """On how many servers each stream is kept; 0 leaves them as they are."""
+    outside: Sequence[OutsideStore] = ()
+    """Where this process has what is tenants' beside NATS."""
 
     def check(self, bundle: Bundle) -> None:
         """Refuse a bundle of whose options no providers can be built. SettingsError."""
@@ -194,7 +197,7 @@ def _open_steward(
     env, clock = needs.env, needs.clock
     released = released_by(fleet, KvBucket(bus, deployments_bucket(env)))
     hands = Hands(released, needs.enforce_logins)
-    eraser = open_eraser(bus, env, needs.audit, clock, hands)
+    eraser = open_eraser(bus, env, needs.audit, clock, hands, needs.outside)
     return open_steward(bus, env, directory, eraser, clock, Sweeping(store.collect))
 
 

@@ -4,9 +4,10 @@ In: the settings' grants, the addresses that the process listens on. Out: an `Eg
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from urllib.parse import urlsplit
 
-from app.outbound import EgressPolicy
+from app.outbound import EgressPolicy, GuardedCaller
 from app.outbound.policy import PrivateGrants
 from app.settings.security import Endpoint, Network, SecuritySection, read_grant
 
@@ -24,6 +25,11 @@ def build_policy(section: SecuritySection) -> EgressPolicy:
         private=PrivateGrants(tuple(networks), frozenset(endpoints)),
         allowed_hosts=section.egress_allow,
     )
+
+
+def guard_ports(http: GuardedCaller, urls: Iterable[str]) -> None:
+    """Keep tenants' calls away from what this process listens on."""
+    http.policy = replace(http.policy, own_ports=ports_of(urls))
 
 
 def ports_of(urls: Iterable[str]) -> frozenset[int]:

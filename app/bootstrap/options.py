@@ -12,6 +12,7 @@ from typing import Final
 
 from actors.quotas.plan import PlanLimits
 from app.bootstrap.egress import build_policy
+from app.bootstrap.history_side import HistoryOptions, history_options
 from app.bus.backlog import BacklogLimits
 from app.bus.connection import BusSettings
 from app.outbound import EgressPolicy
@@ -37,6 +38,8 @@ class StartOptions:
     admin_port: int = 8081
     has_ingress: bool = True
     has_worker: bool = True
+    history: HistoryOptions | None = None
+    """Where ended runs are kept; None: this process does not have that role."""
     bus: BusSettings | None = None
     """Where NATS is; None starts the embedded server."""
     trusted_proxies: Sequence[IPv4Network | IPv6Network] = ()
@@ -67,7 +70,8 @@ class StartOptions:
     @property
     def roles(self) -> tuple[str, ...]:
         """What the process does."""
-        roles = {"ingress": self.has_ingress, "worker": self.has_worker}
+        has_history = self.history is not None
+        roles = {"ingress": self.has_ingress, "worker": self.has_worker, "history": has_history}
         return tuple(role for role, is_ours in roles.items() if is_ours)
 
 
@@ -76,16 +80,19 @@ def build_options(
 ) -> StartOptions:
     """Turn settings into what `program.Program` needs."""
     server = settings.server
+    data_dir = Path(server.data_dir) if server.data_dir else (bundle or Path()) / DATA_FOLDER
+    has_history = "history" in server.roles
     return StartOptions(
         bundle=bundle,
         env=settings.env,
-        data_dir=Path(server.data_dir) if server.data_dir else (bundle or Path()) / DATA_FOLDER,
+        data_dir=data_dir,
         host=server.host,
         port=server.port,
         admin_host=server.admin_host,
         admin_port=server.admin_port,
         has_ingress="ingress" in server.roles,
         has_worker="worker" in server.roles,
+        history=history_options(settings.history, data_dir) if has_history else None,
         bus=None if settings.nats.is_embedded else _bus(settings.nats),
         replicas=settings.nats.replicas or 0,
         workers_per_tenant=settings.worker.replicas_per_tenant,

@@ -26,9 +26,10 @@ from app.bootstrap.bus_side import BusSide
 from app.bootstrap.credentials import Credentials
 from app.bootstrap.deploy_side import DeployNeeds, DeploySide, nothing
 from app.bootstrap.dev_side import DevSide, refuse_prod
-from app.bootstrap.egress import ports_of
+from app.bootstrap.egress import guard_ports, ports_of
 from app.bootstrap.first_key import make_first_key
 from app.bootstrap.folder import Folder, FolderDeployments
+from app.bootstrap.history_side import HistorySide, HistoryWorld
 from app.bootstrap.ingress_side import IngressParts, build_public_app
 from app.bootstrap.node_side import build_nodes
 from app.bootstrap.options import StartOptions
@@ -48,9 +49,7 @@ from app.bus.server import EmbeddedServer
 from app.bus.server_process import ServerSettings
 from app.control.credentials import tombstone_gate
 from app.control.keys import KeyDesk
-from app.control.names import (
-    versions_bucket,
-)
+from app.control.names import versions_bucket
 from app.emulators.accounts import dev_options
 from app.errors import AppError
 from app.fleet.hot import Load
@@ -91,6 +90,7 @@ class Program:
         self.admin: HttpServer | None = None
         self._folder: FolderDeployments | None = None
         self._logins: AccountsSteward | None = None
+        self._history: HistorySide | None = None
         self.bundle: Bundle | None = None
         self.emulators_url: str | None = None
 
@@ -116,6 +116,9 @@ class Program:
         collect_seldom()
         self._watchdog.start()
         self._stack.callback(self._watchdog.stop)
+        if options.history is not None:
+            self._history = HistorySide(options.history)
+            self._stack.callback(self._history.close)
         bus = await self._connect()
         await self._open_sides(bus)
         await self._start_trees(bus)
@@ -124,7 +127,8 @@ class Program:
         await self._deploys.follow(options.env)
         self._deploys.convergence.check(() if self.bundle is None else self.bundle.tenants)
         await self._start_http()
-        self._guard_own_ports()
+        servers = [server.url for server in (self.public, self.admin) if server is not None]
+        guard_ports(self._side.http, [*servers, *self.nats_url.split(",")])
         self._watch()
         spare_the_collector()
 
@@ -137,6 +141,8 @@ class Program:
     async def _open_sides(self, bus: Bus) -> None:
         """Open what hangs on the connection; it is closed in the opposite order."""
         options = self._options
+        # Flows run before our ports are open.
+        own_ports = ports_of(self.nats_url.split(",")) | {options.port, options.admin_port}
         keys = KeySource(options.secrets, options.env, options.data_dir)
         self._credentials = await Credentials.open(bus, keys, SystemClock(), self._observer)
         self._audit = await AuditSide.open(bus, options.env, SystemClock(), self._observer)
@@ -147,7 +153,7 @@ class Program:
             nodes=build_nodes(
                 options, self._credentials.secrets, self._providers, self._observer, self._stack
             ),
-            egress=replace(options.egress, own_ports=self._ports_to_be()),
+            egress=replace(options.egress, own_ports=own_ports),
             backlog=options.backlog,
         )
         self._stack.push_async_callback(self._side.close, options.drain_seconds)
@@ -200,6 +206,7 @@ class Program:
             loads=self._loads,
             enforce_logins=nothing if self._logins is None else self._logins.refresh,
             replicas=options.replicas,
+            outside=() if self._history is None else (self._history,),
         )
         self._deploys = side = await DeploySide.open(bus, needs)
         self._stack.push_async_callback(side.close)
@@ -255,7 +262,7 @@ class Program:
             self.public = await self._serve(app, options.host, options.port)
         access = ApiAccess(self._credentials.api_keys, self._observer, options.trusted_proxies)
         api = await self._build_api(access)
-        admin = build_admin_app(self.not_ready, self._metrics.render, api)
+        admin = build_admin_app(self.not_ready, self._metrics.render, api, self._describe)
         self.admin = await self._serve(admin, options.admin_host, options.admin_port)
 
     async def _build_api(self, access: ApiAccess) -> Sequence[BaseRoute]:
@@ -265,7 +272,7 @@ class Program:
             side,
             audit=self._audit,
             keys=self._keys,
-            tenants=open_tenant_desks(side, log, secrets, self._host.deployments),
+            tenants=open_tenant_desks(side, log, secrets, self._host.deployments, self._history),
             deploys=self._deploys,
         )
 
@@ -287,19 +294,6 @@ class Program:
         self.emulators_url = dev.url
         return endpoints
 
-    def _ports_to_be(self) -> frozenset[int]:
-        """Name our ports before they are open: flows run before that. A 0 names none."""
-        options = self._options
-        ports = ports_of(self.nats_url.split(","))
-        return ports | {options.port, options.admin_port}
-
-    def _guard_own_ports(self) -> None:
-        """Keep tenants' calls away from what this process listens on."""
-        servers = [server.url for server in (self.public, self.admin) if server is not None]
-        ports = ports_of([*servers, *self.nats_url.split(",")])
-        http = self._side.http
-        http.policy = replace(http.policy, own_ports=ports)
-
     # ── Run ──────────────────────────────────────────────────────────────────────────────────
 
     def not_ready(self) -> list[str]:
@@ -309,6 +303,9 @@ class Program:
         if not self._side.bus.is_connected:
             return ["NATS is not connected"]
         return self._pull_watch.reasons() if self._options.has_worker else []
+
+    def _describe(self) -> Mapping[str, Any]:
+        return {} if self._history is None else {"history": self._history.describe()}
 
     def _pull_states(self) -> dict[str, PullState]:
         return self._side.pull_states(self._host.working(), SILENT_SECONDS_MAX)
@@ -379,12 +376,19 @@ class Program:
             reloader = Reloader(options.bundle, options.data_dir, self.reload)
             loop.add_signal_handler(signal.SIGHUP, reloader.request)
             self._spawn(reloader.run(watches_files=options.watches_files))
+        if self._history is not None:
+            self._spawn(self._history.run(self._history_world()))
         self._spawn(self._raise_failure(self._host.wait_failed()))
         if options.has_worker:
             self._spawn(self._pull_watch.run())
             self._spawn(self._kept.keep_up(lambda: self._host.deployments().values()))
         if self._server is not None:
             self._spawn(self._raise_failure(self._server.wait_given_up()))
+
+    def _history_world(self) -> HistoryWorld:
+        side, directory = self._side, self._deploys.directory
+        env, meter = self._options.env, self._metrics.history
+        return HistoryWorld(env, self._bus_settings, side.reader, directory, side.clock, meter)
 
     async def _raise_failure(self, failing: Awaitable[BaseException]) -> None:
         raise await failing

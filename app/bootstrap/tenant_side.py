@@ -22,7 +22,7 @@ from app.control.names import (
     timers_bucket,
     work_shard,
 )
-from app.control.run_desk import RunDesk, RunPorts
+from app.control.run_desk import RunDesk, RunHistory, RunPorts
 from app.control.secret_desk import SecretDesk
 from app.control.timer_desk import TimerDesk, TimerStarter
 from app.stores.kv import KvBucket
@@ -60,6 +60,7 @@ def open_tenant_desks(
     audit: AuditLog,
     secrets: KvSecrets,
     deployments: Callable[[], Mapping[str, Deployment]],
+    history: RunHistory | None = None,
 ) -> TenantDesks:
     """Make the desks; ``deployments`` gives what is in force in this process, by tenant."""
     world, clock = side.world, side.clock
@@ -78,7 +79,7 @@ def open_tenant_desks(
     )
     return TenantDesks(
         events=EventDesk(events, env=side.env),
-        runs=RunDesk(_run_ports(side, audit), env=side.env),
+        runs=RunDesk(_run_ports(side, audit, history), env=side.env),
         timers=TimerDesk(pauses, ticks, audit, clock),
         starter=TimerStarter(world.publisher, audit, clock, world.ids),
         secrets=SecretDesk(secrets, audit, gate),
@@ -87,7 +88,7 @@ def open_tenant_desks(
     )
 
 
-def _run_ports(side: BusSide, audit: AuditLog) -> RunPorts:
+def _run_ports(side: BusSide, audit: AuditLog, history: RunHistory | None) -> RunPorts:
     env, world = side.env, side.world
     canceller = RunCanceller(
         side.patient,
@@ -104,4 +105,5 @@ def _run_ports(side: BusSide, audit: AuditLog) -> RunPorts:
         audit=audit,
         clock=side.clock,
         stream_of=lambda tenant: runs_stream(env, work_shard(tenant, WORK_SHARDS)),
+        history=history,
     )

@@ -9,9 +9,9 @@ consumers go before what they deliver: a worker that still asks gets nothing mor
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from actors.subjects import check_token
 from app.bus.admin import JetStreamAdmin
@@ -29,6 +29,23 @@ STREAMS: Final = "streams"
 
 Check = Callable[[], None]
 """Raises ConflictError once somebody else may be at the same work."""
+
+
+class OutsideStore(Protocol):
+    """A store that is not on NATS and holds what is tenants'."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in counts."""
+        ...
+
+    async def count(self, tenant: str) -> int:
+        """Count what it has of a tenant. UnavailableError."""
+        ...
+
+    async def erase(self, tenant: str) -> int:
+        """Erase all of a tenant, and give how much it was. UnavailableError."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +74,9 @@ class Inventory:
 class TenantStores:
     """The stores of one env, as far as they hold what is tenants'."""
 
-    def __init__(self, bus: Bus, env: str) -> None:
+    def __init__(self, bus: Bus, env: str, outside: Sequence[OutsideStore] = ()) -> None:
         self._bus = bus
+        self._outside = outside
         self._env = check_token(env, "env")
         self._admin = JetStreamAdmin(bus)
         self._leases = KvBucket(bus, names.leases_bucket(env))
@@ -82,6 +100,8 @@ class TenantStores:
         for stream in await self._shards("work"):
             counts[CONSUMERS] += len(await self._durables(stream, tenant))
         counts[STREAMS] += len(await self._own_shards(tenant))
+        for store in self._outside:
+            counts[store.name] = await store.count(tenant)
         return Inventory(counts, kept)
 
     async def erase(self, tenant: str, check: Check) -> Mapping[str, int]:
@@ -96,6 +116,10 @@ class TenantStores:
                 for stream in await self._streams_of(holding):
                     for subject in holding.subjects:
                         erased[holding.store] += await self._admin.purge(stream, subject)
+        # After the streams that it is made of.
+        for outside in self._outside:
+            check()
+            erased[outside.name] += await outside.erase(tenant)
         return {store: count for store, count in erased.items() if count}
 
     async def leftovers(self, tenants: Collection[str]) -> frozenset[str]:

@@ -4,14 +4,14 @@ In: a connection, an env, what the process brings of its own. Out: an eraser; a 
 started. Refuses nothing.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from actors.ports import Clock
 from app.accounts.logins import KvBusLogins
 from app.audit.log import AuditLog
 from app.bus.connection import Bus
 from app.control import names
-from app.control.erasing import TenantStores
+from app.control.erasing import OutsideStore, TenantStores
 from app.erasure.eraser import RELEASE_SECONDS, Credentials, Hands, TenantEraser
 from app.erasure.steward import EraseSteward, Sweeping
 from app.fleet.fleet import Fleet
@@ -36,15 +36,23 @@ def released_by(fleet: Fleet, deployments: KvBucket) -> Callable[[str], Awaitabl
     return released
 
 
-def open_eraser(bus: Bus, env: str, audit: AuditLog, clock: Clock, hands: Hands) -> TenantEraser:
-    """Give the eraser of an env."""
+def open_eraser(
+    bus: Bus,
+    env: str,
+    audit: AuditLog,
+    clock: Clock,
+    hands: Hands,
+    outside: Sequence[OutsideStore] = (),
+) -> TenantEraser:
+    """Give the eraser of an env; ``outside`` are the stores of this process beside NATS."""
     credentials = Credentials(
         logins=KvBusLogins(KvBucket(bus, names.bus_logins_bucket(env)), clock),
         api_keys=KvApiKeys(KvBucket(bus, names.api_keys_bucket(env)), clock),
         deployments=KvBucket(bus, names.deployments_bucket(env)),
     )
     tenants = TenantStore(KvBucket(bus, names.tenants_bucket(env)), clock)
-    return TenantEraser(TenantStores(bus, env), tenants, credentials, hands, audit, clock)
+    stores = TenantStores(bus, env, outside)
+    return TenantEraser(stores, tenants, credentials, hands, audit, clock)
 
 
 def open_steward(

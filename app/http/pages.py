@@ -4,7 +4,7 @@ In: readiness, a metrics renderer, the API's routes. Out: two Starlette applicat
 are problems too. Refuses unknown paths (404) and methods (405 with Allow).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from starlette.applications import Starlette
@@ -28,6 +28,9 @@ _NO_STORE: Final = {"cache-control": "no-store"}
 MetricsRenderer = Callable[[], tuple[bytes, str]]
 """Gives the metrics page and its media type."""
 
+HealthDetail = Callable[[], Mapping[str, Any]]
+"""Gives what a page of health tells of parts that no readiness depends on."""
+
 
 def build_public_pages(check_ready: ReadinessCheck) -> Starlette:
     """Build what the public address serves beside webhooks."""
@@ -35,21 +38,27 @@ def build_public_pages(check_ready: ReadinessCheck) -> Starlette:
 
 
 def build_admin_app(
-    check_ready: ReadinessCheck, render_metrics: MetricsRenderer, api: Sequence[BaseRoute] = ()
+    check_ready: ReadinessCheck,
+    render_metrics: MetricsRenderer,
+    api: Sequence[BaseRoute] = (),
+    describe: HealthDetail = dict,
 ) -> Starlette:
-    """Build the application of the admin address; ``api`` is what stands below ``/api/``."""
+    """Build the application of the admin address; ``api`` is what stands below ``/api/``.
+
+    ``describe`` gives what ``/health`` tells there beside that the process lives.
+    """
 
     async def metrics(_: Request) -> Response:
         page, media = render_metrics()
         return Response(page, media_type=media, headers=_NO_STORE)
 
-    pages = [*_health_routes(check_ready), Route("/metrics", metrics, methods=["GET"])]
+    pages = [*_health_routes(check_ready, describe), Route("/metrics", metrics, methods=["GET"])]
     return _build([*pages, *api])
 
 
-def _health_routes(check_ready: ReadinessCheck) -> list[Route]:
+def _health_routes(check_ready: ReadinessCheck, describe: HealthDetail = dict) -> list[Route]:
     async def health(_: Request) -> Response:
-        return JSONResponse({"status": "alive"}, headers=_NO_STORE)
+        return JSONResponse({"status": "alive", **describe()}, headers=_NO_STORE)
 
     async def ready(_: Request) -> Response:
         reasons = list(check_ready())

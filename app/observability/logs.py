@@ -31,7 +31,9 @@ _SECRET_PARTS: Final = (
 )
 _URL_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 _QUIET: Final[Mapping[str, int]] = {
+    "app.history": logging.WARNING,  # Faust's parts there tell of each start and stop
     "asyncio": logging.WARNING,
+    "faust": logging.WARNING,
     "httpcore": logging.WARNING,
     "httpx": logging.WARNING,
     "mail.log": logging.WARNING,  # the SMTP sink of --dev names senders and recipients
