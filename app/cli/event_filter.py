@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from actors.errors import ActorsError
-from actors.events import Event, parse_event
+from actors.events import Event, correlation_of, parse_event
 from actors.nodes.scope import build_scope
 from app.errors import CommandError
 from grammar import Budget, GrammarError, Limits, Program, compile_condition
@@ -18,8 +18,6 @@ from grammar import Budget, GrammarError, Limits, Program, compile_condition
 NAME: Final = "--where"
 TEXT_CHARS_MAX: Final = 4096
 LIMITS: Final = Limits(operations=20_000, wall_ms=5.0)
-CORRELATION: Final = "correlation_id"
-"""In an event's metadata."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +65,7 @@ class EventFilter:
             return False
         if self._source not in (None, event.source):
             return False
-        if self._correlation not in (None, event.id, (event.metadata or {}).get(CORRELATION)):
+        if self._correlation not in (None, event.id, correlation_of(event)):
             return False  # what comes of an event has its id, unless it names another one itself
         if self._grep is not None and self._grep not in _text(document):
             return False

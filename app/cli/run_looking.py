@@ -51,6 +51,26 @@ TypeOption = Annotated[
 CorrelationOption = Annotated[
     str | None, typer.Option("--correlation", help="Only with this correlation id.")
 ]
+EventOption = Annotated[str | None, typer.Option("--event", help="Only of the event with this id.")]
+ParentOption = Annotated[str | None, typer.Option("--parent", help="Only that this run started.")]
+CodeOption = Annotated[
+    str | None, typer.Option("--code", help="Only that failed with this code, http.timeout.")
+]
+ErrorOption = Annotated[
+    str | None,
+    typer.Option("--error", help="Only with this text in the error's code or message."),
+]
+SinceOption = Annotated[
+    str | None,
+    typer.Option("--since", help="Only ended since then: 2h ago (s, m, h, d, w), or a time."),
+]
+UntilOption = Annotated[
+    str | None, typer.Option("--until", help="Only ended before then, like --since.")
+]
+LimitOption = Annotated[int, typer.Option("--limit", min=1, max=PAGE_MAX, help="How many.")]
+AfterOption = Annotated[
+    str | None, typer.Option("--after", help="Go on after this place, as a page named it.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 StreamsOption = Annotated[
     bool,
@@ -74,34 +94,16 @@ def list_runs(
     tenant: TenantOption = "demo",
     flow: FlowOption = None,
     status: StatusOption = None,
-    event_id: Annotated[
-        str | None, typer.Option("--event", help="Only of the event with this id.")
-    ] = None,
+    event_id: EventOption = None,
     event_type: TypeOption = None,
     correlation: CorrelationOption = None,
-    parent: Annotated[
-        str | None, typer.Option("--parent", help="Only that this run started.")
-    ] = None,
-    code: Annotated[
-        str | None, typer.Option("--code", help="Only that failed with this code, http.timeout.")
-    ] = None,
-    error: Annotated[
-        str | None,
-        typer.Option("--error", help="Only with this text in the error's code or message."),
-    ] = None,
-    since: Annotated[
-        str | None,
-        typer.Option("--since", help="Only ended since then: 2h ago (s, m, h, d, w), or a time."),
-    ] = None,
-    until: Annotated[
-        str | None, typer.Option("--until", help="Only ended before then, like --since.")
-    ] = None,
-    limit: Annotated[
-        int, typer.Option("--limit", min=1, max=PAGE_MAX, help="How many.")
-    ] = LISTED_DEFAULT,
-    after: Annotated[
-        str | None, typer.Option("--after", help="Go on after this place, as a page named it.")
-    ] = None,
+    parent: ParentOption = None,
+    code: CodeOption = None,
+    error: ErrorOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    limit: LimitOption = LISTED_DEFAULT,
+    after: AfterOption = None,
     streams: StreamsOption = False,
     database_url: DatabaseOption = None,
     reach: Reach,
@@ -127,14 +129,11 @@ def list_runs(
         error_code=code,
         error_text=_error_text(error),
     )
-    place = after or None
-    if place is not None and len(place) > PLACE_CHARS_MAX:
-        raise CommandError("what was given as --after is no place in a listing of runs")
-    history = _history(reach, database_url, streams=streams)
+    place = _place(after)
     page = at_runs(
         reach,
         lambda runs: runs.page(tenant, which, after=place, limit=limit),
-        history=history,
+        history=_history(reach, database_url, streams=streams),
     )
     if as_json:
         print_json({"tenant": tenant, "runs": list(page.runs), "next_after": page.next_after})
@@ -208,6 +207,12 @@ def _moments(since: str | None, until: str | None) -> tuple[int | None, int | No
         )
     except ValueError as error:
         raise CommandError(str(error)) from None
+
+
+def _place(after: str | None) -> str | None:
+    if after is not None and len(after) > PLACE_CHARS_MAX:
+        raise CommandError("what was given as --after is no place in a listing of runs")
+    return after or None
 
 
 def _error_text(text: str | None) -> str | None:
