@@ -33,7 +33,7 @@ class Table:
     memory: dict[WindowPlace, bytes] = field(default_factory=dict)
     under_way: list[tuple[WindowPlace, bytes]] = field(default_factory=list)
 
-    def get(self, place: WindowPlace) -> bytes | None:
+    async def get(self, place: WindowPlace) -> bytes | None:
         return self.memory.get(place)
 
     def put(self, place: WindowPlace, value: bytes) -> None:

@@ -1,16 +1,20 @@
 """A message of run records, counted into windows.
 
-In: a message of a shard, and the windows there are. Out: the windows it changes. Refuses nothing
-but what cannot be read where windows are kept (ValueError).
+In: a message of a shard, and the windows there are. Out: the windows it changes. Refuses nothing:
+a window that nobody can read is told of and begun anew.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import structlog
+
 from app.history.metering.records import CountedRun, runs_of
 from app.history.metering.repeats import ShardMemory
 from app.history.metering.windows import UsageWindow, WindowPlace, decode_window, place_of
+
+_log = structlog.get_logger("app.metering")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +27,19 @@ class ShardMessage:
     data: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What became of a message's records."""
+
+    added: int
+    repeated: int
+
+
 class Windows(Protocol):
     """Where windows are kept, as bytes."""
 
-    def get(self, place: WindowPlace) -> bytes | None:
-        """Give a window's value, if there is one."""
+    async def get(self, place: WindowPlace) -> bytes | None:
+        """Give a window's value, if there is one. UnavailableError."""
         ...
 
     def put(self, place: WindowPlace, value: bytes) -> None:
@@ -45,23 +57,36 @@ class ShardFold:
         self._windows = windows
         self._is_gone = is_gone
 
-    async def count(self, message: ShardMessage) -> int:
-        """Count one message; gives how many runs it added. UnavailableError: nothing is counted.
+    async def count(self, message: ShardMessage) -> Counted:
+        """Count one message. UnavailableError: it is not done.
 
-        Nothing is counted for a tenant that is gone: its windows were erased.
+        Nothing is counted for a tenant that is gone: its windows were erased. What a message that
+        comes again had changed is kept once more: it comes because something failed, and that may
+        have been the keeping.
         """
         await self._memory.prepare(message.sequence)
-        runs = self._memory.take(message.sequence, list(runs_of(message.subject, message.data)))
+        there = list(runs_of(message.subject, message.data))
+        runs = self._memory.take(message.sequence, there)
         added = 0
         for place, mine in _by_window(runs).items():
             if self._is_gone(place.tenant):
                 continue
-            stored = self._windows.get(place)
-            window = UsageWindow() if stored is None else decode_window(stored)
+            window = _window(place, await self._windows.get(place))
             if window.apply(mine, message.shard, message.sequence):
-                self._windows.put(place, window.encode())
                 added += len(mine)
-        return added
+            self._windows.put(place, window.encode())
+        return Counted(added, len(there) - len(runs))
+
+
+def _window(place: WindowPlace, stored: bytes | None) -> UsageWindow:
+    if not stored:
+        return UsageWindow()
+    try:
+        return decode_window(stored)
+    except ValueError as error:
+        # Nobody but us writes there; what was broken by hand is not worth standing still.
+        _log.error("usage.unreadable", window=place.as_key(), reason=str(error))
+        return UsageWindow()
 
 
 def _by_window(runs: Sequence[CountedRun]) -> dict[WindowPlace, list[CountedRun]]:

@@ -22,13 +22,14 @@ class Broker:
     credentials: CredentialsT | None
 
 
-def broker_of(settings: BusSettings) -> Broker:
-    """Give the broker for settings of the bus."""
+def broker_of(settings: BusSettings, lease_seconds: int) -> Broker:
+    """Give the broker for settings of the bus; a lease of its app lasts so long."""
     user, password = settings.user, settings.password
     if user is None:
         user, password = login_of(settings.url)
     urls = ";".join(
-        f"nats://{urlsplit(url).netloc.rpartition('@')[2]}" for url in split_urls(settings.url)
+        f"nats://{urlsplit(url).netloc.rpartition('@')[2]}?lease_seconds={lease_seconds}"
+        for url in split_urls(settings.url)
     )
     if user is None:
         return Broker(urls, None)

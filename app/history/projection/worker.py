@@ -61,6 +61,8 @@ class WorkerSettings:
     bus: BusSettings
     name: str = "history"
     """Of an app that has tables one process has all topics, so those have an app of their own."""
+    lease_seconds: int = 10
+    """How long after the death of the process that has the tables another one takes over."""
 
 
 class HistoryWorker:
@@ -169,7 +171,7 @@ class HistoryApp(App):
 
 def make_app(settings: WorkerSettings) -> App:
     """Make an embedded app for an env, without anything in it."""
-    broker = broker_of(settings.bus)
+    broker = broker_of(settings.bus, settings.lease_seconds)
     return HistoryApp(
         f"greentic-{settings.name}-{settings.env}",
         broker=broker.urls,
