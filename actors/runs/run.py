@@ -21,6 +21,8 @@ from actors.runs.turns import Turn
 STEPS_MAX: Final = 1000
 """Steps of one run, sub-flows included (SPEC 13)."""
 
+STEPS_EXCEEDED: Final = "steps_exceeded"
+
 NESTING_MAX: Final = 8
 """How deep `flow2flow` may nest (SPEC 13)."""
 
@@ -114,7 +116,7 @@ class Run:
         if taken >= STEPS_MAX:
             raise PermanentError(
                 f"the run took {STEPS_MAX} steps without reaching an end; look for a loop",
-                reason="steps_exceeded",
+                reason=STEPS_EXCEEDED,
             )
         began, node, *_ = self.marks[taken - STEPS_KEPT]
         self.marks[taken - STEPS_KEPT] = (began, node, None, None, ABSENT)
@@ -122,12 +124,19 @@ class Run:
     # ── What its record tells of a step ──────────────────────────────────────────────────────
 
     def mark_failed(self, began: float, node: CompiledNode, code: str) -> None:
-        """Mark the step that began then as failed, if it was entered at all."""
-        marks = self.marks
-        if marks and marks[-1][0] is began:
-            marks[-1] = (began, node, code, self._ends_now(), self.context.given)
-        elif len(marks) < len(self.path):
-            marks.append((began, node, code, None, ABSENT))
+        """Mark the step just taken as failed; it may have its mark by then."""
+        if code == STEPS_EXCEEDED:
+            return  # it was not even entered
+        given = ABSENT
+        if len(self.marks) == len(self.path):
+            began, _, _, _, given = self.marks.pop()
+        self.marks.append((began, node, code, self._ends_now(), given))
+
+    def mark_broken_off(self, code: str) -> None:
+        """Mark the step in hand as failed, if there is one."""
+        if self.marks and self.marks[-1][2] is None:
+            began, node, *_ = self.marks[-1]
+            self.marks[-1] = (began, node, code, self._ends_now(), self.context.given)
 
     def mark_end(self, outcome: StepOutcome) -> None:
         """Mark what the step in hand came to, and that it ended now."""

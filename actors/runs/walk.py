@@ -30,7 +30,7 @@ from actors.ports import ABSENT
 from actors.runs.pause import Pause
 from actors.runs.perform import OverdueError, StaleError, check_may_begin, journal_of, take_step
 from actors.runs.retrying import FLOW, pause_ms
-from actors.runs.run import NESTING_MAX, Frame, Run, step_key
+from actors.runs.run import NESTING_MAX, STEPS_EXCEEDED, Frame, Run, step_key
 
 
 class Walker:
@@ -90,15 +90,15 @@ class Walker:
                 check_may_begin(run)
             outcome = await self._enter_and_take(run, node, began)
         except OverdueError:
-            run.mark_failed(began, node, "timeout")
+            run.mark_broken_off("timeout")
             return _overdue(run, node)
         except StaleError as error:
             return Interrupted(str(error), is_lost=True)
         except NodeError as error:
-            run.mark_failed(began, node, error.reason)
+            run.mark_broken_off(error.reason)
             return await self._fail(run, node, error)
         if isinstance(outcome, RunError):
-            run.mark_failed(began, node, outcome.code)
+            run.mark_broken_off(outcome.code)
             return self._divert(run, node, PermanentError(outcome.message, reason=outcome.code))
         run.mark_end(outcome)
         return self._go_on(run, node, outcome)
@@ -247,7 +247,7 @@ def _handlers(run: Run, node: CompiledNode) -> list[CompiledNode]:
 
 _WOKEN: Final = Advance(binds=False)
 
-_NOT_HANDLED: Final = frozenset({"steps_exceeded"})
+_NOT_HANDLED: Final = frozenset({STEPS_EXCEEDED})
 """Failures that `on_error` must not catch: it would only go on with the endless loop."""
 
 _ENDS: Final = END_TARGETS | {None, RESPOND}

@@ -12,7 +12,7 @@ from typing import Any, Final
 from actors.ids import run_id
 from actors.nodes.schema import RetryPolicy
 from actors.outcomes import RunResult
-from actors.ports import Continuation, RunRecord, StateScope
+from actors.ports import STEPS_KEPT, Continuation, RunRecord, StateScope
 from tests.simulation.network import at_once
 from tests.simulation.simulation import Played, flows_taking
 from tests.simulation.workers import SKEW_MS_MAX
@@ -77,6 +77,30 @@ def outcomes_agree(played: Played) -> Iterator[str]:
     for run in _results(played):
         if run not in _by_run(played, "record"):
             yield f"run {run} has a result and no record"
+
+
+def records_tell_what_was_done(played: Played) -> Iterator[str]:
+    """A record has the run's last steps, and counts what came to a value outside, once each."""
+    excused = played.cancelled | _overdue(played) | _ended_before_they_began(played)
+    done = Counter(run for run, _ in _done_outside(played))
+    for fact in played.cluster.history.of("record"):
+        record: RunRecord = fact.value
+        told = tuple(step.step for step in record.steps)
+        if told != tuple(record.path[-STEPS_KEPT:]):
+            yield f"run {fact.run} went {record.path} and tells of {told}"
+        if record.usage.effects != done[fact.run] and fact.run not in excused:
+            yield f"run {fact.run} did {done[fact.run]} effects and tells {record.usage.effects}"
+        if record.usage.events != (record.parent_run_id is None):
+            yield f"run {fact.run} counts {record.usage.events} events"
+
+
+def _done_outside(played: Played) -> set[tuple[str, str]]:
+    """Name what runs did: calls, actions and events that are on record, and the runs they began."""
+    kept = _kept_outcomes(played)
+    done = {(fact.run, fact.what) for fact in played.cluster.history.of("effect")}
+    done = {one for one in done if one in kept and kept[one].value["kind"] == "advance"}
+    begun = [fact.value for fact in played.cluster.history.of("schedule")]
+    return done | {(one.parent_run_id, one.run_id) for one in begun if one.parent_run_id}
 
 
 def letters_are_of_failed_runs(played: Played) -> Iterator[str]:
@@ -288,7 +312,10 @@ def _end_of(result: RunResult) -> str:
 
 
 def _way_of(record: RunRecord) -> str:
-    return f"{_end_of(record.result)} by {record.trigger}: {'·'.join(record.path)}"
+    """Give all that a record tells but times, and which try of a step and of the run it was."""
+    steps = [f"{one.step}={one.outcome}:{one.code}" for one in record.steps]
+    used = record.usage._replace(payloads=())
+    return f"{_end_of(record.result)} by {record.trigger}: {'·'.join(record.path)} {steps} {used}"
 
 
 def _overdue(played: Played) -> frozenset[str]:
@@ -329,6 +356,7 @@ CHECKS: Final[tuple[Callable[[Played], Iterator[str]], ...]] = (
     everything_is_at_rest,
     each_event_has_one_outcome_per_flow,
     outcomes_agree,
+    records_tell_what_was_done,
     letters_are_of_failed_runs,
     cancelled_runs_end_so,
     journalled_effects_are_not_repeated,
