@@ -95,7 +95,7 @@ class LagReader:
         records = sum(_records_in(message) for message in batch.messages)
         if messages > len(batch.messages):
             records = round(records / len(batch.messages) * messages)
-        age_ms = self._clock.now_ms() - _stored_ms(batch.messages[0])
+        age_ms = self._clock.now_ms() - stored_ms(batch.messages[0])
         return records, max(0, age_ms) / _MS
 
 
@@ -134,7 +134,8 @@ def _records_in(message: StoredMessage) -> int:
         return 1
 
 
-def _stored_ms(message: StoredMessage) -> int:
+def stored_ms(message: StoredMessage) -> int:
+    """Give when a message was stored; 0: it does not say."""
     try:
         stored = datetime.fromisoformat(message.headers.get("Nats-Time-Stamp", ""))
     except ValueError:
