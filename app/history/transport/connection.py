@@ -1,0 +1,199 @@
+"""One connection to NATS and the JetStream API over it.
+
+In: broker URLs, credentials. Out: publishing, subscribing, API questions as documents, word of
+every reconnect. Refuses to start without a server (`BrokerUnreachableError`); from then on it
+connects again for ever, and whoever uses it repeats what got lost. Credentials are never logged.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+from mode import get_logger
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+from nats.errors import Error as NatsError
+from nats.errors import NoRespondersError
+from yarl import URL
+
+from app.history.transport.errors import BrokerUnreachableError, StreamRefusedError
+
+CONNECT_SECONDS: Final = 10.0
+RECONNECT_WAIT_SECONDS: Final = 0.2
+REQUEST_SECONDS: Final = 5.0
+PENDING_BYTES_MAX: Final = 16 * 1024 * 1024
+PORT: Final = 4222
+
+LOST: Final = (NatsError, OSError, TimeoutError)
+"""What a client raises when the server is away: for the caller to repeat later."""
+
+_UNAVAILABLE: Final = 503
+
+logger = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """How to log in; `repr` shows no secret."""
+
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+    token: str | None = field(default=None, repr=False)
+    tls: ssl.SSLContext | None = None
+
+    def options(self) -> dict[str, Any]:
+        """Give what the client takes."""
+        named = {
+            "user": self.user,
+            "password": self.password,
+            "token": self.token,
+            "tls": self.tls,
+        }
+        return {name: value for name, value in named.items() if value is not None}
+
+
+def login_of(urls: Sequence[URL], credentials: Any, tls: ssl.SSLContext | None) -> Login:
+    """Choose the login: ``broker_credentials`` before the first URL that names a user."""
+    tls = getattr(credentials, "ssl_context", None) or getattr(credentials, "context", None) or tls
+    user = getattr(credentials, "username", None)
+    if user is not None:
+        return Login(user, getattr(credentials, "password", None) or "", None, tls)
+    for url in urls:
+        if url.user is not None and url.password is not None:
+            return Login(url.user, url.password, None, tls)
+        if url.user is not None:
+            return Login(token=url.user, tls=tls)
+    return Login(tls=tls)
+
+
+class Connection:
+    """A client that is opened once and stays open over reconnects."""
+
+    def __init__(self, urls: Sequence[URL], login: Login, name: str) -> None:
+        self._servers = [f"nats://{_host(url)}:{url.port or PORT}" for url in urls]
+        self._login = login
+        self._name = name
+        self._client = Client()
+        self._opening = asyncio.Lock()
+        self._on_reconnect: list[Callable[[], None]] = []
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a server at the other end now."""
+        return self._client.is_connected
+
+    @property
+    def payload_bytes_max(self) -> int:
+        """The largest message the server takes."""
+        return self._client.max_payload
+
+    async def open(self) -> None:
+        """Connect, once; BrokerUnreachableError after `CONNECT_SECONDS`."""
+        async with self._opening:
+            if self._client.is_connected or self._client.is_reconnecting:
+                return
+            self._client = Client()
+            try:
+                await asyncio.wait_for(self._connect(), CONNECT_SECONDS)
+            except LOST as problem:
+                raise BrokerUnreachableError(
+                    f"no NATS server at {', '.join(self._servers)}: "
+                    f"{str(problem) or type(problem).__name__}"
+                ) from problem
+
+    async def close(self) -> None:
+        """Send what is buffered, and disconnect. It may be opened again."""
+        client, self._on_reconnect = self._client, []
+        if client.is_closed:
+            return
+        if client.is_connected:
+            try:
+                await client.flush(timeout=1)
+            except LOST as problem:
+                logger.warning("Not all was sent to NATS before closing: %r", problem)
+        await client.close()
+
+    def on_reconnect(self, callback: Callable[[], None]) -> None:
+        """Call this after every reconnect, until the connection is closed."""
+        self._on_reconnect.append(callback)
+
+    def new_inbox(self) -> str:
+        """Give a subject that nobody else listens on."""
+        return self._client.new_inbox()
+
+    async def subscribe(
+        self, subject: str, callback: Callable[[Msg], Awaitable[None]]
+    ) -> Subscription:
+        """Hand everything on this subject to a coroutine function, one after the other."""
+        return await self._client.subscribe(subject, cb=callback, pending_bytes_limit=0)
+
+    async def publish(
+        self,
+        subject: str,
+        data: bytes = b"",
+        *,
+        reply: str = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """Send; one of `LOST` when that is not possible now."""
+        await self._client.publish(
+            subject, data, reply=reply, headers=dict(headers) if headers else None
+        )
+
+    async def request(
+        self, subject: str, data: bytes, headers: Mapping[str, str] | None = None
+    ) -> bytes:
+        """Ask and wait for the answer; BrokerUnreachableError when none comes."""
+        try:
+            answer = await self._client.request(
+                subject, data, timeout=REQUEST_SECONDS, headers=dict(headers) if headers else None
+            )
+        except NoRespondersError as problem:
+            raise BrokerUnreachableError(f"nobody answers {subject}") from problem
+        except LOST as problem:
+            raise BrokerUnreachableError(f"no answer to {subject}: {problem!r}") from problem
+        return bytes(answer.data)
+
+    async def ask(self, verb: str, document: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Ask the JetStream API. StreamRefusedError: no; BrokerUnreachableError: silence."""
+        body = b"" if document is None else msgspec.json.encode(document)
+        answer: dict[str, Any] = msgspec.json.decode(await self.request(f"$JS.API.{verb}", body))
+        error = answer.get("error")
+        if error is None:
+            return answer
+        text = f"{verb}: {error.get('description', 'refused')}"
+        if error.get("code") == _UNAVAILABLE:
+            raise BrokerUnreachableError(text)
+        raise StreamRefusedError(text, int(error.get("err_code", 0)))
+
+    async def _connect(self) -> None:
+        await self._client.connect(
+            servers=self._servers,
+            name=self._name,
+            allow_reconnect=True,
+            max_reconnect_attempts=-1,
+            # The client divides nothing: a fraction of a second is as good as a whole one.
+            reconnect_time_wait=RECONNECT_WAIT_SECONDS,  # type: ignore[arg-type]
+            ping_interval=10,
+            pending_size=PENDING_BYTES_MAX,
+            error_cb=self._note_error,
+            reconnected_cb=self._note_reconnect,
+            **self._login.options(),
+        )
+
+    async def _note_error(self, problem: Exception) -> None:
+        logger.warning("NATS: %s", str(problem) or type(problem).__name__)
+
+    async def _note_reconnect(self) -> None:
+        logger.info("Connected to NATS again")
+        for callback in list(self._on_reconnect):
+            callback()
+
+
+def _host(url: URL) -> str:
+    host = url.host or "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
