@@ -5,6 +5,7 @@ In: what a run came to. Out: nothing but the assurance that it is stored, or sen
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any, Final, Literal, NamedTuple, Protocol
 
 from actors.events import Event
@@ -28,7 +29,13 @@ class Results(Protocol):
         ...
 
 
-ABSENT: Final = object()
+class Absent(Enum):
+    """The type of `ABSENT`."""
+
+    ABSENT = "absent"
+
+
+ABSENT: Final = Absent.ABSENT
 """Where a step has no value, or none that may be shown: null is a value."""
 
 STEPS_KEPT: Final = 100

@@ -35,6 +35,9 @@ class Trail(Sequence[RunStep]):
     def __getitem__(self, index: int | slice) -> RunStep | Sequence[RunStep]:
         return self.steps[index]
 
+    def __repr__(self) -> str:
+        return f"Trail{self.steps!r}"
+
     def __iter__(self) -> Iterator[RunStep]:
         return iter(self.steps)
 
