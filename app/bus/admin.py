@@ -38,6 +38,7 @@ PAGES_MAX: Final = 1000
 NO_PEERS: Final = 10005
 NO_CLUSTER: Final = 10074
 
+_AWAY: Final = "peer offline"
 _UNAVAILABLE: Final = 503
 
 
@@ -242,9 +243,17 @@ class JetStreamAdmin:
         if error is None:
             return document
         text = f"{subject}: {error.get('description', 'refused')}"
-        if error.get("code") == _UNAVAILABLE or error.get("err_code") in TEMPORARY:
+        if _is_temporary(error):
             raise UnavailableError(text)
         raise BusError(text, server_code=error.get("err_code"))
+
+
+def _is_temporary(error: Mapping[str, Any]) -> bool:
+    """Tell whether the same question may be answered soon."""
+    code = error.get("err_code")
+    # There are servers enough, but of one nothing was heard lately: it is busy, or just starting.
+    is_away = code == NO_PEERS and _AWAY in str(error.get("description", ""))
+    return is_away or code in TEMPORARY or error.get("code") == _UNAVAILABLE
 
 
 def _too_many_replicas(spec: StreamSpec, error: BusError) -> BusError:

@@ -21,7 +21,8 @@ from tests.support.programs import (
 )
 from tests.support.streams import read_stream
 
-EVENTS = 5000
+EVENTS = int(os.environ.get("GREENTIC_EVENTS", "1000"))
+"""5,000 and more at length; `tests.faults` kills under more kinds of load."""
 AT_ONCE = 40
 FLOWS = ("first", "second")
 STREAM = "EVENTS-dev-T-demo"

@@ -65,8 +65,8 @@ class ScriptedBus:
         return Answer(json.dumps(self._answers.pop(0)).encode(), self._headers)
 
 
-def refusal(err_code: int, code: int = 400) -> dict[str, object]:
-    return {"error": {"code": code, "err_code": err_code, "description": "because"}}
+def refusal(err_code: int, code: int = 400, text: str = "because") -> dict[str, object]:
+    return {"error": {"code": code, "err_code": err_code, "description": text}}
 
 
 # ── Streams ──────────────────────────────────────────────────────────────────────────────────
@@ -251,6 +251,20 @@ async def test_cluster_that_elects_is_asked_again_until_it_can_answer(
     bus = ElectingBus(*[refusal(err_code, code)] * 99)
     with pytest.raises(UnavailableError):
         await JetStreamAdmin(bus).stream_info(spec.name)  # type: ignore[arg-type]
+
+
+async def test_server_that_is_just_away_is_waited_for_and_one_that_there_is_not_is_not(
+    spec: StreamSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admin_module, "CLUSTER_PAUSE_SECONDS", 0.01)
+    state = {"messages": 0, "bytes": 0, "first_seq": 0, "last_seq": 0}
+    made = {"config": spec.as_config(), "state": state}
+    away = refusal(admin_module.NO_PEERS, text="no suitable peers for placement, peer offline")
+    admin = JetStreamAdmin(ElectingBus(away, away, made))  # type: ignore[arg-type]
+    assert (await admin.ensure_stream(spec, is_new=True)).name == spec.name
+    few = refusal(admin_module.NO_PEERS, text="no suitable peers for placement")
+    with pytest.raises(BusError, match="cannot be kept"):
+        await JetStreamAdmin(ElectingBus(few)).ensure_stream(spec, is_new=True)  # type: ignore[arg-type]
 
 
 async def test_replicas_are_the_streams_only_where_they_are_named() -> None:

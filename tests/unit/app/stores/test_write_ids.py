@@ -50,7 +50,8 @@ def test_old_writes_go_with_a_later_one_but_for_the_last_few() -> None:
 
 def test_writes_of_the_last_minutes_stay_however_many_came_before() -> None:
     writes = [(f"w{number}", NOW_MS + number * 1000) for number in range(STATE_WRITE_ID_SECONDS)]
-    assert all(after(writes).knows(name) for name, _ in writes)
+    marks = after(writes)
+    assert all(marks.knows(name) for name, _ in writes)
 
 
 def test_many_writes_of_one_second_or_of_many_keep_the_newest_within_the_bound() -> None:
