@@ -86,7 +86,7 @@ def _open_lines(seen: Mapping[str, Any], now_ms: int) -> Iterator[Text]:
     if seen["began_ms"] is not None:
         ago = span_text(max(0, now_ms - seen["began_ms"]) * 1000)
         yield _field("began", f"{time_text(seen['began_ms'])}, {ago} ago")
-    yield _field("journal", f"{seen['journal_entries']} entries")
+    yield _field("journal", _entries(seen["journal_entries"]))
 
 
 def _waiting_text(waiting: Mapping[str, Any], now_ms: int) -> str:
@@ -104,7 +104,7 @@ def _record_lines(
 ) -> Iterator[Text]:
     status = record["status"]
     yield Text.assemble("state     ", (printable(status), STYLES.get(status, "")))
-    yield from _error_lines(record["error"])
+    yield from _error_lines(record)
     trigger = f", trigger {record['trigger']}" if record["trigger"] else ""
     version = f"{record['flow']} {record['flow_version']}"
     yield _field("flow", f"{version}{trigger}, attempt {record['attempt']}")
@@ -120,18 +120,21 @@ def _record_lines(
     if record.get("usage") is not None:
         yield _field("used", _usage_text(record["usage"]))
     if seen["journal_entries"]:
-        yield _field("journal", f"{seen['journal_entries']} entries")
+        yield _field("journal", _entries(seen["journal_entries"]))
     yield from _step_lines(record, with_values=with_values)
     if with_values:
         yield _field("output", shortened(_json(record["output"]), OUTPUT_CHARS_MAX))
 
 
-def _error_lines(error: Mapping[str, Any] | None) -> Iterator[Text]:
+def _error_lines(record: Mapping[str, Any]) -> Iterator[Text]:
+    error = record["error"]
     if error is None:
         return
     yield Text(f"error     {error_text(error)}", style="red")
     if (hint := hint_for(str(error.get("code")))) is not None:
         yield Text(f"hint      {hint}")
+    if record["status"] == "failed":
+        yield _field("letter", f"'dead-letter list --event-id {record['event_id']}' names it")
 
 
 def _step_lines(record: Mapping[str, Any], *, with_values: bool) -> Iterator[Text]:
@@ -181,6 +184,10 @@ def _usage_text(usage: Mapping[str, int]) -> str:
         for name in ("events", "bytes", "operations", "effects")
     ]
     return ", ".join(counted)
+
+
+def _entries(number: int) -> str:
+    return "1 entry" if number == 1 else f"{number} entries"
 
 
 def _flow(run: Mapping[str, Any]) -> str:

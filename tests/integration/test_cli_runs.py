@@ -1,6 +1,7 @@
 """`run list`, `run show` and the tails, with the real program, on both ways to it."""
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -106,6 +107,7 @@ def test_a_run_is_shown(
     text = capsys.readouterr().out
     assert text.startswith(f"run       {run_id}\nstate     failed\nerror     ")
     assert "flow      fail 1" in text
+    assert re.search(r"steps\n  \+\d+ ms  ·*█+·*  .+ script  one  failed script\.", text)
     assert call("run", "show", run_id, "--flow", "take") == FAILED
     assert call("run", "show", "nothing") == FAILED
     assert "run list" in capsys.readouterr().err

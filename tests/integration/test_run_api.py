@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +53,11 @@ def a_record(number: int, tenant: str = TENANT, **fields: Any) -> RunRecord:
     }  # fmt: skip
     result = RunResult(**{**given, **fields})
     return RunRecord(tenant, "order.created", "event:1", result, ("a", "b"))
+
+
+def a_record_with(number: int, event_type: str = "order.created", **fields: Any) -> RunRecord:
+    """Give a record with more than its result."""
+    return RunRecord(TENANT, event_type, "event:1", a_record(number).result, ("a", "b"), **fields)
 
 
 async def write(rig: TenantRig, *records: RunRecord) -> None:
@@ -243,8 +247,8 @@ async def test_runs_are_searched_by_what_they_have_in_common_and_by_their_error(
     mail = RunError("email.timeout", "send", "The Mail Server did not answer")
     await write(
         rig,
-        replace(a_record(1), correlation_id="c-1", event_type="order.paid"),
-        replace(a_record(2), correlation_id="c-1", parent_run_id="run1"),
+        a_record_with(1, "order.paid", correlation_id="c-1"),
+        a_record_with(2, correlation_id="c-1", parent_run_id="run1"),
         a_record(3),
         a_record(6, error=mail),
     )
@@ -268,7 +272,7 @@ async def test_a_record_tells_of_its_steps_and_what_it_used(rig: TenantRig) -> N
         RunStep("b", "script", 4, 30, "done", output={"n": 1}),
     )
     usage = RunUsage(events=1, operations=7, effects=2, payloads=({"id": 1},))
-    await write(rig, replace(a_record(1), steps=steps, usage=usage, correlation_id="c-1"))
+    await write(rig, a_record_with(1, steps=steps, usage=usage, correlation_id="c-1"))
     record = (await rig.ask("GET", "runs/run1")).json["record"]
     assert record["usage"] == {"events": 1, "operations": 7, "effects": 2, "bytes": 8}
     assert record["correlation_id"] == "c-1"

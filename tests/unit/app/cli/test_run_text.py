@@ -67,6 +67,7 @@ def test_a_run_that_has_ended_is_a_timeline() -> None:
         "state     failed",
         "error     http.timeout at call: no answer within 5 s",
         "hint      it may have been heard; 'retry' in the node's config tries it again",
+        "letter    'dead-letter list --event-id e1' names it",
         "flow      orders/take v1, trigger event:1, attempt 2",
         "event     order.created e1",
         "belongs   to c-1",
