@@ -108,7 +108,7 @@ class Database(Protocol):
         ...
 
     async def empty(self, connection: AsyncConnection) -> None:
-        """Delete everything but the generation."""
+        """Delete everything."""
         ...
 
     async def close(self) -> None:

@@ -7,7 +7,7 @@ long finds nothing, rather than somebody else's runs.
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.history.store.database import Database
 from app.history.store.rows import RunRow
 from app.history.store.search import RunSearch, search_text
-from app.history.store.tables import KINDS, META, TENANTS
+from app.history.store.tables import KINDS, TENANTS
 
 KINDS_MAX: Final = 1024
 REMEMBERED_MAX: Final = 200_000
@@ -25,7 +25,6 @@ REMEMBERED_MAX: Final = 200_000
 
 _TENANT_ID: Final = select(TENANTS.c.id).where(TENANTS.c.tenant == bindparam("tenant"))
 _KINDS_OF: Final = select(KINDS).where(KINDS.c.tenant_id == bindparam("tenant_id"))
-_GENERATION: Final = select(META.c.generation)
 
 
 class Traits(NamedTuple):
@@ -89,26 +88,30 @@ class KindBook:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._generation = -1
         self._kinds: dict[Traits, Kind] = {}
         self._one_learns = asyncio.Lock()
+        of_whom = select(KINDS, TENANTS.c.tenant).join(TENANTS, TENANTS.c.id == KINDS.c.tenant_id)
+        self._some = of_whom.where(database.is_among(KINDS.c.id, "kinds"))
 
     async def learn(self, rows: Iterable[RunRow]) -> dict[Traits, Kind]:
-        """Give the kinds of rows, made and committed where there were none.
-
-        They are true until the generation changes: `is_current` tells, in the transaction that
-        uses them.
-        """
+        """Give the kinds of rows, made and committed where there were none."""
         wanted = {traits_of(row) for row in rows}
         async with self._one_learns:
             if not wanted <= self._kinds.keys():
                 await self._make(wanted)
             return {traits: self._kinds[traits] for traits in wanted}
 
-    async def is_current(self, connection: AsyncConnection) -> bool:
-        """Tell whether what is remembered still holds; forgets it if not."""
-        generation = await connection.scalar(_GENERATION)
-        if generation == self._generation:
+    async def hold(self, connection: AsyncConnection, kinds: Mapping[Traits, Kind]) -> bool:
+        """Tell whether kinds are still what is remembered; forgets all that is remembered if not.
+
+        Asked in the transaction that writes rows, beside which no kinds are taken away: they may be
+        gone by an erasure or a reset of another process, or with a server that lost its last
+        commits.
+        """
+        wanted = {(kind, traits.tenant) for traits, kind in kinds.items()}
+        numbers = self._database.as_numbers([kind.id for kind, _ in wanted])
+        found = (await connection.execute(self._some, {"kinds": numbers})).all()
+        if {(Kind(*row[:-1]), row[-1]) for row in found} == wanted:
             return True
         self._kinds.clear()
         return False
@@ -116,18 +119,14 @@ class KindBook:
     async def _make(self, wanted: set[Traits]) -> None:
         if len(self._kinds) > REMEMBERED_MAX:
             self._kinds.clear()
+        missing = wanted - self._kinds.keys()
+        found: dict[Traits, Kind] = {}
         async with self._database.writing("write kinds of runs") as connection:
-            generation = int(await connection.scalar(_GENERATION) or 0)
-            if generation != self._generation:
-                self._kinds.clear()
-            missing = wanted - self._kinds.keys()
-            found: dict[Traits, Kind] = {}
             for tenant in sorted({traits.tenant for traits in missing}):
                 mine = [traits for traits in missing if traits.tenant == tenant]
                 found |= await self._make_for(connection, tenant, sorted(mine))
         # Only what is committed is remembered.
         self._kinds |= found
-        self._generation = generation
 
     async def _make_for(
         self, connection: AsyncConnection, tenant: str, wanted: Sequence[Traits]

@@ -11,7 +11,7 @@ from dataclasses import replace
 from operator import attrgetter
 from typing import Any, Final
 
-from sqlalchemy import bindparam, delete, exists, select, update
+from sqlalchemy import bindparam, delete, exists, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from actors.errors import UnavailableError
@@ -22,7 +22,7 @@ from app.history.store.kinds import Kind, KindBook, Traits, tenant_id_of, traits
 from app.history.store.paging import find_page, row_from
 from app.history.store.rows import RunRow, plain_text
 from app.history.store.search import RunPage, RunSearch, search_text
-from app.history.store.tables import DOCUMENTS, KINDS, META, RUNS, TENANTS, row_columns
+from app.history.store.tables import DOCUMENTS, KINDS, RUNS, TENANTS, row_columns
 
 ATTEMPTS_MAX: Final = 5
 """To write on numbers that nobody takes away meanwhile."""
@@ -37,7 +37,6 @@ _FIND: Final = (
 _SOME_OF: Final = (
     select(RUNS.c.id).where(RUNS.c.tenant_id == bindparam("tenant_id")).limit(bindparam("at_most"))
 )
-_GROW: Final = update(META).values(generation=META.c.generation + 1)
 _UNUSED_KINDS: Final = ~exists().where(RUNS.c.kind_id == KINDS.c.id)
 _UNUSED_TENANTS: Final = ~exists().where(KINDS.c.tenant_id == TENANTS.c.id)
 
@@ -62,7 +61,7 @@ class HistoryStore:
         for _ in range(ATTEMPTS_MAX):
             kinds = await self._kinds.learn(latest)
             async with self._database.writing("write runs") as connection:
-                if await self._kinds.is_current(connection):
+                if await self._kinds.hold(connection, kinds):
                     ready = [_ready(*pair, kinds) for pair in zip(latest, bodies, strict=True)]
                     return await self._database.write(connection, ready)
         raise UnavailableError("the history is being erased over and over", retry_after_seconds=1)
@@ -118,7 +117,6 @@ class HistoryStore:
                 erased += bite
             await connection.execute(delete(KINDS).where(KINDS.c.tenant_id == tenant_id))
             await connection.execute(delete(TENANTS).where(TENANTS.c.id == tenant_id))
-            await connection.execute(_GROW)
         return erased
 
     async def identity(self) -> str:
@@ -137,7 +135,6 @@ class HistoryStore:
         """Forget everything, before it is built anew from the streams."""
         async with self._database.changing("reset the history") as connection:
             await self._database.empty(connection)
-            await connection.execute(_GROW)
 
     async def close(self) -> None:
         """Give the connections back."""
@@ -162,7 +159,6 @@ class HistoryStore:
         async with self._database.changing("drop kinds of runs") as connection:
             await connection.execute(delete(KINDS).where(_UNUSED_KINDS))
             await connection.execute(delete(TENANTS).where(_UNUSED_TENANTS))
-            await connection.execute(_GROW)
 
 
 def _latest(rows: Iterable[RunRow]) -> list[RunRow]:

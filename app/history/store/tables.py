@@ -34,9 +34,8 @@ TEXT: Final = Text().with_variant(Text(collation="C"), "postgresql")
 META: Final = Table(
     "history_meta",
     METADATA,
-    Column("generation", BigInteger, nullable=False),
     Column("identity", TEXT, nullable=False, comment="Which history it is: no two have the same."),
-    comment="One row. The generation grows whenever tenants or kinds go, so that nobody uses them.",
+    comment="One row.",
 )
 TENANTS: Final = Table(
     "history_tenants",

@@ -18,13 +18,9 @@ _TEXT: Final = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 def upgrade() -> None:
     """Make them."""
-    op.create_table(
-        "history_meta",
-        sa.Column("generation", sa.BigInteger(), nullable=False),
-        sa.Column("identity", _TEXT, nullable=False),
-    )
-    meta = sa.table("history_meta", sa.column("generation"), sa.column("identity"))
-    op.execute(meta.insert().values(generation=0, identity=secrets.token_hex(_IDENTITY_BYTES)))
+    op.create_table("history_meta", sa.Column("identity", _TEXT, nullable=False))
+    meta = sa.table("history_meta", sa.column("identity"))
+    op.execute(meta.insert().values(identity=secrets.token_hex(_IDENTITY_BYTES)))
     op.create_table(
         "history_tenants",
         sa.Column("id", sa.Integer(), sa.Identity(), primary_key=True),
