@@ -71,6 +71,8 @@ class DeployNeeds:
     """Gives what each tenant has waiting and in hand here."""
     enforce_logins: Callable[[], Awaitable[None]] = nothing
     """Returns once the server refuses revoked logins."""
+    usage_age_seconds: int = StreamLimits().usage_age_seconds
+    """How long metered usage is kept."""
     replicas: int = 0
     """On how many servers each stream is kept; 0 leaves them as they are."""
     outside: Sequence[OutsideStore] = ()
@@ -104,7 +106,8 @@ class DeploySide:
     async def open(cls, bus: Bus, needs: DeployNeeds) -> Self:
         """Make the env's buckets and shared streams, and all parts; nothing follows yet."""
         env, clock = needs.env, needs.clock
-        control = Control(bus, env, limits=StreamLimits(replicas=needs.replicas))
+        limits = StreamLimits(replicas=needs.replicas, usage_age_seconds=needs.usage_age_seconds)
+        control = Control(bus, env, limits=limits)
         await control.ensure([])
         store = open_store(bus, env, clock)
         shelf = BundleShelf(

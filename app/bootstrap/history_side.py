@@ -40,6 +40,7 @@ RETRY_FIRST_SECONDS: Final = 0.5
 RETRY_SECONDS_MAX: Final = 15.0
 RETRY_AFTER_SECONDS: Final = 1.0
 _MODULES: Final = (
+    "app.history.metering.role",
     "app.history.projection.role",
     "app.history.reading",
     "app.history.store.opening",
@@ -56,6 +57,7 @@ class HistoryOptions:
     url: str = field(repr=False)
     keep_days: int = 0
     limits: BatchLimits = field(default_factory=BatchLimits)
+    usage_runs_remembered: int = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ def history_options(section: HistorySection, data_dir: Path) -> HistoryOptions:
         url=database_in(data_dir) if told is None else told.get_secret_value(),
         keep_days=section.keep_days,
         limits=BatchLimits(section.batch_records, section.batch_seconds),
+        usage_runs_remembered=section.usage_runs_remembered,
     )
 
 
@@ -104,6 +107,15 @@ class HistorySide:
         """
         for module in _MODULES:
             await asyncio.to_thread(importlib.import_module, module)
+        # Usage is counted from the streams alone, whatever becomes of the database.
+        metering = asyncio.create_task(self._meter(world), name="metering")
+        try:
+            await self._write(world)
+        finally:
+            metering.cancel()
+            await asyncio.wait([metering])
+
+    async def _write(self, world: HistoryWorld) -> None:
         from app.history.projection.role import HistoryNeeds, HistoryRole  # noqa: PLC0415
         from app.history.reading import StoredRuns  # noqa: PLC0415 - both are there by now
 
@@ -125,6 +137,20 @@ class HistorySide:
         finally:
             self._store = self._runs = self._role = None
             await store.close()
+
+    async def _meter(self, world: HistoryWorld) -> None:
+        from app.history.metering.role import MeteringNeeds, MeteringRole  # noqa: PLC0415 - as above
+
+        needs = MeteringNeeds(
+            env=world.env,
+            bus=world.bus,
+            reader=world.reader,
+            directory=world.directory,
+            clock=world.clock,
+            meter=world.meter,
+            runs_remembered=self._options.usage_runs_remembered,
+        )
+        await MeteringRole(needs).run()
 
     def close(self) -> None:
         """Let another process have the database."""

@@ -15,6 +15,8 @@ from app.bootstrap.egress import build_policy
 from app.bootstrap.history_side import HistoryOptions, history_options
 from app.bus.backlog import BacklogLimits
 from app.bus.connection import BusSettings
+from app.control.limits import StreamLimits
+from app.control.streams import DAY_SECONDS
 from app.outbound import EgressPolicy
 from app.settings.secrets import SecretsSection
 from app.settings.sections import NatsSection, Settings
@@ -44,6 +46,8 @@ class StartOptions:
     """Where NATS is; None starts the embedded server."""
     trusted_proxies: Sequence[IPv4Network | IPv6Network] = ()
     """Whose forwarded headers are believed."""
+    usage_age_seconds: int = StreamLimits().usage_age_seconds
+    """How long metered usage is kept."""
     replicas: int = 0
     """On how many servers each stream is kept; 0 leaves them as they are."""
     workers_per_tenant: int = 0
@@ -94,6 +98,7 @@ def build_options(
         has_worker="worker" in server.roles,
         history=history_options(settings.history, data_dir) if has_history else None,
         bus=None if settings.nats.is_embedded else _bus(settings.nats),
+        usage_age_seconds=settings.history.usage_keep_days * DAY_SECONDS,
         replicas=settings.nats.replicas or 0,
         workers_per_tenant=settings.worker.replicas_per_tenant,
         sync_interval=settings.nats.sync,

@@ -206,6 +206,7 @@ class Program:
             loads=self._loads,
             enforce_logins=nothing if self._logins is None else self._logins.refresh,
             replicas=options.replicas,
+            usage_age_seconds=options.usage_age_seconds,
             outside=() if self._history is None else (self._history,),
         )
         self._deploys = side = await DeploySide.open(bus, needs)

@@ -8,6 +8,8 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from app.observability.usage import UsageMeter
+
 WRITE_SECONDS_BUCKETS: Final = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 10.0)
 
 
@@ -15,6 +17,7 @@ class HistoryMeter:
     """The metrics of the history. Streams are few: one for each shard."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        self.usage = UsageMeter(registry)
         self._records = Counter(
             "greentic_history_records_total",
             "Run records that the history has read, by what became of them.",

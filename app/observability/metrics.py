@@ -41,6 +41,14 @@ values are bounded: tenants and flows beyond `labels` count as ``other``.
     greentic_history_forgotten_total{why}            runs let go: ``old``; of a ``tenant`` deleted
     greentic_history_lag_records{stream}             run records not in the history, estimated
     greentic_history_lag_seconds{stream}             age of the oldest of them
+    greentic_usage_runs_counted_total                runs that metering has counted
+    greentic_usage_records_repeated_total            records stored before, not counted again
+    greentic_usage_lag_records{stream}               run records not counted yet, estimated
+    greentic_usage_hour_events{tenant}               used since the hour began: events,
+    greentic_usage_hour_operations{tenant}           script operations,
+    greentic_usage_hour_effects{tenant}              calls, actions, emitted events, starts,
+    greentic_usage_hour_bytes{tenant}                bytes of payloads
+    greentic_usage_hour_runs{tenant, outcome}        runs, by how they ended
     greentic_api_keys_refused_total{reason}          wrong API keys, or none judged (``locked``)
     greentic_lock_outs_total{by}                     lock-outs for guessing, by address or prefix
     greentic_actor_crashes_total{code}               crashes of actors

@@ -36,6 +36,14 @@ class HistorySection(Section):
     batch_seconds: float = Field(default=0.1, ge=0.01, le=10)
     """How long records wait for others to be written with."""
 
+    usage_keep_days: int = Field(default=35, ge=1, le=400)
+    """Days that an hour of usage is kept after something was last counted in it. The same in every
+    process of an env."""
+
+    usage_runs_remembered: int = Field(default=200_000, ge=1000, le=5_000_000)
+    """How many of the latest run records usage is counted with: one of a run that is among them is
+    a repeat. About 200 bytes of memory each."""
+
     @field_validator("database_url")
     @classmethod
     def _check_url(cls, value: SecretStr | None) -> SecretStr | None:

@@ -14,7 +14,6 @@ from app.bus.direct import DirectReader
 from app.control.names import tenants_bucket
 from app.history.metering.role import MeteringNeeds, MeteringRole
 from app.observability.history import HistoryMeter
-from app.observability.usage import UsageMeter
 from app.stores.kv import KvBucket
 from app.system import SystemClock
 from app.tenancy.directory import TenantDirectory
@@ -31,15 +30,13 @@ async def main() -> None:
     reader = await DirectReader.start(bus)
     directory = TenantDirectory(KvBucket(bus, tenants_bucket(env)), SystemClock())
     await directory.start()
-    registry = CollectorRegistry()
     needs = MeteringNeeds(
         env=env,
         bus=settings,
         reader=reader,
         directory=directory,
         clock=SystemClock(),
-        meter=UsageMeter(registry),
-        history_meter=HistoryMeter(registry),
+        meter=HistoryMeter(CollectorRegistry()),
         runs_remembered=int(remembered),
         lease_seconds=LEASE_SECONDS,
     )

@@ -31,9 +31,9 @@ from app.control.streams import runs_spec
 from app.errors import AppError
 from app.history.metering.durables import DURABLE
 from app.history.metering.reading import UsageSearch, UsageWindows
-from app.history.metering.recount import recount
 from app.history.metering.usage import STATUSES, Usage
 from app.history.metering.windows import WindowPlace
+from tests.metering.recount import recount
 from tests.support.bus import connected
 from tests.support.nats_server import KillableServer
 from tests.support.programs import ROOT

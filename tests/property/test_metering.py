@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from app.bus.direct import StoredMessage
 from app.history.metering.folding import ShardFold, ShardMessage
-from app.history.metering.recount import nobody, recount
 from app.history.metering.repeats import ShardMemory
 from app.history.metering.usage import STATUSES, Usage
 from app.history.metering.windows import WindowPlace, decode_window
+from tests.metering.recount import nobody, recount
 from tests.support.usage_records import A_TIME_MS, HOUR_MS, PagesInMemory, a_message, a_record
 
 REMEMBERED = 12

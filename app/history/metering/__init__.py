@@ -10,7 +10,6 @@ the work happens, this only tells.
     windows     a window: its place, its value, and up to where it has counted
     repeats     records that were stored twice
     folding     a message counted into windows
-    recount     the same from the stream alone
     reading     windows as any process reads them
     table       the Faust table; the only module here that needs Faust
 """

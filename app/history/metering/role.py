@@ -21,7 +21,6 @@ from app.history.metering.table import MeteringPorts, UsageMetering
 from app.history.projection.lag import LagReader
 from app.history.projection.worker import HistoryWorker, WorkerSettings
 from app.observability.history import HistoryMeter
-from app.observability.usage import UsageMeter
 from app.tenancy.directory import TenantDirectory
 
 APP: Final = "usage"
@@ -39,8 +38,7 @@ class MeteringNeeds:
     reader: DirectReader
     directory: TenantDirectory
     clock: Clock
-    meter: UsageMeter
-    history_meter: HistoryMeter
+    meter: HistoryMeter
     runs_remembered: int = RUNS_REMEMBERED
     lease_seconds: int = LEASE_SECONDS
     """How long after the death of the process that counts another one takes over."""
@@ -56,7 +54,7 @@ class MeteringRole:
             WorkerSettings(needs.env, needs.bus, APP, needs.lease_seconds),
             lambda: [UsageMetering(self._ports())],
             self._lag.streams,
-            needs.history_meter,
+            needs.meter,
         )
 
     @property
@@ -77,7 +75,7 @@ class MeteringRole:
             pages=lambda stream: StreamWalk(needs.reader, stream, _ALL),
             is_gone=self._is_gone,
             clock=needs.clock,
-            meter=needs.meter,
+            meter=needs.meter.usage,
             runs_remembered=needs.runs_remembered,
         )
 
@@ -90,7 +88,7 @@ class MeteringRole:
             try:
                 for stream in await self._lag.streams():
                     lag = await self._lag.read(stream, DURABLE)
-                    self._needs.meter.lag(stream, lag.records)
+                    self._needs.meter.usage.lag(stream, lag.records)
             except (AppError, ActorsError):
-                self._needs.history_meter.fail("stream")
+                self._needs.meter.fail("stream")
             await asyncio.sleep(LOOK_SECONDS)
