@@ -94,6 +94,9 @@ COMMANDS: Final[Sequence[CommandPlace]] = (
     CommandPlace(
         "run", "app.cli.run", "run_app", "See what runs came to, and watch them end; cancel one."
     ),
+    CommandPlace(
+        "history", "app.cli.history", "history_app", "Look after the database of ended runs."
+    ),
     CommandPlace("audit", "app.cli.audit", "audit_app", "See who changed what."),
     CommandPlace(
         "platform", "app.cli.platform", "platform_app", "Manage what belongs to no tenant."

@@ -31,6 +31,7 @@ _SECRET_PARTS: Final = (
 )
 _URL_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 _QUIET: Final[Mapping[str, int]] = {
+    "alembic": logging.WARNING,
     "app.history": logging.WARNING,  # Faust's parts there tell of each start and stop
     "asyncio": logging.WARNING,
     "faust": logging.WARNING,

@@ -75,6 +75,12 @@ class Retention:
             await self._clock.sleep(PAUSE_SECONDS)
 
 
+def is_deleted(directory: TenantDirectory, tenant: str) -> bool:
+    """Tell whether a tenant was deleted, as far as a directory knows."""
+    record = directory.records().get(tenant)
+    return record is not None and record.is_deleted
+
+
 class TenantRows:
     """Has the rows of deleted tenants erased, and no new ones written.
 
@@ -102,8 +108,7 @@ class TenantRows:
 
     def is_erased(self, tenant: str) -> bool:
         """Tell whether a tenant was deleted, as far as this process knows."""
-        record = self._directory.records().get(tenant)
-        return record is not None and record.is_deleted
+        return is_deleted(self._directory, tenant)
 
     async def erase(self, tenant: str) -> int:
         """Erase a tenant's rows, and give how many there were."""

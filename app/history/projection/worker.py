@@ -103,7 +103,12 @@ class HistoryWorker:
         self._meter.fail("stream")
         is_ours = isinstance(error, AppError | ActorsError | OSError)
         reason = f"{type(error).__name__}: {error}"
-        _log.warning("history.interrupted", reason=reason, exc_info=None if is_ours else error)
+        _log.warning(
+            "history.interrupted",
+            app=self._settings.name,
+            reason=reason,
+            exc_info=None if is_ours else error,
+        )
 
     # ── One app ──────────────────────────────────────────────────────────────────────────────
 
@@ -119,7 +124,8 @@ class HistoryWorker:
             async with asyncio.timeout(START_SECONDS):
                 await app.start()
             self.is_working = True
-            _log.info("history.started", streams=[source.stream for source in sources])
+            names = [source.stream for source in sources]
+            _log.info("history.started", app=self._settings.name, streams=names)
             await self._watch(app, tasks, sources)
         finally:
             # First the app: what its agents are at may end, and is acknowledged.
