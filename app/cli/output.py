@@ -5,12 +5,14 @@ files and events is never read as markup, and `printable` keeps it from moving t
 """
 
 import json
+import re
 import sys
 from typing import Any, Final
 
 from rich.console import Console
 from rich.text import Text
 
+_CONTROLS: Final = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _UNPRINTABLE: Final = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -33,7 +35,10 @@ def printer(*, errors: bool = False) -> Console:
 
 def print_json(document: Any, *, indent: int | None = 2) -> None:
     """Print one JSON document; ``indent`` None puts it on one line."""
-    sys.stdout.write(json.dumps(document, indent=indent, ensure_ascii=False) + "\n")
+    text = json.dumps(document, indent=indent, ensure_ascii=False)
+    # JSON escapes the control characters below the blank alone; these move cursors too.
+    escaped = _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    sys.stdout.write(escaped + "\n")
     sys.stdout.flush()
 
 
