@@ -8,8 +8,9 @@ from pydantic import BaseModel, ConfigDict
 
 from actors.errors import PermanentError
 from actors.nodes.resources import FlowResources
-from actors.ports import NoProviderActions
+from actors.ports import ABSENT, NoProviderActions
 from actors.testing.actions import MemoryActions
+from actors.testing.secrets import MemorySecrets
 from tests.support.steps import Stage, a_plan, a_step, build_node, value_of
 
 MAIL = {"provider": "events-mail", "action": "send", "to": "{{payload.to}}", "subject": "Hello"}
@@ -91,3 +92,15 @@ def test_a_missing_argument_is_named() -> None:
     (finding,) = build_node("event", config, KNOWN).findings
     assert finding.code == "flow.missing_key"
     assert "subject" in finding.message
+
+
+async def test_its_record_is_shown_what_is_asked_of_the_provider() -> None:
+    context = a_step(Stage(actions=a_provider()), {"to": "a@example.org"})
+    await value_of(a_plan("event", MAIL, KNOWN), context)
+    assert context.given == {**MAIL, "to": "a@example.org"}
+
+
+async def test_nothing_is_shown_of_arguments_that_read_secrets() -> None:
+    context = a_step(Stage(actions=a_provider(), secrets=MemorySecrets({("demo", "TO"): "x"})))
+    await value_of(a_plan("event", MAIL | {"to": "{{secrets.TO}}"}, KNOWN), context)
+    assert context.given is ABSENT

@@ -9,7 +9,7 @@ import pytest
 
 from actors.errors import PermanentError, TransientError
 from actors.outcomes import Completed, Continued
-from actors.ports import HttpRequest, HttpResponse
+from actors.ports import ABSENT, HttpRequest, HttpResponse
 from actors.runs.in_hand import RunsInHand
 from actors.runs.request import SharedDelivery, request_of
 from actors.runs.way import Way
@@ -334,3 +334,31 @@ async def test_state_in_the_request_is_loaded() -> None:
     await stage.state.put(step.state_scope, "token", "t-1")
     await take(a_plan("http", {"url": "https://x/{{state.token}}"}), step)
     assert stage.http.calls[0][1].url == "https://x/t-1"
+
+
+# ── What its record is shown ─────────────────────────────────────────────────────────────────
+
+
+async def test_its_record_is_shown_the_address_and_no_more() -> None:
+    context = a_step(Stage(), {"id": 7})
+    url = "https://user:pass@api.test:8443/orders/{{payload.id}}?key=hunter2#top"
+    config = {"url": url, "headers": {"X-Key": "hunter2"}, "query": {"q": "hunter2"}, "body": "b"}
+    await take(a_plan("http", config), context)
+    assert context.given == {"method": "GET", "url": "https://api.test:8443/orders/7"}
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"url": URL, "headers": {"X-Key": "{{secrets.KEY}}"}},
+        {"url": URL + "/{{secrets.KEY}}"},
+        {"url": "https://{{secrets.KEY}}.test/"},
+        {"url": URL, "auth": {"type": "bearer", "token": "{{secrets.KEY}}"}},
+    ],
+)
+async def test_nothing_is_shown_of_a_request_that_reads_secrets(config: dict[str, Any]) -> None:
+    stage = Stage()
+    await stage.secrets.set("demo", "KEY", "hunter2")
+    context = a_step(stage)
+    await take(a_plan("http", config), context)
+    assert context.given is ABSENT

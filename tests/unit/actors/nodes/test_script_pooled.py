@@ -200,3 +200,11 @@ def test_a_digest_tells_apart_what_runs_differently() -> None:
     ]
     assert len({call.script.digest for call in texts}) == len(texts)
     assert a_call("1").script.digest == a_call("1").script.digest
+
+
+@pytest.mark.parametrize("script", ["1 + 1", 'state.get("a", 2) + 1'])
+async def test_a_script_is_charged_alike_on_the_loop_and_by_the_pool(script: str) -> None:
+    contexts = [a_step(Stage()), a_step(Stage())]
+    await take(on_the_loop(script, FlowResources()), contexts[0])
+    await take(pooled(script), contexts[1])
+    assert contexts[0].operations == contexts[1].operations > 0

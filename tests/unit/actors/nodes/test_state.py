@@ -224,3 +224,17 @@ async def test_the_same_step_again_writes_nothing_again() -> None:
     await stage.state.put(step.state_scope, "n", 2)
     await take(plan, step)
     assert await stored(stage, step, "n") == 2
+
+
+@pytest.mark.parametrize(
+    ("config", "shown"),
+    [
+        ({"action": "set", "key": "k", "value": 5}, {"key": "k", "value": 5}),
+        ({"action": "get", "key": "k"}, {"key": "k"}),
+        ({"action": "delete", "key": "k"}, {"key": "k"}),
+    ],
+)
+async def test_its_record_is_shown_the_key(config: dict[str, Any], shown: dict[str, Any]) -> None:
+    context = a_step(Stage())
+    await take(a_plan("state", config), context)
+    assert context.given == shown

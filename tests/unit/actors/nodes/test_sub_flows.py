@@ -95,3 +95,20 @@ async def test_input_may_read_the_state() -> None:
     await stage.state.put(step.state_scope, "n", 2)
     plan = a_plan("flow2flow", {"target_flow": "x", "input": "{{state.n}}"})
     assert await take(plan, step) == CallFlow("x", 2, passes_context=False)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "expected"),
+    [
+        (None, {"correlation_id": "evt-0"}),
+        ({"a": 1}, {"a": 1, "correlation_id": "evt-0"}),
+        ({"correlation_id": "order-7"}, {"correlation_id": "order-7"}),
+    ],
+)
+async def test_the_other_flow_has_the_same_correlation_id(metadata: Any, expected: Any) -> None:
+    stage = Stage()
+    context = a_step(stage, {"id": 5}, metadata=metadata)
+    await take(a_plan("async", {"flow": "mail"}), context)
+    (continuation,) = stage.continuations.scheduled.values()
+    assert continuation.event.metadata == expected
+    assert context.given == {"flow": "mail", "payload": {"id": 5}}

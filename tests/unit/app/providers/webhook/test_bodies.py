@@ -147,6 +147,25 @@ def test_unusable_traceparent_is_ignored(value: str) -> None:
     assert "traceparent" not in event.metadata
 
 
+@pytest.mark.parametrize(
+    ("value", "is_taken"),
+    [
+        ("order-7", True),
+        ("x" * 128, True),
+        ("", False),
+        ("x" * 129, False),
+        ("é", False),
+        (" a", False),
+        ("a\tb", False),
+    ],
+)
+def test_correlation_id_of_the_header_is_taken_if_it_may_be_one(
+    value: str, *, is_taken: bool
+) -> None:
+    event = take(a_door(), a_request(headers={"x-correlation-id": value}))
+    assert event.metadata.get("correlation_id") == (value if is_taken else None)
+
+
 # ── Forms ────────────────────────────────────────────────────────────────────────────────────
 
 

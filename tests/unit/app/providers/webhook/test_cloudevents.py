@@ -91,6 +91,20 @@ def test_trace_of_the_extension_goes_before_that_of_the_request() -> None:
     assert "traceparent" not in structured(traceparent="é").metadata
 
 
+def test_correlation_id_of_the_extension_goes_before_that_of_the_request() -> None:
+    headers = {"x-correlation-id": "of-the-request"}
+    wide = {"correlationid": "ä" * 65}
+    for more, expected in (
+        ({"correlationid": "Bestellung ä"}, "Bestellung ä"),
+        ({}, "of-the-request"),
+        (wide, "of-the-request"),
+    ):
+        body = json.dumps({**MARKS, **more}).encode()
+        event = take(a_door(), a_request(body, media=STRUCTURED, headers=headers))
+        assert event.metadata["correlation_id"] == expected
+    assert "correlation_id" not in structured(correlationid=7).metadata
+
+
 def test_extension_named_like_a_credential_is_left_out() -> None:
     assert "authtoken" not in structured(authtoken="hunter2").metadata["cloudevent"]
     event = binary(authtoken="hunter2")
