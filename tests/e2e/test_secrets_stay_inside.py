@@ -289,7 +289,7 @@ async def everything_nats_has(bundle: Path, outside: Outside) -> dict[str, int]:
                 counts[name] += 1
                 outside.saw(f"nats {name}", f"{message.subject} {message.headers}".encode())
                 if not name.startswith("KV_secrets"):
-                    outside.saw(f"nats {name}", message.data or b"")
+                    outside.saw(f"nats {name}", b"\n%b\n" % (message.data or b""))
     finally:
         await client.close()
     return counts
@@ -390,3 +390,16 @@ def check_that_it_happened(echo: EchoServer, outside: Outside, counts: dict[str,
     assert counts["AUDIT-dev"] >= len(canaries.FLOW_SECRETS)
     for place in ("log", "answer echo", "nats JOURNAL", "nats EVENTS", "nats DEAD", "event tail"):
         assert "[secret]" in outside.text_of(place), place
+    check_what_steps_show(outside.text_of("nats RUNS"))
+
+
+def check_what_steps_show(records: str) -> None:
+    """Records show what steps had and gave: what came back cleaned, and of calls with secrets no
+    word of what they were filled in with."""
+    arrays = [json.loads(line) for line in records.splitlines() if line.startswith("[{")]
+    steps = [step for array in arrays for record in array for step in record["steps"]]
+    calls = [step for step in steps if step["step"] == "call"]
+    assert any("[secret]" in json.dumps(step["output"]) for step in calls if "output" in step)
+    shown = [step["input"] for step in calls if "input" in step]
+    assert {item["provider"] for item in shown} == {SENDGRID, SMTP, TWILIO}
+    assert any("input" in step for step in steps if step["step"] == "tell")
