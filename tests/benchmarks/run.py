@@ -9,6 +9,8 @@ from importlib.metadata import version
 
 BENCHMARKS = (
     "start", "webhooks", "flow", "journal", "fairness", "flood", "tenants", "language", "template",
+    "history",
+    "transport",
 )  # fmt: skip
 
 
