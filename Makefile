@@ -27,8 +27,12 @@ check: setup
 	$(BIN)/lint-imports
 	$(BIN)/greentic-events docs --output docs --check
 
-test: setup
+test: $(VENV)/.postgres
 	$(BIN)/pytest -q -n $(WORKERS) --dist loadgroup
+
+$(VENV)/.postgres: $(STAMP) .ci/postgres
+	.ci/postgres
+	@touch $@
 
 test-unit: setup
 	$(BIN)/pytest -q -n $(WORKERS) -m "not server and not e2e"
