@@ -34,6 +34,7 @@ from app.http.secret_api import SecretApi
 from app.http.tenant_api import TenantApi
 from app.http.timer_api import TimerApi
 from app.http.usage_api import UsageApi
+from app.http.usage_windows_api import UsageWindowsApi
 from app.http.worker_api import WorkerApi
 from app.tenancy.living import LivingTenants
 
@@ -67,6 +68,7 @@ def api_resources(parts: ApiParts) -> list[Resource]:
         DeadLetterApi(parts.letters, access, parts.audit.log, clock).resource(),
         AuditApi(parts.audit.reader, access, clock).resource(),
         UsageApi(parts.quotas, parts.deploys.control.stored, access).resource(),
+        UsageWindowsApi(desks.usage, access, clock).resource(),
         EventApi(desks.events, access, clock).resource(),
         RunApi(desks.runs, access, clock).resource(),
         TimerApi(desks.timers, desks.starter, desks.flows, access, clock).resource(),

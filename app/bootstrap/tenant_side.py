@@ -25,6 +25,7 @@ from app.control.names import (
 from app.control.run_desk import RunDesk, RunHistory, RunPorts
 from app.control.secret_desk import SecretDesk
 from app.control.timer_desk import TimerDesk, TimerStarter
+from app.history.metering.reading import UsageWindows
 from app.stores.kv import KvBucket
 from app.stores.pauses import KvTimerPauses
 from app.stores.secrets import KvSecrets
@@ -53,6 +54,7 @@ class TenantDesks:
     secrets: SecretDesk
     logins: LoginDesk
     flows: FlowDesk
+    usage: UsageWindows
 
 
 def open_tenant_desks(
@@ -85,6 +87,7 @@ def open_tenant_desks(
         secrets=SecretDesk(secrets, audit, gate),
         logins=LoginDesk(logins, audit, gate),
         flows=FlowDesk(in_force),
+        usage=UsageWindows(side.reader, side.env),
     )
 
 

@@ -109,6 +109,7 @@ COMMANDS: Final[Sequence[CommandPlace]] = (
         "dead_letter_app",
         "See what could not be finished; replay or discard it.",
     ),
+    CommandPlace("usage", "app.cli.usage", "usage_app", "See what tenants have used."),
     CommandPlace(
         "outbox",
         "app.cli.outbox",

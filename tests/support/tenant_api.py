@@ -39,6 +39,7 @@ from app.http.pages import build_admin_app
 from app.http.run_api import RunApi
 from app.http.secret_api import SecretApi
 from app.http.timer_api import TimerApi
+from app.http.usage_windows_api import UsageWindowsApi
 from app.identity.authentication import Authenticator
 from app.identity.lock_out import LockOut
 from app.identity.principal import Principal
@@ -168,6 +169,7 @@ def _admin_app(side: BusSide, desks: TenantDesks) -> Any:
         SecretApi(desks.secrets, access).resource(),
         LoginApi(desks.logins, access, clock).resource(),
         FlowApi(desks.flows, access).resource(),
+        UsageWindowsApi(desks.usage, access, clock).resource(),
     ]
     api = Mount(ROOT, build_api(resources, access))
     return build_admin_app(lambda: (), lambda: (b"", "text/plain"), [api])

@@ -80,13 +80,13 @@ class ShardFold:
 
 def _window(place: WindowPlace, stored: bytes | None) -> UsageWindow:
     if not stored:
-        return UsageWindow()
+        return UsageWindow.empty()
     try:
         return decode_window(stored)
     except ValueError as error:
         # Nobody but us writes there; what was broken by hand is not worth standing still.
         _log.error("usage.unreadable", window=place.as_key(), reason=str(error))
-        return UsageWindow()
+        return UsageWindow.empty()
 
 
 def _by_window(runs: Sequence[CountedRun]) -> dict[WindowPlace, list[CountedRun]]:

@@ -1,14 +1,14 @@
 """What is counted of runs.
 
-In: runs that ended. Out: sums, and percentiles of how long they took. Refuses, when it is read,
-what is no usage (ValueError). Sums of sums are sums: of flows, a tenant's; of hours, a day's.
+In: runs that ended. Out: sums, and percentiles of how long they took. Refuses nothing. Sums of sums
+are sums: of flows, a tenant's; of hours, a day's.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Annotated, Final
 
-from app.history.metering.durations import BOUNDS_MS, bucket_of, percentile
+import msgspec
+
+from app.history.metering.durations import bucket_of, percentile
 from app.history.metering.records import CountedRun
 
 STATUSES: Final = ("completed", "failed", "rejected", "cancelled")
@@ -17,21 +17,23 @@ FIGURES: Final = ("events", "runs", *STATUSES, "operations", "effects", "bytes",
 PERCENTILES: Final = {"p50_ms": 500, "p95_ms": 950, "p99_ms": 990}
 
 
-@dataclass(slots=True)
-class Usage:
+Count = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class Usage(msgspec.Struct):
     """Sums over runs that ended; ``duration_ms`` is the sum of their durations."""
 
-    events: int = 0
-    runs: int = 0
-    completed: int = 0
-    failed: int = 0
-    rejected: int = 0
-    cancelled: int = 0
-    operations: int = 0
-    effects: int = 0
-    bytes: int = 0
-    duration_ms: int = 0
-    durations: dict[int, int] = field(default_factory=dict)
+    events: Count = 0
+    runs: Count = 0
+    completed: Count = 0
+    failed: Count = 0
+    rejected: Count = 0
+    cancelled: Count = 0
+    operations: Count = 0
+    effects: Count = 0
+    bytes: Count = 0
+    duration_ms: Count = 0
+    durations: dict[int, Count] = {}
     """How many runs took how long, by `durations.bucket_of`."""
 
     def count(self, run: CountedRun) -> None:
@@ -67,31 +69,3 @@ class Usage:
                 for name, per_mille in PERCENTILES.items()
             )
         }
-
-    def as_mapping(self) -> dict[str, Any]:
-        """Give it as JSON; `parse_usage` is the inverse."""
-        buckets = {str(bucket): self.durations[bucket] for bucket in sorted(self.durations)}
-        return {**self.figures(), "durations": buckets}
-
-
-def parse_usage(document: Mapping[str, Any]) -> Usage:
-    """Read usage; ValueError for what is none."""
-    try:
-        figures = {name: _count(document[name]) for name in FIGURES}
-        durations = document["durations"].items()
-        return Usage(**figures, durations={_bucket(key): _count(value) for key, value in durations})
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"this is no usage: {error}") from None
-
-
-def _bucket(key: str) -> int:
-    bucket = int(key)
-    if not 0 <= bucket < len(BOUNDS_MS):
-        raise ValueError(f"there is no bucket {bucket}")
-    return bucket
-
-
-def _count(value: Any) -> int:
-    if type(value) is not int or value < 0:
-        raise ValueError(f"{value!r} is no count")
-    return value

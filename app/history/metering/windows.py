@@ -8,21 +8,20 @@ counted: a message that comes again, at or below it, changes nothing. So it does
 of the windows a message touches were stored when somebody was killed.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from actors.errors import InvalidSubjectError
 from actors.subjects import check_token, flow_tokens
+from app.history.metering.durations import BOUNDS_MS
 from app.history.metering.records import HOUR_MS, TIME_MS_MAX, CountedRun
-from app.history.metering.usage import Usage, parse_usage
+from app.history.metering.usage import Usage
 
 _TOKENS_MIN: Final = 4
-_ENCODER: Final = msgspec.json.Encoder()
-_DECODER: Final = msgspec.json.Decoder(dict[str, Any])
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -78,34 +77,41 @@ def hour_of(time_ms: int) -> int:
     return min(max(time_ms, 0), TIME_MS_MAX) // HOUR_MS * HOUR_MS
 
 
-@dataclass(slots=True)
-class UsageWindow:
+class UsageWindow(msgspec.Struct):
     """What a window holds. ``through``: by shard, the sequence up to which all is counted."""
 
-    usage: Usage = field(default_factory=Usage)
-    through: dict[str, int] = field(default_factory=dict)
+    through: dict[int, int]
+    usage: Usage
+
+    @classmethod
+    def empty(cls) -> "UsageWindow":
+        """Give one that has counted nothing."""
+        return cls({}, Usage())
 
     def apply(self, runs: Iterable[CountedRun], shard: int, sequence: int) -> bool:
         """Count the runs of a message of a shard; False: they are counted already."""
-        if self.through.get(str(shard), 0) >= sequence:
+        if self.through.get(shard, 0) >= sequence:
             return False
-        self.through[str(shard)] = sequence
+        self.through[shard] = sequence
         for run in runs:
             self.usage.count(run)
         return True
 
     def encode(self) -> bytes:
         """Give it as it is stored; `decode_window` is the inverse."""
-        return _ENCODER.encode({"through": self.through, **self.usage.as_mapping()})
+        return _ENCODER.encode(self)
+
+
+_ENCODER: Final = msgspec.json.Encoder()
+_DECODER: Final = msgspec.json.Decoder(UsageWindow)
 
 
 def decode_window(data: bytes) -> UsageWindow:
     """Read a window; ValueError for what is none."""
     try:
-        document = _DECODER.decode(data)
+        window = _DECODER.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"this is no window: {error}") from None
-    through = document.get("through")
-    if not isinstance(through, Mapping) or not all(type(at) is int for at in through.values()):
-        raise ValueError("this is no window: it does not say what it has counted")
-    return UsageWindow(parse_usage(document), dict(through))
+    if any(not 0 <= bucket < len(BOUNDS_MS) for bucket in window.usage.durations):
+        raise ValueError("this is no window: it has a bucket that there is not")
+    return window

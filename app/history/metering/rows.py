@@ -1,7 +1,7 @@
-"""Usage as CSV.
+"""Usage as JSON and as CSV show it.
 
-In: rows. Out: lines of text, a heading first, as RFC 4180 writes them. Refuses nothing: names of
-tenants and flows have no character that CSV or a spreadsheet would take for anything else.
+In: rows. Out: documents; lines of text, a heading first, as RFC 4180 writes them. Refuses nothing:
+no name of a tenant or a flow has a comma, a quote or a line's end.
 """
 
 from datetime import UTC, datetime
@@ -11,20 +11,25 @@ from app.history.metering.reading import UsageRow
 from app.history.metering.usage import FIGURES, PERCENTILES
 
 COLUMNS: Final = ("tenant", "flow", "start", *FIGURES, *PERCENTILES)
-LINE_END: Final = "\r\n"
+CSV_MEDIA: Final = "text/csv"
+
+_LINE_END: Final = "\r\n"
 
 
 def heading() -> str:
     """Give the first line."""
-    return ",".join(COLUMNS) + LINE_END
+    return ",".join(COLUMNS) + _LINE_END
 
 
 def line_of(tenant: str, row: UsageRow) -> str:
     """Give a row's line; the flow is empty where all flows are meant."""
-    document = document_of(row)
-    cells = [tenant, row.flow or "", document["start"]]
-    cells += [_cell(document[name]) for name in (*FIGURES, *PERCENTILES)]
-    return ",".join(cells) + LINE_END
+    return csv_line({"tenant": tenant, **document_of(row)})
+
+
+def csv_line(document: dict[str, Any]) -> str:
+    """Give the line of a row's document and its tenant; what is null is empty."""
+    cells = (document[name] for name in COLUMNS)
+    return ",".join("" if cell is None else str(cell) for cell in cells) + _LINE_END
 
 
 def document_of(row: UsageRow) -> dict[str, Any]:
@@ -36,7 +41,3 @@ def document_of(row: UsageRow) -> dict[str, Any]:
         **row.usage.figures(),
         **row.usage.percentiles(),
     }
-
-
-def _cell(value: float | None) -> str:
-    return "" if value is None else f"{value}"
