@@ -22,7 +22,8 @@ from app.history.transport.bindings import StreamBinding, bind
 READER: Final = "history"
 ACK_PENDING_MAX: Final = 2000
 """Messages that all processes together may have in hand; each has up to 100 records."""
-ACK_WAIT_SECONDS: Final = 60.0
+ACK_WAIT_SECONDS: Final = 10.0
+"""What a process had in hand when it died is handed out again after so long."""
 
 
 class Projection:
