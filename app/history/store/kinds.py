@@ -7,7 +7,8 @@ long finds nothing, rather than somebody else's runs.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -93,9 +94,8 @@ class KindBook:
         of_whom = select(KINDS, TENANTS.c.tenant).join(TENANTS, TENANTS.c.id == KINDS.c.tenant_id)
         self._some = of_whom.where(database.is_among(KINDS.c.id, "kinds"))
 
-    async def learn(self, rows: Iterable[RunRow]) -> dict[Traits, Kind]:
-        """Give the kinds of rows, made and committed where there were none."""
-        wanted = {traits_of(row) for row in rows}
+    async def learn(self, wanted: AbstractSet[Traits]) -> dict[Traits, Kind]:
+        """Give the kinds of traits, made and committed where there were none."""
         async with self._one_learns:
             if not wanted <= self._kinds.keys():
                 await self._make(wanted)
@@ -116,7 +116,7 @@ class KindBook:
         self._kinds.clear()
         return False
 
-    async def _make(self, wanted: set[Traits]) -> None:
+    async def _make(self, wanted: AbstractSet[Traits]) -> None:
         if len(self._kinds) > REMEMBERED_MAX:
             self._kinds.clear()
         missing = wanted - self._kinds.keys()

@@ -135,7 +135,9 @@ class PostgresDatabase:
         It is done in the order of keys, so that no two writers wait for each other in a circle.
         """
         ordered = sorted(rows, key=lambda row: row.key)
-        columns = {f"row_{name}": [row.values[name] for row in ordered] for name in row_columns()}
+        names = [f"row_{name}" for name in row_columns()]
+        by_column = map(list, zip(*(row.values for row in ordered), strict=True))
+        columns = dict(zip(names, by_column, strict=True))
         written = (await connection.execute(_UPSERT, columns)).all()
         by_key = {row.key: row for row in ordered}
         keyed = [(key, by_key[(tenant, run)]) for key, tenant, run, _ in written]
@@ -299,6 +301,6 @@ async def _add_rest(connection: AsyncConnection, rows: Sequence[tuple[int, Ready
             {
                 "error_run_key": [key for key, _ in errors],
                 "error_text": [row.error_text for _, row in errors],
-                **{f"error_{name}": [row.values[name] for _, row in errors] for name in shared},
+                **{f"error_{name}": [getattr(row, name) for _, row in errors] for name in shared},
             },
         )

@@ -27,7 +27,6 @@ from sqlalchemy import (
     insert,
     select,
     text,
-    update,
 )
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import URL
@@ -42,7 +41,6 @@ from app.history.store.tables import (
     RUNS,
     SQLITE_ERRORS,
     TENANTS,
-    row_columns,
 )
 
 READERS: Final = 4
@@ -72,15 +70,10 @@ _KNOWN: Final = text(
     " CROSS JOIN history_runs AS r ON r.tenant_id = json_extract(k.value, '$[0]')"
     " AND r.run_id = json_extract(k.value, '$[1]')"
 )
-_ADD_RUN: Final = insert(RUNS)
-_CHANGE_RUN: Final = (
-    update(RUNS)
-    .where(RUNS.c.id == bindparam("key"))
-    .values({name: bindparam(f"new_{name}") for name in row_columns()})
-)
-_ADD_DOCUMENT: Final = insert(DOCUMENTS).prefix_with("OR REPLACE")
-_ADD_ERROR: Final = text("INSERT INTO history_errors (rowid, who, text) VALUES (:key, :who, :text)")
-_DROP_ERROR: Final = text("DELETE FROM history_errors WHERE rowid = :key")
+# Many rows a second: handed to the driver as they are, in the order of the columns.
+_ADD_RUN: Final = str(insert(RUNS).compile(dialect=sqlite.dialect()))
+_ADD_DOCUMENT: Final = str(insert(DOCUMENTS).compile(dialect=sqlite.dialect()))
+_ADD_ERROR: Final = "INSERT INTO history_errors (rowid, who, text) VALUES (?, ?, ?)"
 _BY_TEXT: Final = text(
     "SELECT r.id FROM history_errors AS e CROSS JOIN history_runs AS r ON r.id = e.rowid"
     " WHERE e.history_errors MATCH :match AND r.tenant_id = :tenant_id"
@@ -137,7 +130,7 @@ class SqliteDatabase:
         return sqlite.insert(table).on_conflict_do_nothing()
 
     async def write(self, connection: AsyncConnection, rows: Sequence[ReadyRow]) -> int:
-        """Look up which runs are there, then add the others and change those that are later here.
+        """Look up which runs are there, add the others, and those that are later here anew.
 
         Nobody writes beside us, so that the keys of new rows are ours to choose: all goes in as few
         statements as there are tables.
@@ -152,16 +145,12 @@ class SqliteDatabase:
                 new.append((int(last or 0) + len(new) + 1, row))
             elif row.place > there[1]:
                 later.append((there[0], row))
-        if new:
-            await connection.execute(_ADD_RUN, [{"id": key, **row.values} for key, row in new])
+        rows_of_runs = [(key, *row.values) for key, row in [*new, *later]]
         if later:
-            changes = [
-                {"key": key, **{f"new_{name}": value for name, value in row.values.items()}}
-                for key, row in later
-            ]
-            await connection.execute(_CHANGE_RUN, changes)
-            await connection.execute(_DROP_ERROR, [{"key": key} for key, _ in later])
-        await _add_rest(connection, [*new, *later])
+            await self.forget(connection, [key for key, _ in later])
+        if rows_of_runs:
+            await connection.exec_driver_sql(_ADD_RUN, rows_of_runs)
+            await _add_rest(connection, [*new, *later])
         return len(new)
 
     async def keys_by_text(
@@ -244,16 +233,14 @@ async def _known(
 
 async def _add_rest(connection: AsyncConnection, rows: Sequence[tuple[int, ReadyRow]]) -> None:
     """Add what stands beside the runs: documents, and texts of errors."""
-    documents = [{"run_key": key, "body": row.body} for key, row in rows]
-    if documents:
-        await connection.execute(_ADD_DOCUMENT, documents)
+    await connection.exec_driver_sql(_ADD_DOCUMENT, [(key, row.body) for key, row in rows])
     errors = [
-        {"key": key, "who": _who(row.values["tenant_id"]), "text": row.error_text}
+        (key, _who(row.tenant_id), row.error_text)
         for key, row in rows
         if row.error_text is not None
     ]
     if errors:
-        await connection.execute(_ADD_ERROR, errors)
+        await connection.exec_driver_sql(_ADD_ERROR, errors)
 
 
 def _who(tenant_id: int) -> str:

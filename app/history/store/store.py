@@ -8,8 +8,8 @@ the database refuses. Any number of processes may use one history at once.
 import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from operator import attrgetter
-from typing import Any, Final
+from operator import attrgetter, itemgetter
+from typing import Final
 
 from sqlalchemy import bindparam, delete, exists, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -18,7 +18,7 @@ from actors.errors import UnavailableError
 from app.history.store.database import Database, ReadyRow
 from app.history.store.documents import pack_all, unpack
 from app.history.store.facts import HistoryFacts, count_of, facts_of, identity_of
-from app.history.store.kinds import Kind, KindBook, Traits, tenant_id_of, traits_of
+from app.history.store.kinds import Kind, KindBook, tenant_id_of, traits_of
 from app.history.store.paging import find_page, row_from
 from app.history.store.rows import RunRow, plain_text
 from app.history.store.search import RunPage, RunSearch, search_text
@@ -58,11 +58,13 @@ class HistoryStore:
         if not latest:
             return 0
         bodies = await asyncio.to_thread(pack_all, [row.document for row in latest])
+        traits = [traits_of(row) for row in latest]
         for _ in range(ATTEMPTS_MAX):
-            kinds = await self._kinds.learn(latest)
+            kinds = await self._kinds.learn(set(traits))
             async with self._database.writing("write runs") as connection:
                 if await self._kinds.hold(connection, kinds):
-                    ready = [_ready(*pair, kinds) for pair in zip(latest, bodies, strict=True)]
+                    mine = (kinds[each] for each in traits)
+                    ready = list(map(_ready, latest, mine, bodies))
                     return await self._database.write(connection, ready)
         raise UnavailableError("the history is being erased over and over", retry_after_seconds=1)
 
@@ -172,21 +174,27 @@ def _latest(rows: Iterable[RunRow]) -> list[RunRow]:
     return list(latest.values())
 
 
-def _ready(row: RunRow, body: bytes, kinds: dict[Traits, Kind]) -> ReadyRow:
-    kind = kinds[traits_of(row)]
-    values: dict[str, Any] = dict(zip(_PLAIN, _plain_of(row), strict=True))
-    is_rest = kind.is_rest
-    values |= {
-        "tenant_id": kind.tenant_id,
-        "kind_id": kind.id,
-        "position": row.index,
-        "flow": row.flow if is_rest else None,
-        "event_type": row.event_type if is_rest else None,
-        "error_code": row.error_code if is_rest else None,
-    }
-    return ReadyRow(values, body, search_text(row.error_code, row.error_message))
+def _ready(row: RunRow, kind: Kind, body: bytes) -> ReadyRow:
+    of_kind = (
+        kind.tenant_id,
+        kind.id,
+        row.flow if kind.is_rest else None,
+        row.event_type if kind.is_rest else None,
+        row.error_code if kind.is_rest else None,
+    )
+    return ReadyRow(
+        tenant_id=kind.tenant_id,
+        run_id=row.run_id,
+        place=row.place,
+        values=_in_order((*_plain_of(row), *of_kind)),
+        body=body,
+        kind_id=kind.id,
+        finished_ms=row.finished_ms,
+        error_text=search_text(row.error_code, row.error_message),
+    )
 
 
-_OF_KIND: Final = {"tenant_id", "kind_id", "position", "flow", "event_type", "error_code"}
+_OF_KIND: Final = ("tenant_id", "kind_id", "flow", "event_type", "error_code")
 _PLAIN: Final = tuple(name for name in row_columns() if name not in _OF_KIND)
-_plain_of: Final = attrgetter(*_PLAIN)
+_plain_of: Final = attrgetter(*("index" if name == "position" else name for name in _PLAIN))
+_in_order: Final = itemgetter(*((*_PLAIN, *_OF_KIND).index(name) for name in row_columns()))
