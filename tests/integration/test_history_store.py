@@ -4,12 +4,16 @@ import asyncio
 import sqlite3
 import stat
 import sys
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection
 
 from actors.errors import UnavailableError
 from app.errors import SettingsError, StoreError, ValueRefusedError
@@ -18,15 +22,33 @@ from app.history.store.opening import open_history
 from app.history.store.rows import RunRow
 from app.history.store.search import RunSearch
 from app.history.store.store import HistoryStore
+from app.history.store.tables import METADATA, POSTGRES, VERSION_TABLE
 from tests.support.histories import BEGIN_MS, a_row, an_error, kept, meant
-from tests.support.postgres import PostgresServer, ask, find_binaries
+from tests.support.postgres import PostgresServer, ask, find_binaries, run
 
+pytestmark = pytest.mark.xdist_group("postgres")
 ANY = RunSearch()
 COUNT = "SELECT count(*) FROM history_{}"
 
 
+@pytest.fixture(scope="module")
+def shared_url(postgres_server: PostgresServer) -> str:
+    """Give a database that is made once, and emptied by each test that takes `history`."""
+    name = f"t{uuid.uuid4().hex[:16]}"
+    run(ask(postgres_server.url(), f"CREATE DATABASE {name}"))
+    return postgres_server.url(name)
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/history.db"
+    return str(request.getfixturevalue("shared_url"))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def fresh_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Give a database that nobody has opened."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/history.db"
     return str(request.getfixturevalue("postgres_url"))
@@ -35,6 +57,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 async def history(url: str) -> AsyncIterator[HistoryStore]:
     async with opened(url) as it:
+        await it.reset()
         yield it
 
 
@@ -186,7 +209,7 @@ async def test_every_search_finds_what_is_meant(
     if is_tight:
         monkeypatch.setattr(kinds, "KINDS_MAX", 4)
         monkeypatch.setattr(paging, "CANDIDATES_MAX", 7)
-    rows = _mixed(400)
+    rows = _mixed(240)
     await history.write(rows)
     for search in SEARCHES:
         expected = [row.run_id for row in meant(kept(rows), "acme", search)]
@@ -288,16 +311,16 @@ async def test_who_writes_while_a_tenant_is_erased_writes_whole_rows(
     assert (await counted(url))["runs"] == len(await ids(history))
 
 
-async def test_processes_that_open_at_once_do_not_collide(url: str) -> None:
+async def test_processes_that_open_at_once_do_not_collide(fresh_url: str) -> None:
     program = "import asyncio, sys\nfrom app.history.store.opening import open_history\n"
     program += "asyncio.run(open_history(sys.argv[1]))\n"
     opening = [
         await asyncio.create_subprocess_exec(
-            sys.executable, "-c", program, url, stderr=asyncio.subprocess.PIPE
+            sys.executable, "-c", program, fresh_url, stderr=asyncio.subprocess.PIPE
         )
         for _ in range(2)
     ]
-    async with opened(url) as here:
+    async with opened(fresh_url) as here:
         assert await here.write([a_row(1)]) == 1
     for process in opening:
         _, said = await process.communicate()
@@ -308,6 +331,42 @@ async def test_a_read_goes_on_while_another_writes(history: HistoryStore) -> Non
     await history.write([a_row(1)])
     async with history._database.writing("hold"):  # nobody else writes now
         assert await ids(history) == ["run-1"]
+
+
+async def test_migrations_leave_the_tables_as_the_program_has_them(
+    history: HistoryStore, url: str
+) -> None:
+    tables = [METADATA] if url.startswith("sqlite") else [METADATA, POSTGRES]
+
+    def differences(connection: Connection) -> list[Any]:
+        context = MigrationContext.configure(
+            connection, opts={"compare_type": True, "include_object": _is_ours}
+        )
+        return list(compare_metadata(context, tables))  # type: ignore[arg-type]
+
+    async with history._database.reading("compare") as connection:
+        assert await connection.run_sync(differences) == []
+
+
+def _is_ours(thing: Any, name: str, kind: str, is_found: bool, _other: Any) -> bool:
+    """Leave out the version, and what SQLite keeps a full-text table in."""
+    is_hidden = name == VERSION_TABLE or (is_found and name.startswith("history_errors_"))
+    return not (kind == "table" and (is_hidden or (is_found and name == "history_errors"
+                                                   and "who" in thing.c)))  # fmt: skip
+
+
+async def test_tables_of_a_newer_version_are_refused(fresh_url: str) -> None:
+    async with opened(fresh_url):
+        pass
+    statement = "UPDATE history_version SET version_num = '9999'"
+    if fresh_url.startswith("sqlite"):
+        file = sqlite3.connect(fresh_url.removeprefix("sqlite:///"), isolation_level=None)
+        file.execute(statement)
+        file.close()
+    else:
+        await ask(fresh_url, statement)
+    with pytest.raises(SettingsError, match="9999"):
+        await open_history(fresh_url)
 
 
 # ── SQLite alone ─────────────────────────────────────────────────────────────────────────────

@@ -16,6 +16,7 @@ from app.history.store.search import RunSearch
 from app.history.store.store import HistoryStore
 from tests.support.histories import BEGIN_MS, a_row, an_error, kept, meant
 
+pytestmark = pytest.mark.xdist_group("postgres")
 TENANTS = ("acme", "other")
 FLOWS = ("a", "b.c", "ü")
 CODES = ("http.status", "timeout")

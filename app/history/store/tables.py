@@ -34,9 +34,9 @@ TEXT: Final = Text().with_variant(Text(collation="C"), "postgresql")
 META: Final = Table(
     "history_meta",
     METADATA,
-    Column("identity", TEXT, nullable=False, comment="Which history it is: no two have the same."),
-    comment="One row.",
+    Column("identity", TEXT, nullable=False),
 )
+"""One row: which history it is. No two have the same identity."""
 TENANTS: Final = Table(
     "history_tenants",
     METADATA,
@@ -59,9 +59,9 @@ KINDS: Final = Table(
         "tenant_id", "flow", "event_type", "status", "error_code", "has_error", "is_rest",
         name="history_kinds_unique",
     ),
-    comment="What runs have in common; a tenant with too many has the rest in one of each status.",
     sqlite_autoincrement=True,
 )  # fmt: skip
+"""What runs have in common; a tenant with too many kinds has the rest in one of each status."""
 RUNS: Final = Table(
     "history_runs",
     METADATA,
@@ -86,10 +86,11 @@ RUNS: Final = Table(
     Column("parent_run_id", TEXT),
     Column("error_node", TEXT),
     Column("error_message", TEXT),
-    Column("flow", TEXT, comment="This and the next two: only where the kind is one of the rest."),
+    Column("flow", TEXT),
     Column("event_type", TEXT),
     Column("error_code", TEXT),
 )
+"""The last three columns are null, but where the kind is one of the rest."""
 DOCUMENTS: Final = Table(
     "history_documents",
     METADATA,
