@@ -51,7 +51,7 @@ class ServerSection(Section):
     data_dir: str | None = None
     """Where the embedded nats-server keeps its store; `.greentic` in the bundle by default."""
 
-    roles: Annotated[tuple[str, ...], Field(strict=False)] = ("ingress", "worker")
+    roles: Annotated[tuple[str, ...], Field(strict=False)] = ROLES
     """What this process does: `ingress` takes webhooks in, `worker` runs flows, `history` writes
     ended runs to its database."""
 

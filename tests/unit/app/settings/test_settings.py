@@ -42,7 +42,7 @@ def test_defaults_are_safe(tmp_path: Path) -> None:
     assert (settings.env, settings.server.host, settings.server.port) == ("dev", "127.0.0.1", 8080)
     assert (settings.server.admin_host, settings.server.admin_port) == ("127.0.0.1", 8081)
     assert settings.nats.is_embedded
-    assert settings.server.roles == ("ingress", "worker")
+    assert settings.server.roles == ("ingress", "worker", "history")
 
 
 def test_flags_win_over_environment_over_file_over_defaults(tmp_path: Path) -> None:
