@@ -79,6 +79,7 @@ class Connection:
         self._name = name
         self._client = Client()
         self._opening = asyncio.Lock()
+        self._is_open = False
         self._on_reconnect: list[Callable[[], None]] = []
 
     @property
@@ -94,7 +95,7 @@ class Connection:
     async def open(self) -> None:
         """Connect, once; BrokerUnreachableError after `CONNECT_SECONDS`."""
         async with self._opening:
-            if self._client.is_connected or self._client.is_reconnecting:
+            if self._is_open:
                 return
             self._client = Client()
             try:
@@ -104,12 +105,14 @@ class Connection:
                     f"no NATS server at {', '.join(self._servers)}: "
                     f"{str(problem) or type(problem).__name__}"
                 ) from problem
+            self._is_open = True
 
     async def close(self) -> None:
         """Send what is buffered, and disconnect. It may be opened again."""
         client, self._on_reconnect = self._client, []
-        if client.is_closed:
+        if not self._is_open:
             return
+        self._is_open = False
         if client.is_connected:
             try:
                 await client.flush(timeout=1)

@@ -24,6 +24,7 @@ from app.history.transport.intake import Intake
 from app.history.transport.names import durable_name, stream_name
 from app.history.transport.producer import LEADER_SUFFIX, changelogs_of
 from app.history.transport.pulls import wait_for
+from app.history.transport.reviving import Reviving
 from app.history.transport.streams import DurableSpec, TopicSpec
 from app.history.transport.wire import Record
 
@@ -55,6 +56,7 @@ class Consumer(FaustConsumer):
         self._is_owner = False
         self._is_settled = True
         """Whether what the owner had is cleared away, so that it may become the owner again."""
+        self._reviving = Reviving(self._nats.app)
         self._commit_wanted = asyncio.Event()
         self._rebalance_wanted = asyncio.Event()
         super().__init__(transport, *args, **kwargs)
@@ -323,6 +325,7 @@ class Consumer(FaustConsumer):
             await self.commit()  # moves the ack floor before an exclusive topic begins again
         finally:
             self._intake.release(held)
+        await self._reviving.wait_turn()
 
     def _forget_unacked(self, message: ConsumerMessage) -> None:
         self._unacked_messages.discard(message)

@@ -98,24 +98,24 @@ class Intake:
     async def fetch(
         self, active: Iterable[TP], seconds: float, on_idle: Callable[[], None]
     ) -> Mapping[TP, list[Record]]:
-        """Give the next records of these topics, a turn for each; wait so long for the first.
+        """Give the next records of these topics, a turn for each.
 
-        ``on_idle`` is called when there is nothing to hand on.
+        Without any, it calls ``on_idle`` and waits so long for a reason to ask again, perhaps with
+        other topics, and gives nothing.
         """
-        pulled = [one for tp in active if (one := self.sources.get(tp) or self.readers.get(tp))]
-        until = monotonic() + seconds
-        while True:
-            self.ready.clear()
-            found = {}
-            for one in pulled:
+        self.ready.clear()
+        found = {}
+        for tp in active:
+            one = self.sources.get(tp) or self.readers.get(tp)
+            if one is not None:
                 await one.puller.top_up()
                 if one.puller.has_records:
-                    found[one.tp] = one.puller.take(TURN_MAX)
-            left = until - monotonic()
-            if found or left <= 0:
-                return found
+                    found[tp] = one.puller.take(TURN_MAX)
+        if not found:
             on_idle()
-            await wait_for(self.ready, min(left, BUSY_WAIT_SECONDS if len(self.flight) else left))
+            is_busy = bool(len(self.flight))
+            await wait_for(self.ready, min(seconds, BUSY_WAIT_SECONDS if is_busy else seconds))
+        return found
 
     def epoch_of(self, tp: TP) -> int:
         """Say how often a topic began again; -1 when it is left."""
@@ -175,7 +175,9 @@ class Intake:
     def release(self, held: Iterable[Source]) -> None:
         """Let topics begin again behind the ack floor, the later the oftener they failed."""
         for source in held:
-            source.puller.pause(pause_after(source.failures))
+            pause = pause_after(source.failures)
+            source.puller.pause(pause)
+            asyncio.get_running_loop().call_later(pause, self.ready.set)
 
     async def fail_begun(self) -> None:
         """Let what agents are at come again, the later the oftener it came."""

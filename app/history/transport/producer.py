@@ -51,6 +51,11 @@ class Buffer(ProducerBuffer):
         fut.add_done_callback(self._note_end)
         self.pending.put_nowait(fut)
 
+    @property
+    def size(self) -> int:
+        """How many messages wait. Faust's own asks the settings, and this is once an event."""
+        return self.pending.qsize()
+
     async def flush(self) -> None:
         """Wait until all that was put so far is stored, or refused."""
         if self._open:

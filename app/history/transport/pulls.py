@@ -23,9 +23,9 @@ from app.history.transport.connection import LOST, Connection
 from app.history.transport.errors import StreamRefusedError, TransportError
 from app.history.transport.wire import Record, read_record
 
-BUFFER_MAX: Final = 1_000
+BUFFER_MAX: Final = 2_000
 """Records one consumer may have fetched ahead; the server holds the rest."""
-REQUEST_MIN: Final = 250
+REQUEST_MIN: Final = 500
 REQUEST_BYTES_MAX: Final = 8 * 1024 * 1024
 EXPIRES_SECONDS: Final = 30
 HEARTBEAT_SECONDS: Final = 5

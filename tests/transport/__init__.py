@@ -1,0 +1,1 @@
+"""The nats:// transport under kills: ``python -m tests.transport.run``."""
