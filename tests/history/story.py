@@ -130,6 +130,16 @@ def fold(messages: Iterable[StoredMessage]) -> dict[tuple[str, str], Row]:
     return rows
 
 
+def records_in(message: StoredMessage) -> int:
+    """Count the records of a message that are some."""
+    tenant = message.subject.split(".")[3]
+    found = _records(message.data)
+    return sum(
+        isinstance(one, dict) and {"run_id"} <= one.keys() and one["tenant"] == tenant
+        for one in found
+    )
+
+
 def _records(data: bytes) -> Sequence[Any]:
     try:
         found = json.loads(data)

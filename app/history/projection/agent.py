@@ -20,8 +20,9 @@ from app.history.projection.sources import RunSource
 from app.history.transport.bindings import StreamBinding, bind
 
 READER: Final = "history"
-ACK_PENDING_MAX: Final = 2000
-"""Messages that all processes together may have in hand; each has up to 100 records."""
+ACK_PENDING_MAX: Final = 500
+"""Messages that all processes together may have in hand: up to 100 records each, 44 MB of usual
+ones. Acknowledgements come every tenth of a second, so that it is no limit for small ones."""
 ACK_WAIT_SECONDS: Final = 10.0
 """What a process had in hand when it died is handed out again after so long."""
 

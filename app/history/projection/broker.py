@@ -1,4 +1,4 @@
-"""NATS as the history's Faust app is told of it.
+"""NATS as the history's Faust apps are told of it.
 
 In: how our own connection finds NATS. Out: broker URLs and a login. Refuses nothing.
 """
@@ -6,11 +6,11 @@ In: how our own connection finds NATS. Out: broker URLs and a login. Refuses not
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from faust.auth import SASLCredentials
 from faust.types.auth import CredentialsT
 
 from app.bus.connection import BusSettings
 from app.bus.servers import login_of, split_urls
+from app.history.transport.connection import Login, NatsCredentials
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Broker:
 
     urls: str
     """Separated by semicolons."""
-    credentials: CredentialsT | None
+    credentials: CredentialsT
 
 
 def broker_of(settings: BusSettings, lease_seconds: int) -> Broker:
@@ -27,10 +27,8 @@ def broker_of(settings: BusSettings, lease_seconds: int) -> Broker:
     user, password = settings.user, settings.password
     if user is None:
         user, password = login_of(settings.url)
-    urls = ";".join(
-        f"nats://{urlsplit(url).netloc.rpartition('@')[2]}?lease_seconds={lease_seconds}"
-        for url in split_urls(settings.url)
-    )
-    if user is None:
-        return Broker(urls, None)
-    return Broker(urls, SASLCredentials(username=user, password=password or ""))
+    servers = [urlsplit(url) for url in split_urls(settings.url)]
+    places = [server.netloc.rpartition("@")[2] for server in servers]
+    urls = ";".join(f"nats://{place}?lease_seconds={lease_seconds}" for place in places)
+    login = Login(user, password, signed=settings.credentials, scheme=servers[0].scheme)
+    return Broker(urls, NatsCredentials(login))

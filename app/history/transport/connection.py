@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
+from faust.auth import Credentials
+from faust.types.auth import AuthProtocol
 from mode import get_logger
-from nats.aio.client import Client
+from nats.aio.client import Client, RawCredentials
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
@@ -44,6 +46,10 @@ class Login:
     password: str | None = field(default=None, repr=False)
     token: str | None = field(default=None, repr=False)
     tls: ssl.SSLContext | None = None
+    signed: str | None = field(default=None, repr=False)
+    """The text of a credentials file: a signed login, in place of all others."""
+    scheme: str = "nats"
+    """How servers are spoken to: ``nats``, ``tls``, ``ws`` or ``wss``."""
 
     def options(self) -> dict[str, Any]:
         """Give what the client takes."""
@@ -52,12 +58,15 @@ class Login:
             "password": self.password,
             "token": self.token,
             "tls": self.tls,
+            "user_credentials": self.signed and RawCredentials(self.signed),
         }
         return {name: value for name, value in named.items() if value is not None}
 
 
 def login_of(urls: Sequence[URL], credentials: Any, tls: ssl.SSLContext | None) -> Login:
     """Choose the login: ``broker_credentials`` before the first URL that names a user."""
+    if isinstance(credentials, NatsCredentials):
+        return credentials.login
     tls = getattr(credentials, "ssl_context", None) or getattr(credentials, "context", None) or tls
     user = getattr(credentials, "username", None)
     if user is not None:
@@ -70,11 +79,20 @@ def login_of(urls: Sequence[URL], credentials: Any, tls: ssl.SSLContext | None) 
     return Login(tls=tls)
 
 
+class NatsCredentials(Credentials):
+    """``broker_credentials`` for what a URL cannot say: a signed login, TLS, websockets."""
+
+    protocol = AuthProtocol.SASL_PLAINTEXT
+
+    def __init__(self, login: Login) -> None:
+        self.login = login
+
+
 class Connection:
     """A client that is opened once and stays open over reconnects."""
 
     def __init__(self, urls: Sequence[URL], login: Login, name: str) -> None:
-        self._servers = [f"nats://{_host(url)}:{url.port or PORT}" for url in urls]
+        self._servers = [f"{login.scheme}://{_host(url)}:{url.port or PORT}" for url in urls]
         self._login = login
         self._name = name
         self._client = Client()
