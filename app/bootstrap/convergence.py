@@ -10,9 +10,10 @@ lost by that, since a router asks `confirm` before it lets an event go that nobo
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 import structlog
 
@@ -66,6 +67,8 @@ class Convergence:
         self._failed: dict[str, AppError | ActorsError] = {}
         self._unreadable: dict[str, StoreError] = {}
         self._pending: set[str] = set()
+        self._again: set[str] = set()
+        """Tenants that could not be taken up for now; what is new does not wait for them."""
         self._unconfirmed: set[str] = set()
         self._known = 0
         self._converged = 0
@@ -181,16 +184,36 @@ class Convergence:
     # ── Taking up ────────────────────────────────────────────────────────────────────────────
 
     async def _keep_converging(self) -> None:
+        again_at = math.inf
         while True:
-            await self._has_news.wait()
+            if self._again:
+                again_at = min(again_at, self._clock.monotonic() + AGAIN_SECONDS)
+            await self._wait_news(again_at)
+            if self._clock.monotonic() >= again_at:
+                self._pending |= self._again
+                again_at = math.inf
             await self._converge()
-            if self._pending:
-                await self._clock.sleep(AGAIN_SECONDS)
+
+    async def _wait_news(self, until: float) -> None:
+        """Wait for something new, but no longer than until then."""
+        waits = [asyncio.ensure_future(self._has_news.wait())]
+        if until < math.inf:
+            waits.append(asyncio.ensure_future(self._sleep_until(until)))
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+    async def _sleep_until(self, moment: float) -> Literal[True]:
+        await self._clock.sleep(moment - self._clock.monotonic())
+        return True
 
     async def _converge(self) -> None:
         """Take up all that is known to have changed."""
         self._has_news.clear()
         known, tenants, self._pending = self._known, sorted(self._pending), set()
+        self._again.difference_update(tenants)
         refused = await self._enforcer.enforce(await self._wanted(tenants))
         for tenant in tenants:
             self._settle(tenant, refused.get(tenant))
@@ -227,5 +250,4 @@ class Convergence:
         self._failed[tenant] = error
         _log.error("deployment.refused", tenant=tenant, error_code=error.code, reason=str(error))
         if isinstance(error, UnavailableError):
-            self._pending.add(tenant)
-            self._has_news.set()
+            self._again.add(tenant)

@@ -9,7 +9,15 @@ patterns that are no patterns (InvalidSubjectError) and what the server refuses 
 import asyncio
 import os
 import socket
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Collection,
+    Coroutine,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
@@ -31,6 +39,7 @@ from app.tenancy.store import TenantStore
 
 LEASE_KEY: Final = "control"
 TENANTS_AT_ONCE_MAX: Final = 16
+STREAMS_AT_ONCE_MAX: Final = 8
 WAIT_POLL_SECONDS: Final = 0.2
 ATTEMPTS_MAX: Final = 4
 AGAIN_SECONDS: Final = 1.0
@@ -153,8 +162,7 @@ class Control:
     async def _ensure(
         self, subscriptions: Sequence[TenantSubscriptions]
     ) -> Mapping[str, tuple[str, ...]]:
-        for spec in streams.bucket_specs(self._env):
-            await self._ensure_stream(spec)
+        await self._ensure_streams(streams.bucket_specs(self._env))
         async with hold_lease(self._leases, LEASE_KEY, holder_name()) as lease:
             # Under the lease, as erasures are: none begins between this look and what is made.
             limit = asyncio.Semaphore(TENANTS_AT_ONCE_MAX)
@@ -221,10 +229,19 @@ class Control:
         wanted = replace(spec, replicas=self._limits.replicas)
         return await self._admin.ensure_stream(wanted, is_new=is_new)
 
+    async def _ensure_streams(self, specs: Iterable[StreamSpec]) -> None:
+        """Make several so, at once: others wait for the lease meanwhile."""
+        limit = asyncio.Semaphore(STREAMS_AT_ONCE_MAX)
+
+        async def ensure(spec: StreamSpec) -> None:
+            async with limit:
+                await self._ensure_stream(spec)
+
+        await _all([ensure(spec) for spec in specs])
+
     async def _ensure_shared(self, tenants: Sequence[str]) -> None:
         await self._fix_work_shards()
-        for spec in streams.shared_specs(self._env, self._limits):
-            await self._ensure_stream(spec)
+        await self._ensure_streams(streams.shared_specs(self._env, self._limits))
         for shard in range(self._work_shards):
             members = [tenant for tenant in tenants if self._shard(tenant) == shard]
             await self._ensure_shard(shard, members)
@@ -248,12 +265,13 @@ class Control:
         runs = await self._shard_subjects("runs", names.runs_stream(env, shard), tenants)
         if not work:  # a stream without subjects would listen to its own name
             return
-        for spec in (
-            streams.work_spec(env, shard, work, self._limits),
-            streams.journal_spec(env, shard, journal),
-            streams.runs_spec(env, shard, runs, self._limits),
-        ):
-            await self._ensure_stream(spec)
+        await self._ensure_streams(
+            (
+                streams.work_spec(env, shard, work, self._limits),
+                streams.journal_spec(env, shard, journal),
+                streams.runs_spec(env, shard, runs, self._limits),
+            )
+        )
 
     async def _shard_subjects(
         self, root: str, stream: str, tenants: Sequence[str]

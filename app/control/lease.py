@@ -11,6 +11,7 @@ would have to be updated, not created.
 
 import asyncio
 import contextlib
+import random
 from collections.abc import AsyncIterator
 from typing import Final
 
@@ -22,7 +23,9 @@ LEASE_TTL_SECONDS: Final = 5
 """What a holder that was killed costs the next one."""
 RENEW_SECONDS: Final = 1.0
 ACQUIRE_SECONDS: Final = 60.0
-POLL_SECONDS: Final = 0.1
+POLL_SECONDS: Final = (0.01, 0.1)
+"""Between two tries: the first, and the longest. Most hold a lease for some hundredths."""
+POLL_GROWTH: Final = 1.5
 
 
 class Lease:
@@ -82,7 +85,7 @@ async def hold_lease(bucket: KvBucket, key: str, holder: str) -> AsyncIterator[L
 
 
 async def _acquire(bucket: KvBucket, key: str, holder: bytes) -> Lease:
-    current = None
+    current, pause = None, POLL_SECONDS[0]
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(ACQUIRE_SECONDS):
             while True:
@@ -94,7 +97,9 @@ async def _acquire(bucket: KvBucket, key: str, holder: bytes) -> Lease:
                             key, holder, revision=current.revision, ttl_seconds=LEASE_TTL_SECONDS
                         )
                         return Lease(bucket, key, holder, revision)
-                await asyncio.sleep(POLL_SECONDS)
+                # Those who wait for the same one shall not come together again and again.
+                await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - hides nothing
+                pause = min(POLL_SECONDS[1], pause * POLL_GROWTH)
     if current is None:
         raise UnavailableError(f"the lease {key!r} cannot be had: NATS does not answer")
     owner = current.value or b"somebody"

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from actors.errors import UnavailableError
-from app.bootstrap.convergence import Convergence, ConvergenceParts
+from app.bootstrap.convergence import AGAIN_SECONDS, Convergence, ConvergenceParts
 from app.bootstrap.enforcing import Enforcer, Refusals, Wanted
 from app.bus.connection import Bus
 from app.bus.server_folder import Endpoint
@@ -155,6 +155,34 @@ async def test_what_does_not_answer_is_tried_again(rig: Rig) -> None:
     async with asyncio.timeout(10):
         while rig.convergence.failures():
             await asyncio.sleep(0.05)
+
+
+async def test_what_comes_while_another_is_taken_up_does_not_wait_for_long(rig: Rig) -> None:
+    """Nor for one that does not answer."""
+    rig.enforcer.refusals["globex"] = UnavailableError("the object store")
+    rig.enforcer.gate.clear()
+    await add(rig, "globex")
+    await rig.deploy("globex")
+    await until_asked(rig, "globex")
+    await add(rig, "acme")
+    revision = await rig.deploy("acme")
+    async with asyncio.timeout(5):
+        while rig.convergence._known < revision:
+            await asyncio.sleep(0.01)
+    begun = asyncio.get_running_loop().time()
+    rig.enforcer.gate.set()
+    await rig.until(revision)
+    assert asyncio.get_running_loop().time() - begun < AGAIN_SECONDS / 2
+    rounds = len(rig.enforcer.rounds)
+    await asyncio.sleep(AGAIN_SECONDS * 1.5)
+    assert 1 <= len(rig.enforcer.rounds) - rounds <= 2, "and that one is tried each second"
+    assert [one.tenant for one in rig.enforcer.rounds[-1]] == ["globex"]
+
+
+async def until_asked(rig: Rig, tenant: str) -> None:
+    async with asyncio.timeout(5):
+        while not any(w.tenant == tenant for each in rig.enforcer.rounds for w in each):
+            await asyncio.sleep(0.01)
 
 
 async def test_a_document_that_nobody_understands_changes_nothing_and_is_said(rig: Rig) -> None:
