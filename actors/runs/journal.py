@@ -64,6 +64,8 @@ class RunJournal:
         self.cancel_reason: str | None = None
         self.end: RunError | None = None
         """What the run has failed with, where another walk might not come to it."""
+        self.end_operations = 0
+        """What its scripts had been charged by then."""
         self._seat = seat
         self._delivered = delivered
         self._entries: dict[str, dict[str, Any]] = {}
@@ -81,7 +83,9 @@ class RunJournal:
             if entry.step == CANCEL:
                 self.cancel_reason = str(entry.value.get("reason", ""))
             elif entry.step == END:
-                self.end = RunError(**entry.value)
+                end = entry.value
+                self.end = RunError(end["code"], end["node"], end["message"])
+                self.end_operations = end.get("operations", 0)
             else:
                 self._take(entry)
         self.is_loaded = True
@@ -170,9 +174,9 @@ class RunJournal:
         elif self._entries[self._last].get("writes") and not self._is_at(self._last):
             await self._write(f"{PAUSE}{self._last}", {"kind": "pause"})
 
-    async def keep_end(self, error: RunError) -> None:
+    async def keep_end(self, error: RunError, operations: int) -> None:
         """Keep what the run has failed with; whoever was first is right. RunLostError."""
-        await self._insist(JournalEntry(END, error.as_mapping()))
+        await self._insist(JournalEntry(END, {**error.as_mapping(), "operations": operations}))
 
     async def cancel(self, reason: str) -> None:
         """Keep that the run was cancelled; whoever was first is right."""

@@ -152,6 +152,7 @@ class Way:
         if journal is not None and journal.cancel_reason is not None:
             return Cancelled(journal.cancel_reason)
         if journal is not None and journal.end is not None:
+            run.context.operations = journal.end_operations
             return Failed(journal.end)
         if journal is not None and journal.is_begun and journal.head.version != self._seat.version:
             return Pause(0, "version", version=journal.head.version)
@@ -167,7 +168,7 @@ class Way:
         if isinstance(outcome, Pause):
             return await put_off(run, outcome)
         if isinstance(outcome, Failed) and outcome.is_overdue and run.journal is not None:
-            await run.journal.keep_end(outcome.error)
+            await run.journal.keep_end(outcome.error, run.context.operations)
         return outcome
 
     async def _walk(self, run: Run) -> RunOutcome | Pause:

@@ -1,5 +1,6 @@
 """What a run's record tells of its steps and of what it used."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -332,3 +333,16 @@ async def test_a_verdict_of_flow_control_has_used_nothing(yard: Yard) -> None:
     record = await concluded(yard, begin(yard.request(flow), yard.seat(flow)), Rejected("rate"))
     assert tuple(record.steps) == ()
     assert record.usage == RunUsage(1, 0, 0, ({"total": 7},))
+
+
+async def test_a_run_that_ran_out_of_time_used_the_same_when_it_comes_again(yard: Yard) -> None:
+    slow = a_node("slow", takes(yard, 8, Advance(1)), is_journalled=True, next="last")
+    begun = a_node("first", takes(yard, 1, Advance(1)), is_journalled=True, next="n")
+    counts = replace(_compiled(COUNTS).nodes["n"], next="slow")
+    flow = a_flow(begun, counts, slow, a_node("last", gives(1)), timeout_seconds=6)
+    first, second = await recorded(yard, flow), await recorded(yard, flow)
+    assert first.result.error is not None
+    assert first.result.error == second.result.error
+    assert first.result.error.code == "timeout"
+    assert second.usage == first.usage
+    assert second.usage.operations > 0
