@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from app.cli.exit_codes import FAILED, OK, REFUSED, USAGE
-from tests.support.programs import ROOT
-from tests.support.ways import Answer, Command, Ways
+from tests.support.deployments import a_flow
+from tests.support.programs import ROOT, write_bundle
+from tests.support.ways import Answer, Command, Ways, running_ways
 
 pytest_plugins = ["tests.support.ways_fixtures"]
 pytestmark = pytest.mark.server
@@ -26,6 +27,16 @@ SUMMARY = {
 }  # fmt: skip
 
 Send = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def ways(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ways]:
+    """Run the program with a history; commands on NATS find it in the data folder."""
+    folder = tmp_path_factory.mktemp("ways")
+    flows = {"take": a_flow("take"), "fail": a_flow("fail", "bad.thing", script="throw 'no'")}
+    bundle = write_bundle(folder / "bundle", flows, "tenants:\n  demo: {}\n")
+    with running_ways(bundle, folder / "log", "--roles", "ingress,worker,history") as found:
+        yield found
 
 
 @pytest.fixture
@@ -72,6 +83,25 @@ def test_runs_are_listed_and_narrowed_down(answer: Answer, send: Send) -> None:
     ):
         listed = answer("run", "list", "--event", bad, *narrowed)["runs"]
         assert [run["run_id"] for run in listed] == runs, narrowed
+
+
+def test_streams_tell_the_same_as_the_history(
+    ask: Command, ways: Ways, answer: Answer, send: Send, capsys: pytest.CaptureFixture[str]
+) -> None:
+    event = send("bad.thing", {"id": 2})
+    from_history = waited(answer, "--event", event)
+    run_id = from_history[0]["run_id"]
+    assert (ways.data / "history.db").is_file()
+    told = {}
+    for options in (("list", "--event", event), ("show", run_id)):
+        seen = []
+        for more in ((), ("--streams",)):
+            capsys.readouterr()
+            assert ask("run", *options, *more, "--json", "--data", str(ways.data)) == OK
+            seen.append(json.loads(capsys.readouterr().out))
+        told[options[0]] = seen
+    assert told["show"][0] == told["show"][1]
+    assert told["list"][0]["runs"] == told["list"][1]["runs"] == from_history
 
 
 def test_pages_go_on_where_they_ended(
@@ -155,22 +185,13 @@ def tailing(ways: Ways, *arguments: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def test_runs_are_told_as_they_end(ways: Ways, send: Send) -> None:
-    with (
-        tailing(ways, "run", "tail", "--failed", "--count", "1", "--timeout", "20") as failed,
-        tailing(ways, "run", "tail", "--flow", "take", "--count", "2", "--json") as taken,
-    ):
-        events = [send("order.created", {"id": 1}), send("bad.thing", {"id": 2})]
-        events.append(send("order.created", {"id": 3}))
-        text, _ = failed.communicate(timeout=PATIENCE_SECONDS)
-        assert failed.returncode == OK
-        assert f"bad.thing {events[1]}" in text
-        assert " failed " in text
-        lines, _ = taken.communicate(timeout=PATIENCE_SECONDS)
-        assert taken.returncode == OK
-    records = [json.loads(line) for line in lines.splitlines()]
-    assert [record["event_id"] for record in records] == [events[0], events[2]]
-    assert {record["flow"] for record in records} == {"take"}
-    assert [record["path"] for record in records] == [["one"], ["one"]]
+    options = ("--failed", "--count", "1", "--timeout", "20")
+    with tailing(ways, "run", "tail", *options) as tail:
+        send("order.created", {"id": 1})
+        event = send("bad.thing", {"id": 2})
+        text, _ = tail.communicate(timeout=PATIENCE_SECONDS)
+    assert tail.returncode == OK
+    assert re.search(rf"Z  failed    +\S+ \S+  fail  \w+  bad.thing {event}  script\.", text)
 
 
 def test_events_are_chosen_and_results_follow_theirs(ways: Ways, send: Send) -> None:

@@ -39,10 +39,10 @@ class Ways:
 
 
 @contextmanager
-def running_ways(bundle: Path, log: Path) -> Iterator[Ways]:
+def running_ways(bundle: Path, log: Path, *flags: str) -> Iterator[Ways]:
     """Run the program for a while, in a loop that commands may run beside."""
     with asyncio.Runner() as runner:
-        program = runner.run(start_program(bundle, log))
+        program = runner.run(start_program(bundle, log, *flags))
         try:
             yield Ways(program)
         finally:
