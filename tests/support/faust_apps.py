@@ -20,7 +20,7 @@ from app.bus.server_folder import Endpoint
 WAIT_SECONDS = 10.0
 
 
-def nats_url(endpoint: Endpoint, options: str = "lease_seconds=2") -> str:
+def nats_url(endpoint: Endpoint, options: str = "lease_seconds=2&ack_wait_seconds=2") -> str:
     return endpoint.url.replace("//", f"//{endpoint.user}:{endpoint.password}@") + f"?{options}"
 
 

@@ -19,7 +19,7 @@ from faust.types.tuples import ack_lock
 from mode import Service, get_logger
 
 from app.history.transport import rebalancing
-from app.history.transport.bindings import ACK_PENDING_MAX, ACK_WAIT_SECONDS
+from app.history.transport.bindings import StreamBinding
 from app.history.transport.intake import Intake
 from app.history.transport.names import durable_name, stream_name
 from app.history.transport.producer import LEADER_SUFFIX, changelogs_of
@@ -178,8 +178,11 @@ class Consumer(FaustConsumer):
         is_from_now = self.app.conf.consumer_auto_offset_reset == "latest"
         binding = self._nats.bindings.get(topic)
         if binding is None:
-            return DurableSpec(
-                stream_name(topic), group, (), ACK_WAIT_SECONDS, ACK_PENDING_MAX, is_from_now
+            options = self._nats.options
+            binding = StreamBinding(
+                stream_name(topic),
+                ack_wait_seconds=options.ack_wait_seconds,
+                ack_pending_max=options.ack_pending_max,
             )
         return DurableSpec(
             binding.stream,
@@ -274,6 +277,8 @@ class Consumer(FaustConsumer):
         acked = {tp: offsets for tp in tps if (offsets := self._take_acked(tp))}
         if not acked:
             return False
+        lease = self._nats.lease
+        term = lease.term
         last = {tp: max(offsets) + 1 for tp, offsets in acked.items()}
         try:
             await self._handle_attached(last)
@@ -282,7 +287,8 @@ class Consumer(FaustConsumer):
             await self.crash(problem)
             return False
         for tp, offsets in acked.items():
-            if self._nats.lease.is_held or not self._needs_owner(tp.topic):
+            # Of another term nothing is acknowledged: its table writes were refused.
+            if lease.is_in_term(term) or not self._needs_owner(tp.topic):
                 await self._intake.acknowledge(tp, offsets)
         self.app.tables.on_commit(last)
         self.app.monitor.on_tp_commit(last)

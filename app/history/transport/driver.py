@@ -1,8 +1,8 @@
 """What Faust finds under the name ``nats`` in the entry points ``faust.transports``.
 
-In: the app and its broker URLs, ``nats://[user:password@]host[:port][?lease_seconds=10&replicas=1]``;
-several servers with ``;``. Out: consumer, producer and conductor on one connection. Refuses URLs of
-another kind, and options it does not know.
+In: the app and its broker URLs, ``nats://[user:password@]host[:port][?option=number&…]``, several
+servers with ``;``; the options are those of `Options`. Out: consumer, producer and conductor on a
+connection each for reading and writing. Refuses URLs of another kind, and options it does not know.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from faust.types.transports import ConductorT, ConsumerT, ProducerT
 from mode.types import ServiceT
 from yarl import URL
 
-from app.history.transport.bindings import StreamBinding
+from app.history.transport.bindings import ACK_PENDING_MAX, ACK_WAIT_SECONDS, StreamBinding
 from app.history.transport.conductor import Conductor, Fetcher
 from app.history.transport.connection import Connection, login_of
 from app.history.transport.consumer import Consumer
@@ -29,6 +29,7 @@ from app.history.transport.streams import Streams
 LEASE_SECONDS_MIN: Final = 2
 LEASE_SECONDS_MAX: Final = 300
 REPLICAS_MAX: Final = 5
+ACK_WAIT_SECONDS_MAX: Final = 3_600
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,10 @@ class Options:
     """How long after the owner of tables died another worker takes over."""
     replicas: int = 1
     """Of streams that are made."""
+    ack_wait_seconds: int = int(ACK_WAIT_SECONDS)
+    """After this the server gives another worker what a dead one had. Of topics without binding."""
+    ack_pending_max: int = ACK_PENDING_MAX
+    """How many messages a group may have unacknowledged. Of topics without binding."""
 
 
 class Transport(base.Transport):
@@ -86,6 +91,8 @@ def read_options(urls: Sequence[URL]) -> Options:
     known: dict[str, Callable[[str], int]] = {
         "lease_seconds": _number("lease_seconds", LEASE_SECONDS_MIN, LEASE_SECONDS_MAX),
         "replicas": _number("replicas", 1, REPLICAS_MAX),
+        "ack_wait_seconds": _number("ack_wait_seconds", 1, ACK_WAIT_SECONDS_MAX),
+        "ack_pending_max": _number("ack_pending_max", 1, 1_000_000),
     }
     found: dict[str, Any] = {}
     for url in urls:

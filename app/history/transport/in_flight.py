@@ -85,6 +85,10 @@ class InFlight:
         ]
         return self._stale(self._remove(tp, chosen))
 
+    def drop(self, tp: TP) -> list[Entry]:
+        """Take out all of a topic's entries, acknowledged or not."""
+        return self._stale(self._remove(tp, list(self._entries[tp])))
+
     def give_up_begun(self, tp: TP) -> list[Entry]:
         """Take out the entries that agents have begun and not acknowledged."""
         chosen = [

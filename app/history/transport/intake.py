@@ -72,7 +72,7 @@ class Intake:
         if source is None:
             return
         records = await source.puller.close()
-        entries = self._forget(self.flight.give_up(tp, only_waiting=False))
+        entries = self._forget(self.flight.drop(tp))
         if not source.is_exclusive:
             await self._acks.give_back([*(entry.record for entry in entries), *records])
 

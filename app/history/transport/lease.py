@@ -50,6 +50,8 @@ class Lease:
         self._holder = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._sequence = 0
         self._held_until = float("-inf")
+        self.term = 0
+        """Counts the times it was taken: what was begun in one term must not end in another."""
         self._is_prepared = False
         self._renewing = asyncio.Lock()
         self.seconds = seconds
@@ -60,6 +62,10 @@ class Lease:
         """Whether this worker is the owner at this moment."""
         return monotonic() < self._held_until
 
+    def is_in_term(self, term: int) -> bool:
+        """Whether it is held, and was all the time since this term began."""
+        return term == self.term and self.is_held
+
     @property
     def pause_seconds(self) -> float:
         """How long to wait until the next `renew`."""
@@ -68,13 +74,18 @@ class Lease:
     async def renew(self) -> bool:
         """Take or renew it; say whether it is ours. Silence of the server changes nothing.
 
-        A holder that is told "no" lost it: another worker took it after it had expired.
+        A holder that is told "no" lost it: another worker took it after it had expired. One that
+        comes too late gives it up, even if nobody else wanted it: what it did since is refused, so
+        it has to begin a new term.
         """
         async with self._renewing:
             return await self._renew()
 
     async def _renew(self) -> bool:
         asked_at = monotonic()
+        if self._sequence and not self.is_held:
+            self._drop()
+            return False
         try:
             async with asyncio.timeout(max(1.0, self.seconds / RENEWALS)):
                 sequence = await self._take()
@@ -82,6 +93,8 @@ class Lease:
             logger.warning("The lease of %s cannot be asked for: %r", self._key, problem)
             return self.is_held
         if sequence:
+            if not self._sequence:
+                self.term += 1
             self._sequence = sequence
             self._held_until = asked_at + self.seconds * SAFE_SHARE
         else:
@@ -106,12 +119,12 @@ class Lease:
         if not self._is_prepared:
             await self._streams.ensure_lease_stream(_STREAM, f"$KV.{BUCKET}.>", self.replicas)
             self._is_prepared = True
-        sequence = await self._put()
-        if sequence or not self._sequence:
+        sequence = await self._put(self._sequence)
+        if sequence:
             return sequence
         # Perhaps our own last renewal was stored, and its answer got lost.
-        self._sequence = await self._find_own()
-        return await self._put() if self._sequence else 0
+        own = await self._find_own()
+        return await self._put(own) if own else 0
 
     async def _find_own(self) -> int:
         try:
@@ -124,9 +137,9 @@ class Lease:
         is_ours = base64.b64decode(message.get("data") or "") == self._holder.encode()
         return int(message["seq"]) if is_ours else 0
 
-    async def _put(self) -> int:
+    async def _put(self, expected: int) -> int:
         """Write the key if it is as we left it; give its new sequence, 0 if it is not."""
-        headers = {TTL: f"{self.seconds}s", _EXPECTED: str(self._sequence)}
+        headers = {TTL: f"{self.seconds}s", _EXPECTED: str(expected)}
         body = await self._connection.request(self._subject, self._holder.encode(), headers)
         answer = msgspec.json.decode(body)
         error = answer.get("error")

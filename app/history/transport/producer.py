@@ -8,6 +8,7 @@ stream refuses (`ProducerSendError`). Keys of a table or compacted topic become 
 import asyncio
 import typing
 from collections.abc import Awaitable
+from functools import partial
 from typing import Any, Final
 
 from faust.exceptions import ProducerSendError
@@ -196,10 +197,10 @@ class Producer(FaustProducer):
         return await self._nats.streams.ensure_topic(spec, may_create=allowed)
 
     def _guard_of(self, topic: str) -> Guard | None:
-        return self._may_write_tables if self._is_changelog(topic) else None
-
-    def _may_write_tables(self) -> bool:
-        return bool(typing.cast("Transport", self.app.transport).lease.is_held)
+        if not self._is_changelog(topic):
+            return None
+        lease = typing.cast("Transport", self.app.transport).lease
+        return partial(lease.is_in_term, lease.term)
 
     def _is_changelog(self, topic: str) -> bool:
         return topic in changelogs_of(self.app)
