@@ -6,7 +6,7 @@ opens nothing that `close` does not close.
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from actors.tenants.host import TenantHost
 from app.audit.log import AuditLog
@@ -49,6 +49,14 @@ async def nothing() -> None:
     """Do nothing: others' servers keep their logins themselves."""
 
 
+class LettingStore(OutsideStore, Protocol):
+    """A store outside that is told when this process lets go of a deleted tenant."""
+
+    async def forget(self, tenant: str) -> None:
+        """Erase what there is of it now, if that is possible. UnavailableError."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class DeployNeeds:
     """What the process brings."""
@@ -75,8 +83,13 @@ class DeployNeeds:
     """How long metered usage is kept."""
     replicas: int = 0
     """On how many servers each stream is kept; 0 leaves them as they are."""
-    outside: Sequence[OutsideStore] = ()
+    outside: Sequence[LettingStore] = ()
     """Where this process has what is tenants' beside NATS."""
+
+    async def forget(self, tenant: str) -> None:
+        """Erase what this process keeps of a deleted tenant beside NATS. UnavailableError."""
+        for store in self.outside:
+            await store.forget(tenant)
 
     def check(self, bundle: Bundle) -> None:
         """Refuse a bundle of whose options no providers can be built. SettingsError."""
@@ -134,6 +147,7 @@ class DeploySide:
                 plans=needs.plans,
                 context=needs.context,
                 placing=placing,
+                forget=needs.forget,
             )
         )
         parts = ConvergenceParts(KvBucket(bus, deployments_bucket(env)), directory, enforcer, clock)

@@ -6,7 +6,7 @@ nothing; only what is deployed no more loses its consumers too.
 """
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -57,6 +57,10 @@ class Wanted:
         return self.document is not None and self.document.current.bundle is not None
 
 
+async def forget_nothing(_: str) -> None:
+    """Stand for a process that keeps nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class EnforcerParts:
     """What enforcing works with."""
@@ -70,6 +74,8 @@ class EnforcerParts:
     context: ProviderContext
     """What providers may use."""
     placing: Placing
+    forget: Callable[[str], Awaitable[None]] = forget_nothing
+    """Erases what this process keeps of a deleted tenant beside NATS. UnavailableError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +193,7 @@ class Enforcer:
             refused[tenant] = error
 
     async def _remove(self, gone: Sequence[Wanted], refused: Refusals) -> None:
-        await asyncio.gather(*(self._let_go(item) for item in gone))
+        await asyncio.gather(*(self._let_go(item, refused) for item in gone))
         without = [item.tenant for item in gone if not item.has_bundle]
         if not without:
             return
@@ -196,10 +202,16 @@ class Enforcer:
         except (AppError, ActorsError) as error:
             refused |= dict.fromkeys(without, error)
 
-    async def _let_go(self, item: Wanted) -> None:
+    async def _let_go(self, item: Wanted, refused: Refusals) -> None:
         tenant = item.tenant
-        if item.record is not None and item.record.is_deleted:
+        is_deleted = item.record is not None and item.record.is_deleted
+        if is_deleted:
             self._parts.host.cancel_all(tenant, "the tenant was deleted")
         await self._parts.host.remove(tenant)
         self._parts.providers.remove(tenant)
         self._parts.plans.forget(tenant)
+        if is_deleted:
+            try:
+                await self._parts.forget(tenant)
+            except (AppError, ActorsError) as error:
+                refused[tenant] = error

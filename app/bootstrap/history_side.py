@@ -39,6 +39,7 @@ DATABASE_FILE: Final = "history.db"
 RETRY_FIRST_SECONDS: Final = 0.5
 RETRY_SECONDS_MAX: Final = 15.0
 RETRY_AFTER_SECONDS: Final = 1.0
+FORGET_SECONDS: Final = 10.0
 _MODULES: Final = (
     "app.history.metering.role",
     "app.history.projection.role",
@@ -216,6 +217,19 @@ class HistorySide:
         if self._role is None:
             raise _not_open()
         return await self._role.rows.erase(tenant)
+
+    async def forget(self, tenant: str) -> None:
+        """Erase a deleted tenant's rows before this process is said to have let go of it.
+
+        UnavailableError: not now. A database that opens later has all deleted tenants erased then.
+        """
+        if self._role is None:
+            return
+        try:
+            async with asyncio.timeout(FORGET_SECONDS):
+                await self._role.rows.erase(tenant)
+        except TimeoutError:
+            raise UnavailableError("the history's database does not erase in time") from None
 
 
 def _not_open() -> UnavailableError:
