@@ -114,6 +114,14 @@ async def test_the_later_record_of_a_run_stays(history: HistoryStore) -> None:
     assert await ids(history, RunSearch(event_id="another")) == ["run-1"]
 
 
+async def test_the_message_counts_before_the_index_in_it(history: HistoryStore) -> None:
+    for place, attempt in (((5, 9), 1), ((6, 0), 2), ((5, 9), 1)):
+        await history.write([a_row(1, place=place, attempt=attempt)])
+    found = await history.find("acme", "run-1")
+    assert found is not None
+    assert found.attempt == 2
+
+
 async def test_of_one_write_too_the_later_record_stays(history: HistoryStore) -> None:
     rows = [a_row(1, place=(2, 0)), a_row(1, place=(10, 0), attempt=2), a_row(1, place=(9, 0))]
     assert await history.write(rows) == 1
