@@ -1,11 +1,12 @@
 """The history under a few kills: `tests.history.run` in short."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.history.run import NAMES
-from tests.history.trial import Plan, Trial, sqlite_urls
+from tests.history.trial import Database, Plan, Trial, files
 from tests.support.nats_server import KillableServer
 from tests.support.postgres import PostgresServer, ask
 
@@ -19,7 +20,7 @@ PLAN = Plan(
 async def test_rows_in_a_file_are_those_of_the_stream_whenever_the_process_is_killed(
     killable_server: KillableServer, tmp_path: Path
 ) -> None:
-    report = await Trial(killable_server, tmp_path, "sqlite", sqlite_urls(tmp_path), PLAN).run()
+    report = await Trial(killable_server, tmp_path, files(tmp_path), PLAN).run()
     assert report.findings == [], report.as_text()
     assert (report.kills, report.runs > 2000) == (2, True)
 
@@ -30,6 +31,7 @@ async def test_rows_in_postgresql_are_those_of_the_stream_whenever_the_process_i
     names = [f"short_{name}" for name in NAMES]
     for name in names:
         await ask(postgres_server.url(), f"CREATE DATABASE {name}")
-    urls = [postgres_server.url(name) for name in names]
-    report = await Trial(killable_server, tmp_path, "postgresql", urls, PLAN).run()
+    database = Database("postgresql", [postgres_server.url(name) for name in names])
+    plan = replace(PLAN, kills=1, processes=2)
+    report = await Trial(killable_server, tmp_path, database, plan).run()
     assert report.findings == [], report.as_text()

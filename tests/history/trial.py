@@ -12,8 +12,8 @@ import os
 import random
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -49,6 +49,9 @@ class Plan:
     records: int = 200_000
     kills: int = 20
     server_kills: int = 2
+    database_kills: int = 0
+    processes: int = 1
+    """How many write at once; a database in a file has one."""
     alive_seconds_max: float = 3.0
     """How long a process lives at most before it is killed."""
     ack_wait_seconds: float | None = None
@@ -56,6 +59,19 @@ class Plan:
     is_timed: bool = True
     """Whether a second history reads all in one go."""
     seed: int = 1
+
+
+def nothing() -> None:
+    """Restart nothing: a file has no server."""
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """Two empty databases of one kind, and how to kill and start their server."""
+
+    name: str
+    urls: Sequence[str]
+    restart: Callable[[], None] = nothing
 
 
 @dataclass(slots=True)
@@ -67,6 +83,7 @@ class Report:
     runs: int = 0
     kills: int = 0
     server_kills: int = 0
+    database_kills: int = 0
     seconds: float = 0.0
     rate: float = 0.0
     """Records a second, from the first to the last of a history that reads all at once."""
@@ -78,7 +95,8 @@ class Report:
     def as_text(self) -> str:
         head = (
             f"{self.database}: {self.records} records of {self.runs} runs, {self.kills} kills of"
-            f" the process and {self.server_kills} of the nats-server, {self.seconds:.0f} s;"
+            f" processes, {self.server_kills} of the nats-server and {self.database_kills} of the"
+            f" database, {self.seconds:.0f} s;"
             f" projected in one go {self.rate:.0f}/s ({self.cpu_us:.0f} us of CPU each, counting"
             f" usage too), rebuilt {self.rebuild_rate:.0f}/s; {len(self.findings)} findings"
         )
@@ -89,15 +107,20 @@ class Trial:
     """One database, one server, one plan."""
 
     def __init__(
-        self, server: KillableServer, folder: Path, name: str, urls: Sequence[str], plan: Plan
+        self,
+        server: KillableServer,
+        folder: Path,
+        database: "Database",
+        plan: Plan,
     ) -> None:
-        """``urls``: of two empty databases of the same kind; ``folder`` takes the logs."""
+        """``folder`` takes the logs."""
         self._server = server
+        self._restart_database = database.restart
         self._log = folder / "child.log"
-        self._first, self._second = urls
+        self._first, self._second = database.urls
         self._plan = plan
         self._dice = random.Random(plan.seed)  # noqa: S311 - a plan, no secret
-        self.report = Report(name)
+        self.report = Report(database.name)
 
     async def run(self) -> Report:
         began = time.monotonic()
@@ -122,18 +145,31 @@ class Trial:
         publisher = await AckedPublisher.start(bus, deadline_seconds=60)
         share = plan.records // (plan.kills + 1)
         await self._store(publisher, story, share)
-        with_server = set(self._dice.sample(range(plan.kills), min(plan.server_kills, plan.kills)))
+        with_server = self._some_of(plan.kills, plan.server_kills)
+        with_database = self._some_of(plan.kills, plan.database_kills)
         for number in range(plan.kills):
             storing = asyncio.create_task(self._store(publisher, story, share))
-            async with self._child(self._first):
-                await asyncio.sleep(self._dice.uniform(0.3, plan.alive_seconds_max))
+            async with AsyncExitStack() as stack:
+                for _ in range(plan.processes):
+                    await stack.enter_async_context(self._child(self._first))
+                await self._pause()
                 if number in with_server:
                     await self._server.restart()
                     self.report.server_kills += 1
-                    await asyncio.sleep(self._dice.uniform(0.3, plan.alive_seconds_max))
-                self.report.kills += 1
+                    await self._pause()
+                if number in with_database:
+                    await asyncio.to_thread(self._restart_database)
+                    self.report.database_kills += 1
+                    await self._pause()
+                self.report.kills += plan.processes
             await storing
         publisher.close()
+
+    def _some_of(self, rounds: int, count: int) -> set[int]:
+        return set(self._dice.sample(range(rounds), min(count, rounds)))
+
+    async def _pause(self) -> None:
+        await asyncio.sleep(self._dice.uniform(0.3, self._plan.alive_seconds_max))
 
     async def _store(self, publisher: AckedPublisher, story: Story, records: int) -> None:
         waits = []
@@ -311,5 +347,6 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def sqlite_urls(folder: Path) -> list[str]:
-    return [f"sqlite:///{folder}/{name}.db" for name in ("first", "second")]
+def files(folder: Path) -> Database:
+    """Give databases in files."""
+    return Database("sqlite", [f"sqlite:///{folder}/{name}.db" for name in ("first", "second")])
