@@ -48,32 +48,40 @@ class Trail(Sequence[RunStep]):
     def steps(self) -> tuple[RunStep, ...]:
         """The steps, in the order taken."""
         if self._made is None:
-            self._made = tuple(self._make())[::-1]
+            self._made = _steps_of(self._run, self._code or _UNKNOWN)
         return self._made
 
-    def _make(self) -> Iterator[RunStep]:
-        run = self._run
-        marks = _whole(run)
-        next_at = run.ended_at
-        for number in range(len(marks) - 1, len(marks) - len(self) - 1, -1):
-            began, node, end, ended, given = marks[number]
-            if ended is None:
-                ended = next_at  # what never waits ends where the next step begins
-            name, had, gave, code = _ends(end, given)
-            yield RunStep(
-                run.path[number],
+
+def _steps_of(run: Run, code: str) -> tuple[RunStep, ...]:
+    """Make the steps, the last one first. Written out, since every run's record passes here."""
+    path, marks, zero_at, replayed = run.path, _whole(run), run.zero_at, run.replayed
+    retries = run.request.retries
+    next_at = run.ended_at
+    steps = []
+    for number in range(len(path) - 1, max(0, len(path) - STEPS_KEPT) - 1, -1):
+        began, node, end, ended, given = marks[number]
+        if ended is None:
+            ended = next_at  # what never waits ends where the next step begins
+        next_at = began
+        name, had, gave, failure = _ends(end, given, code)
+        at_ms, took_us = int((began - zero_at) * 1000), int((ended - began) * 1_000_000)
+        steps.append(
+            RunStep(
+                path[number],
                 "" if node is None else node.type,
-                int((began - run.zero_at) * 1000) if began > run.zero_at else 0,
-                int((ended - began) * 1_000_000) if ended > began else 0,
+                max(0, at_ms),
+                max(0, took_us),
                 name,
-                1 + _retries(run, number) if run.request.retries else 1,
+                1 + _retries(run, number) if retries else 1,
                 node is not None and node.is_journalled,
-                number < run.replayed,
+                number < replayed,
                 had,
                 gave,
-                (self._code or _UNKNOWN) if end is None else code,
+                failure,
             )
-            next_at = began
+        )
+    steps.reverse()
+    return tuple(steps)
 
 
 def _whole(run: Run) -> list[Mark]:
@@ -91,7 +99,9 @@ def _retries(run: Run, number: int) -> int:
     return run.retries(f"{step}:{run.path[: number + 1].count(step)}")
 
 
-def _ends(end: StepOutcome | str | None, given: Any) -> tuple[StepEnd, Any, Any, str | None]:
+def _ends(
+    end: StepOutcome | str | None, given: Any, code: str
+) -> tuple[StepEnd, Any, Any, str | None]:
     """Say how a step ended, what it had, what it gave, and the code of its error."""
     if isinstance(end, Advance):
         return "done", given, end.value if end.binds else ABSENT, None
@@ -99,4 +109,4 @@ def _ends(end: StepOutcome | str | None, given: Any) -> tuple[StepEnd, Any, Any,
         return "called", {"flow": end.flow, "payload": end.payload}, ABSENT, None
     if isinstance(end, Sleep):
         return "slept", {"due_ms": end.due_ms}, ABSENT, None
-    return "failed", given, ABSENT, end
+    return "failed", given, ABSENT, code if end is None else end

@@ -59,12 +59,25 @@ def encode_steps(steps: Sequence[RunStep], *, with_values: bool = True) -> bytes
     backwards = []
     for step in reversed(steps):
         name, node, at_ms, took_us, end, attempt, is_kept, is_replayed, had, gave, code = step
-        gave, left = _preview(gave, left) if with_values else (_UNSET, 0)
-        had, left = _preview(had, left) if with_values else (_UNSET, 0)
-        code = _UNSET if code is None else code[:CODE_CHARS_MAX]
+        given: msgspec.Raw | msgspec.UnsetType = _UNSET
+        output: msgspec.Raw | msgspec.UnsetType = _UNSET
+        if with_values and gave is not ABSENT:
+            output, left = _preview(gave, left)
+        if with_values and had is not ABSENT:
+            given, left = _preview(had, left)
         backwards.append(
             _StepDocument(
-                name, node, at_ms, took_us, end, attempt, is_kept, is_replayed, had, gave, code
+                name,
+                node,
+                at_ms,
+                took_us,
+                end,
+                attempt,
+                is_kept,
+                is_replayed,
+                given,
+                output,
+                _UNSET if code is None else code[:CODE_CHARS_MAX],
             )
         )
     backwards.reverse()
@@ -74,10 +87,8 @@ def encode_steps(steps: Sequence[RunStep], *, with_values: bool = True) -> bytes
 # ── One value ────────────────────────────────────────────────────────────────────────────────
 
 
-def _preview(value: Any, left: int) -> tuple[msgspec.Raw | msgspec.UnsetType, int]:
+def _preview(value: Any, left: int) -> tuple[msgspec.Raw, int]:
     """Give a value's preview, and how many bytes are left for others'."""
-    if value is ABSENT:
-        return _UNSET, left
     if left <= 0:
         return _OMITTED, 0
     data = _begin(value)
@@ -100,14 +111,14 @@ def _begin(value: Any) -> bytes:
         return _NO_JSON
     if len(data) > PREVIEW_BYTES_MAX or _is_deep(value, data):
         return _cut(value, len(data))
-    if _TELLTALE.search(data.lower()):
+    if type(value) in (dict, list) and _TELLTALE.search(data.lower()):
         return _ENCODER.encode(_hide(value, iter(range(_ITEMS_MAX))))
     return data
 
 
 def _is_deep(value: Any, data: bytes) -> bool:
     """Tell whether readers of the record would find it too deep."""
-    return len(data) > 2 * JSON_DEPTH_MAX and json_depth_exceeds(value)
+    return data.count(b"[") + data.count(b"{") > JSON_DEPTH_MAX and json_depth_exceeds(value)
 
 
 def _cut(value: Any, whole_bytes: int) -> bytes:

@@ -97,7 +97,7 @@ def usage_document(usage: RunUsage) -> dict[str, int]:
         "events": usage.events,
         "operations": usage.operations,
         "effects": usage.effects,
-        "bytes": sum(map(_json_bytes, usage.payloads)),
+        "bytes": sum([len(encode_value(payload) or b"") for payload in usage.payloads]),
     }
 
 
@@ -162,10 +162,6 @@ def _with_short_texts(document: dict[str, Any], record: RunRecord) -> dict[str, 
 def _without_steps(document: dict[str, Any], record: RunRecord) -> dict[str, Any]:  # noqa: ARG001
     """Leave the steps out, so that the rest is certain to fit."""
     return {**document, "steps": [], "steps_truncated": True}
-
-
-def _json_bytes(payload: Any) -> int:
-    return len(encode_value(payload) or b"")
 
 
 def _cut_text(value: Any) -> Any:
