@@ -11,7 +11,7 @@ Nothing here imports Faust or SQLAlchemy before `HistorySide.run`: other roles d
 import asyncio
 import importlib
 import typing
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +25,7 @@ from app.bus.connection import BusSettings
 from app.bus.direct import DirectReader
 from app.control.kept_runs import KeptRun, RunFilter, RunPage
 from app.control.run_desk import RunHistory
+from app.errors import SettingsError
 from app.history.projection.batches import BatchLimits
 from app.history.projection.claim import Claim, claim_database, shown_url
 from app.observability.history import HistoryMeter
@@ -40,6 +41,7 @@ RETRY_FIRST_SECONDS: Final = 0.5
 RETRY_SECONDS_MAX: Final = 15.0
 RETRY_AFTER_SECONDS: Final = 1.0
 FORGET_SECONDS: Final = 10.0
+AGAIN_SECONDS: Final = 5.0
 _MODULES: Final = (
     "app.history.metering.role",
     "app.history.projection.role",
@@ -109,9 +111,9 @@ class HistorySide:
         for module in _MODULES:
             await asyncio.to_thread(importlib.import_module, module)
         # Usage is counted from the streams alone, whatever becomes of the database.
-        metering = asyncio.create_task(self._meter(world), name="metering")
+        metering = asyncio.create_task(_keep(lambda: self._meter(world), world), name="metering")
         try:
-            await self._write(world)
+            await _keep(lambda: self._write(world), world)
         finally:
             metering.cancel()
             await asyncio.wait([metering])
@@ -230,6 +232,22 @@ class HistorySide:
                 await self._role.rows.erase(tenant)
         except TimeoutError:
             raise UnavailableError("the history's database does not erase in time") from None
+
+
+async def _keep(work: Callable[[], Awaitable[None]], world: HistoryWorld) -> None:
+    """Do it again whenever it fails in a way nobody foresaw: the other roles go on meanwhile.
+
+    SettingsError: it never will succeed.
+    """
+    while True:
+        try:
+            await work()
+        except SettingsError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the edge of a role (STYLE 5)
+            world.meter.fail("role")
+            _log.error("history.failed", exc_info=error)
+        await asyncio.sleep(AGAIN_SECONDS)
 
 
 def _not_open() -> UnavailableError:

@@ -62,7 +62,7 @@ class HistoryMeter:
                 self._records.labels(outcome).inc(count)
 
     def fail(self, what: str) -> None:
-        """Count a failure: ``database``, ``stream``, ``retention``, ``erasure``."""
+        """Count a failure: ``database``, ``stream``, ``retention``, ``erasure``, ``role``."""
         self._failures.labels(what).inc()
 
     def forget(self, why: str, runs: int) -> None:
