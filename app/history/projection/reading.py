@@ -6,12 +6,15 @@ that it never holds up what comes after it.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
+
+import msgspec
 
 from actors.errors import InvalidEventError
 from app.bus.codec import decode_json
+from app.history.projection.quick import quick_row
 from app.history.store.rows import RunRow, row_of
 
 REASONS_TOLD_MAX: Final = 5
@@ -19,6 +22,7 @@ REASONS_TOLD_MAX: Final = 5
 
 _TENANT_TOKEN: Final = 3
 """In ``greentic.runs.{env}.{tenant}.{flow tokens}``."""
+_RECORDS: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _SHARD: Final = re.compile(r"RUNS-.+-([0-9]{1,5})")
 
 
@@ -59,7 +63,7 @@ def read_message(data: bytes, place: MessagePlace) -> ReadMessage:
     tenant = place.tenant
     for index, record in enumerate(records):
         try:
-            rows.append(_row(record, tenant, place, index))
+            rows.append(_row(bytes(record), tenant, place, index))
         except InvalidEventError as error:
             reasons.append(f"record {index}: {error}")
     return ReadMessage(place, rows, len(reasons), tuple(reasons[:REASONS_TOLD_MAX]))
@@ -71,17 +75,17 @@ def shard_of(stream: str) -> int | None:
     return int(found[1]) if found else None
 
 
-def _records(data: bytes) -> list[Any]:
-    records = decode_json(data, "records")
-    if not isinstance(records, list):
-        raise InvalidEventError("records", "are no list")
-    return records
+def _records(data: bytes) -> list[msgspec.Raw]:
+    try:
+        return _RECORDS.decode(data)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise InvalidEventError("records", f"are no list: {error}") from None
 
 
-def _row(record: Any, tenant: str, place: MessagePlace, index: int) -> RunRow:
-    if not isinstance(record, Mapping):
-        raise InvalidEventError("record", "is no object")
-    row = row_of(record, place.shard, place.sequence, index)
+def _row(data: bytes, tenant: str, place: MessagePlace, index: int) -> RunRow:
+    row = quick_row(data, place.shard, place.sequence, index)
+    if row is None:
+        row = row_of(decode_json(data, "record"), place.shard, place.sequence, index)
     if row.tenant != tenant:
         raise InvalidEventError("tenant", "is not the subject's")
     return row

@@ -13,6 +13,7 @@ from typing import Any, Final
 from actors.errors import InvalidEventError
 from app.bus.codec import decode_json, encode_json
 from app.errors import StoreError
+from app.history.store.kept import KeptDocument
 
 LEVEL: Final = 3
 MEMORY_LEVEL: Final = 6
@@ -51,7 +52,10 @@ def pack(document: Mapping[str, Any]) -> bytes:
     Records were JSON before, so that no NaN hides among their nulls: none is looked for.
     """
     deflate = zlib.compressobj(LEVEL, zlib.DEFLATED, _WINDOW, MEMORY_LEVEL, zdict=_SAMPLE)
-    data = encode_json(document, "record", nulls=DOCUMENT_BYTES_MAX)
+    if isinstance(document, KeptDocument):
+        data = document.data
+    else:
+        data = encode_json(document, "record", nulls=DOCUMENT_BYTES_MAX)
     return _WAY + deflate.compress(data) + deflate.flush()
 
 
