@@ -112,7 +112,7 @@ async def run(kills: int, messages: int, rate: int, *, are_replaced: bool = True
         ]
         client = await nats.connect(
             endpoint.url, user=endpoint.user, password=endpoint.password,
-            max_reconnect_attempts=-1, reconnect_time_wait=0.1,
+            max_reconnect_attempts=-1, error_cb=_expected, reconnect_time_wait=0.1,
         )  # fmt: skip
         try:
             await client.jetstream().add_stream(name="NUMBERS", subjects=["numbers"])
@@ -141,6 +141,10 @@ async def run(kills: int, messages: int, rate: int, *, are_replaced: bool = True
             await server.stop()
     outcome.seconds = monotonic() - began
     return outcome
+
+
+async def _expected(_problem: Exception) -> None:
+    """Say nothing: the server is killed on purpose."""
 
 
 async def _write(client: Any, messages: int, rate: int) -> int:

@@ -9,7 +9,8 @@ import asyncio
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from time import monotonic
+from typing import Any, Final, TypeVar
 
 import msgspec
 from faust.auth import Credentials
@@ -28,6 +29,9 @@ CONNECT_SECONDS: Final = 10.0
 RECONNECT_WAIT_SECONDS: Final = 0.2
 REQUEST_SECONDS: Final = 5.0
 PENDING_BYTES_MAX: Final = 16 * 1024 * 1024
+PATIENCE_SECONDS: Final = 60.0
+"""Less than Faust's ``broker_request_timeout``."""
+PAUSE_SECONDS: Final = 0.3
 PORT: Final = 4222
 
 LOST: Final = (NatsError, OSError, TimeoutError)
@@ -36,6 +40,8 @@ LOST: Final = (NatsError, OSError, TimeoutError)
 _UNAVAILABLE: Final = 503
 
 logger = get_logger(__name__)
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +105,8 @@ class Connection:
         self._opening = asyncio.Lock()
         self._is_open = False
         self._on_reconnect: list[Callable[[], None]] = []
+        self._on_closed: list[Callable[[Exception], None]] = []
+        self._last_problem = ""
 
     @property
     def is_connected(self) -> bool:
@@ -119,15 +127,15 @@ class Connection:
             try:
                 await asyncio.wait_for(self._connect(), CONNECT_SECONDS)
             except LOST as problem:
+                why = self._last_problem or str(problem) or type(problem).__name__
                 raise BrokerUnreachableError(
-                    f"no NATS server at {', '.join(self._servers)}: "
-                    f"{str(problem) or type(problem).__name__}"
+                    f"no NATS server at {', '.join(self._servers)}: {why}"
                 ) from problem
             self._is_open = True
 
     async def close(self) -> None:
         """Send what is buffered, and disconnect. It may be opened again."""
-        client, self._on_reconnect = self._client, []
+        client, self._on_reconnect, self._on_closed = self._client, [], []
         if not self._is_open:
             return
         self._is_open = False
@@ -141,6 +149,10 @@ class Connection:
     def on_reconnect(self, callback: Callable[[], None]) -> None:
         """Call this after every reconnect, until the connection is closed."""
         self._on_reconnect.append(callback)
+
+    def on_closed(self, callback: Callable[[Exception], None]) -> None:
+        """Call this when the server closed the connection for good: its login is not valid now."""
+        self._on_closed.append(callback)
 
     def new_inbox(self) -> str:
         """Give a subject that nobody else listens on."""
@@ -203,16 +215,41 @@ class Connection:
             pending_size=PENDING_BYTES_MAX,
             error_cb=self._note_error,
             reconnected_cb=self._note_reconnect,
+            closed_cb=self._note_closed,
             **self._login.options(),
         )
 
     async def _note_error(self, problem: Exception) -> None:
-        logger.warning("NATS: %s", str(problem) or type(problem).__name__)
+        text = str(problem) or type(problem).__name__
+        if text != self._last_problem:  # else the server is still away, as it was 0.2 s ago
+            logger.warning("NATS: %s", text)
+        self._last_problem = text
 
     async def _note_reconnect(self) -> None:
         logger.info("Connected to NATS again")
+        self._last_problem = ""
         for callback in list(self._on_reconnect):
             callback()
+
+    async def _note_closed(self) -> None:
+        problem = BrokerUnreachableError(f"NATS closed the connection: {self._last_problem}")
+        for callback in list(self._on_closed):
+            callback(problem)
+
+
+async def patiently(ask: Callable[[], Awaitable[Answer]]) -> Answer:
+    """Ask until there is an answer; BrokerUnreachableError after `PATIENCE_SECONDS`.
+
+    Faust takes a table whose changelog does not answer in time for an empty one: better to give up.
+    """
+    until = monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return await ask()
+        except BrokerUnreachableError:
+            if monotonic() >= until:
+                raise
+        await asyncio.sleep(PAUSE_SECONDS)
 
 
 def _host(url: URL) -> str:

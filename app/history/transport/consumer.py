@@ -22,15 +22,16 @@ from app.history.transport import rebalancing
 from app.history.transport.bindings import StreamBinding
 from app.history.transport.intake import Intake
 from app.history.transport.names import durable_name, stream_name
-from app.history.transport.producer import LEADER_SUFFIX, changelogs_of
+from app.history.transport.producer import LEADER_SUFFIX, changelogs_of, ensure_stream
 from app.history.transport.pulls import wait_for
 from app.history.transport.reviving import Reviving
-from app.history.transport.streams import DurableSpec, TopicSpec
+from app.history.transport.sources import durable_of
 from app.history.transport.wire import Record
 
 if typing.TYPE_CHECKING:
     from app.history.transport.conductor import Conductor
     from app.history.transport.driver import Transport
+    from app.history.transport.producer import Producer
 
 YIELD_EVERY: Final = 50
 COMMIT_EVERY: Final = 500
@@ -64,6 +65,7 @@ class Consumer(FaustConsumer):
     async def on_start(self) -> None:
         """Connect. BrokerUnreachableError: there is no server."""
         await self._nats.connection.open()
+        self._nats.connection.on_closed(self._note_closed)
         await super().on_start()
 
     async def on_stop(self) -> None:
@@ -82,23 +84,24 @@ class Consumer(FaustConsumer):
     async def wait_begun(self) -> None:
         """Let agents end what they are at, before they are cancelled."""
         await self._intake.wait_begun(BEGUN_SECONDS)
+        await self._intake.take_back()
+
+    async def wait_empty(self) -> None:
+        """Let agents end what they are at, for a while: one may hold what it never acknowledges."""
+        await self._intake.wait_begun(BEGUN_SECONDS)
+        await self.commit_and_end_transactions()
 
     # ── Subscription and assignment ──────────────────────────────────────────────────────────
 
     async def subscribe(self, topics: Iterable[str]) -> None:
         """Consume these topics from now on; their streams are made unless they are there."""
         rebalancing.refuse_global_tables(self.app)
-        allowed = bool(self.app.conf.topic_allow_declare)
-        changelogs = changelogs_of(self.app)
         wanted = frozenset(topics)
         for topic in wanted:
-            if topic in self._nats.bindings or topic.endswith(LEADER_SUFFIX):
-                continue
-            replicas = self._nats.options.replicas
-            spec = TopicSpec(topic, is_compacted=topic in changelogs, replicas=replicas)
-            await self._nats.streams.ensure_topic(spec, may_create=allowed)
+            if topic not in self._nats.bindings and not topic.endswith(LEADER_SUFFIX):
+                await ensure_stream(self._nats, topic)
         self._topics = wanted
-        if self._wants_lease() and not self._is_owner:
+        if self._wants_lease() and not self._is_owner and self._is_settled:
             # At once, so that a lone worker need not be assigned twice.
             self._is_owner = await self._nats.lease.renew()
         self._rebalance_wanted.set()
@@ -160,7 +163,7 @@ class Consumer(FaustConsumer):
         if not is_owner:
             for tp in self._assigned:
                 if self._needs_owner(tp.topic):
-                    self._intake.restart(tp)
+                    self._intake.lose(tp)
         self._rebalance_wanted.set()
 
     def _open(self, tp: TP) -> None:
@@ -169,29 +172,15 @@ class Consumer(FaustConsumer):
         if tp.topic in changelogs_of(self.app):
             self._intake.open_reader(tp)
             return
-        binding = self._nats.bindings.get(tp.topic)
-        is_exclusive = binding is not None and binding.is_exclusive
-        self._intake.open_source(tp, self._durable_of(tp.topic), is_exclusive=is_exclusive)
-
-    def _durable_of(self, topic: str) -> DurableSpec:
-        group = durable_name(str(self.app.conf.id))
-        is_from_now = self.app.conf.consumer_auto_offset_reset == "latest"
-        binding = self._nats.bindings.get(topic)
-        if binding is None:
-            options = self._nats.options
-            binding = StreamBinding(
-                stream_name(topic),
-                ack_wait_seconds=options.ack_wait_seconds,
-                ack_pending_max=options.ack_pending_max,
-            )
-        return DurableSpec(
-            binding.stream,
-            binding.durable or group,
-            binding.filter_subjects,
-            binding.ack_wait_seconds,
-            binding.ack_pending_max,
-            is_from_now,
+        options, conf = self._nats.options, self.app.conf
+        binding = self._nats.bindings.get(tp.topic) or StreamBinding(
+            stream_name(tp.topic),
+            ack_wait_seconds=options.ack_wait_seconds,
+            ack_pending_max=options.ack_pending_max,
         )
+        is_from_now = conf.consumer_auto_offset_reset == "latest"
+        spec = durable_of(binding, durable_name(str(conf.id)), is_from_now=is_from_now)
+        self._intake.open_source(tp, spec, is_exclusive=binding.is_exclusive)
 
     # ── Flow ─────────────────────────────────────────────────────────────────────────────────
 
@@ -282,9 +271,10 @@ class Consumer(FaustConsumer):
         last = {tp: max(offsets) + 1 for tp, offsets in acked.items()}
         try:
             await self._handle_attached(last)
-            await self.app.producer.flush()
+            await typing.cast("Producer", self.app.producer).store_all()
         except ProducerSendError as problem:
-            await self.crash(problem)
+            if not self.app.should_stop:
+                await self.crash(problem)
             return False
         for tp, offsets in acked.items():
             # Of another term nothing is acknowledged: its table writes were refused.
@@ -332,6 +322,9 @@ class Consumer(FaustConsumer):
         finally:
             self._intake.release(held)
         await self._reviving.wait_turn()
+
+    def _note_closed(self, problem: Exception) -> None:
+        self.add_future(self.crash(problem))
 
     def _forget_unacked(self, message: ConsumerMessage) -> None:
         self._unacked_messages.discard(message)

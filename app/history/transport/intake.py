@@ -84,6 +84,14 @@ class Intake:
             if source.is_exclusive:
                 source.puller.restart()
 
+    def lose(self, tp: TP) -> None:
+        """Begin nothing more of a topic that is not ours any longer; what is begun may end."""
+        source = self.sources.get(tp)
+        if source is not None:
+            self._give_up(source, only_waiting=True)
+            source.puller.pause(float("inf"))
+            source.puller.restart()
+
     def sweep(self) -> None:
         """Begin again what waited in agents' queues: Faust has emptied them a moment ago."""
         for source in self.sources.values():
@@ -187,13 +195,16 @@ class Intake:
         await self._acks.fail([entry.record for entry in failed])
 
     async def wait_begun(self, seconds: float) -> None:
-        """Wait until agents have ended what they are at; what they have not by then is taken back.
-
-        An agent that is cancelled acknowledges what it was at, and must not be believed.
-        """
+        """Wait until agents have ended what they are at, or so long."""
         until = monotonic() + seconds
         while self.flight.begun() and monotonic() < until:  # noqa: ASYNC110  # Faust tells nobody
             await asyncio.sleep(IDLE_SECONDS)
+
+    async def take_back(self) -> None:
+        """Give to other workers what agents are at.
+
+        An agent that is cancelled acknowledges what it was at, and must not be believed.
+        """
         records = []
         for tp in self.flight.topics():
             entries = self._forget(self.flight.give_up_begun(tp))

@@ -9,16 +9,18 @@ import asyncio
 import typing
 from collections.abc import Awaitable
 from functools import partial
+from time import monotonic
 from typing import Any, Final
 
 from faust.exceptions import ProducerSendError
 from faust.transport.producer import Producer as FaustProducer
 from faust.transport.producer import ProducerBuffer
 from faust.types import TP, AppT, FutureMessage, HeadersArg, RecordMetadata
+from mode import get_logger
 from mode.utils.times import want_seconds
 
 from app.history.transport.bindings import bindings_of
-from app.history.transport.errors import TransportError
+from app.history.transport.errors import LeaseLostError, TransportError
 from app.history.transport.names import keyed_subject, plain_subject
 from app.history.transport.publishing import Guard, Publisher
 from app.history.transport.pulls import wait_for
@@ -29,8 +31,13 @@ if typing.TYPE_CHECKING:
     from app.history.transport.driver import Transport
 
 LEADER_SUFFIX: Final = "-__assignor-__leader"
+STOP_SECONDS: Final = 5.0
+"""How long an app that stops waits for a server that is away."""
+LOOK_SECONDS: Final = 0.5
 BUFFERED_MAX: Final = 1_000
 """Table writes that wait to be sent; more make the agents wait."""
+
+logger = get_logger(__name__)
 
 
 class Buffer(ProducerBuffer):
@@ -45,6 +52,7 @@ class Buffer(ProducerBuffer):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._open: set[FutureMessage] = set()
+        self._failure: BaseException | None = None
 
     def put(self, fut: FutureMessage) -> None:
         """Take a message; it is sent soon."""
@@ -58,9 +66,12 @@ class Buffer(ProducerBuffer):
         return self.pending.qsize()
 
     async def flush(self) -> None:
-        """Wait until all that was put so far is stored, or refused."""
+        """Wait until all that was put so far is stored. ProducerSendError: some never will be."""
         if self._open:
             await asyncio.wait(list(self._open))
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise ProducerSendError(f"a table change was not stored: {failure}") from failure
 
     async def wait_until_ebb(self) -> None:
         """Wait while too much is waiting."""
@@ -77,8 +88,10 @@ class Buffer(ProducerBuffer):
 
     def _note_end(self, fut: "asyncio.Future[Any]") -> None:
         self._open.discard(typing.cast("FutureMessage", fut))
-        if not fut.cancelled():
-            fut.exception()  # it is told by `Producer.flush`; few senders look at it
+        problem = None if fut.cancelled() else fut.exception()
+        # What another owner's lease refused is no failure: what it came from is not acknowledged.
+        if problem is not None and not isinstance(problem, LeaseLostError):
+            self._failure = problem
 
 
 class Producer(FaustProducer):
@@ -90,7 +103,6 @@ class Producer(FaustProducer):
         self.buffer.app = self.app
         self._nats: Transport = transport
         self._publisher: Publisher | None = None
-        self._buffer_failure: ProducerSendError | None = None
 
     async def on_start(self) -> None:
         """Connect. BrokerUnreachableError: there is no server."""
@@ -155,7 +167,28 @@ class Producer(FaustProducer):
         return await (await self.send(topic, key, value, partition, timestamp, headers, **options))
 
     async def flush(self) -> None:
-        """Wait until all is stored that was sent so far. ProducerSendError: some never will be."""
+        """Wait until all is stored that was sent so far; an app that stops, for a while only."""
+        try:
+            await self.store_all()
+        except ProducerSendError as problem:
+            if not self.app.should_stop:
+                raise
+            logger.warning("Stopped before all was stored: %s", problem)
+
+    async def store_all(self) -> None:
+        """Wait until all is stored that was sent so far. ProducerSendError: some is not."""
+        storing = asyncio.ensure_future(self._store_all())
+        until = float("inf")
+        while not storing.done():
+            await asyncio.wait({storing}, timeout=LOOK_SECONDS)
+            if self.app.should_stop:
+                until = min(until, monotonic() + STOP_SECONDS)
+            if monotonic() > until:
+                storing.cancel()
+                raise ProducerSendError("the server is away")
+        await storing
+
+    async def _store_all(self) -> None:
         await self.buffer.flush()
         if self._publisher is not None:
             await self._publisher.flush()
@@ -191,10 +224,7 @@ class Producer(FaustProducer):
     async def _ensure(self, topic: str) -> bool:
         if topic in bindings_of(self.app):
             raise ProducerSendError(f"{topic!r} reads a stream that is not its own: send elsewhere")
-        replicas = self._nats.options.replicas
-        spec = TopicSpec(topic, is_compacted=self._is_changelog(topic), replicas=replicas)
-        allowed = bool(self.app.conf.topic_allow_declare)
-        return await self._nats.streams.ensure_topic(spec, may_create=allowed)
+        return await ensure_stream(self._nats, topic)
 
     def _guard_of(self, topic: str) -> Guard | None:
         if not self._is_changelog(topic):
@@ -204,6 +234,16 @@ class Producer(FaustProducer):
 
     def _is_changelog(self, topic: str) -> bool:
         return topic in changelogs_of(self.app)
+
+
+async def ensure_stream(transport: "Transport", topic: str) -> bool:
+    """Make a topic's stream unless it is there; say whether it keeps one message a key."""
+    app = transport.app
+    spec = TopicSpec(
+        topic, is_compacted=topic in changelogs_of(app), replicas=transport.options.replicas
+    )
+    allowed = bool(app.conf.topic_allow_declare)
+    return await transport.streams.ensure_topic(spec, may_create=allowed)
 
 
 def changelogs_of(app: AppT) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Final
 
 from faust.types import TP
 
+from app.history.transport.bindings import StreamBinding
 from app.history.transport.connection import Connection
 from app.history.transport.names import stream_name
 from app.history.transport.pulls import Puller
@@ -17,6 +18,18 @@ from app.history.transport.streams import DurableSpec, Streams
 
 KEEP_SHARE: Final = 3
 """A message is kept alive every so many parts of its ack_wait."""
+
+
+def durable_of(binding: StreamBinding, group: str, *, is_from_now: bool) -> DurableSpec:
+    """Give the durable consumer of a binding; without a name it has the group's."""
+    return DurableSpec(
+        binding.stream,
+        binding.durable or group,
+        binding.filter_subjects,
+        binding.ack_wait_seconds,
+        binding.ack_pending_max,
+        is_from_now,
+    )
 
 
 class Source:

@@ -8,9 +8,10 @@ durable's filters and limits, which follow its binding.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
-from app.history.transport.connection import Connection
+from app.history.transport.connection import Connection, patiently
 from app.history.transport.errors import StreamRefusedError, TransportError
 from app.history.transport.names import stream_name, subjects_of
 
@@ -85,6 +86,9 @@ class Streams:
         known = self._compacted.get(spec.topic)
         if known is not None:
             return known
+        return await patiently(partial(self._ensure_topic, spec, may_create=may_create))
+
+    async def _ensure_topic(self, spec: TopicSpec, *, may_create: bool) -> bool:
         name = stream_name(spec.topic)
         info = await self._find(name)
         if info is None and not may_create:
@@ -94,10 +98,6 @@ class Streams:
         is_compacted = bool(info["config"].get("max_msgs_per_subject") == 1)
         self._compacted[spec.topic] = is_compacted
         return is_compacted
-
-    def forget(self, topic: str) -> None:
-        """Look again the next time: the stream seems to be gone."""
-        self._compacted.pop(topic, None)
 
     async def ensure_lease_stream(self, name: str, subjects: str, replicas: int) -> None:
         """Make the bucket of the leases: one message a key, each with a time of its own."""
@@ -158,6 +158,9 @@ class Streams:
 
     async def state_of(self, topic: str) -> StreamState:
         """Say what a topic's stream holds."""
+        return await patiently(partial(self._state_of, topic))
+
+    async def _state_of(self, topic: str) -> StreamState:
         name = stream_name(topic)
         info = await self._connection.ask(f"STREAM.INFO.{name}")
         state: Mapping[str, int] = info["state"]
