@@ -22,7 +22,7 @@ from app.history.transport.bindings import StreamBinding, bind
 READER: Final = "history"
 ACK_PENDING_MAX: Final = 500
 """Messages that all processes together may have in hand: up to 100 records each, 44 MB of usual
-ones. Acknowledgements come every tenth of a second, so that it is no limit for small ones."""
+ones. Where none is left to be fetched, what is done is acknowledged at once: it is no limit."""
 ACK_WAIT_SECONDS: Final = 10.0
 """What a process had in hand when it died is handed out again after so long."""
 

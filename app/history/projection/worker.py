@@ -33,7 +33,7 @@ RETRY_SECONDS_MAX: Final = 30.0
 STEADY_SECONDS: Final = 60.0
 """An app that lived for so long begins again with the first pause."""
 STOP_SECONDS: Final = 5.0
-COMMIT_SECONDS: Final = 0.1
+COMMIT_SECONDS: Final = 0.25
 """How long acknowledgements wait for others."""
 START_SECONDS: Final = 60.0
 _DOUBLINGS_MAX: Final = 10
