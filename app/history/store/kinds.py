@@ -17,11 +17,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.history.store.database import Database
 from app.history.store.rows import RunRow
-from app.history.store.search import RunSearch, search_text
+from app.history.store.search import RunSearch
 from app.history.store.tables import KINDS, TENANTS
 
 KINDS_MAX: Final = 1024
-REMEMBERED_MAX: Final = 200_000
+REMEMBERED_MAX: Final = 100_000
 """Of what rows have in common; past it all is forgotten and learnt anew."""
 
 _TENANT_ID: Final = select(TENANTS.c.id).where(TENANTS.c.tenant == bindparam("tenant"))
@@ -68,7 +68,7 @@ class Kind:
 
 def traits_of(row: RunRow) -> Traits:
     """Give what a row has in common with others."""
-    has_error = search_text(row.error_code, row.error_message) is not None
+    has_error = bool(row.error_code or row.error_message)
     return Traits(row.tenant, row.flow, row.event_type, row.status, row.error_code or "", has_error)
 
 
@@ -131,6 +131,7 @@ class KindBook:
     async def _make_for(
         self, connection: AsyncConnection, tenant: str, wanted: Sequence[Traits]
     ) -> dict[Traits, Kind]:
+        """Give all kinds of a tenant, those that are wanted among them."""
         await connection.execute(self._database.insert_new(TENANTS), {"tenant": tenant})
         tenant_id = int(await connection.scalar(_TENANT_ID, {"tenant": tenant}) or 0)
         kinds = await kinds_of(connection, tenant_id)
@@ -144,7 +145,8 @@ class KindBook:
             kinds = await kinds_of(connection, tenant_id)
         by_traits = {_traits(kind, tenant): kind for kind in kinds if not kind.is_rest}
         rest = {kind.status: kind for kind in kinds if kind.is_rest}
-        return {traits: by_traits.get(traits) or rest[traits.status] for traits in wanted}
+        of_rest = {t: rest[t.status] for t in wanted if t not in by_traits}
+        return by_traits | of_rest
 
 
 def _traits(kind: Kind, tenant: str) -> Traits:

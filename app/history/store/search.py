@@ -68,8 +68,10 @@ def parse_cursor(text: str) -> Cursor:
 
 def search_text(error_code: str | None, error_message: str | None) -> str | None:
     """Give what a search for the text of an error looks through; None: there is no error."""
-    parts = [part for part in (error_code, error_message) if part]
-    return "\n".join(parts).casefold() if parts else None
+    if error_code and error_message:
+        return f"{error_code}\n{error_message}".casefold()
+    one = error_code or error_message
+    return one.casefold() if one else None
 
 
 def wanted_text(text: str) -> str:
