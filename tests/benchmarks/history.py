@@ -30,6 +30,7 @@ from tests.support.postgres import PostgresServer, ask, find_binaries
 RUNS = int(os.environ.get("HISTORY_RUNS", "500000"))
 ON = os.environ.get("HISTORY_ON", "sqlite,postgresql").split(",")
 BATCH = 1000
+FILL_BATCH = 5000
 URL = os.environ.get("HISTORY_URL", "")
 IN_MESSAGE = 50
 MEASURED = 20_000
@@ -91,12 +92,12 @@ async def _measure(name: str, url: str) -> None:
 
 async def _fill(store: HistoryStore, there: int, wanted: int) -> None:
     began, busy = time.perf_counter(), 0.0
-    for begin in range(there, wanted, BATCH):
-        rows = _rows(begin, min(BATCH, wanted - begin))
+    for begin in range(there, wanted, FILL_BATCH):
+        rows = _rows(begin, min(FILL_BATCH, wanted - begin))
         at = time.perf_counter()
         await store.write(rows)
         busy += time.perf_counter() - at
-        if begin % 500_000 < BATCH:
+        if begin % 500_000 < FILL_BATCH:
             print(f"  {begin:,} runs, {time.perf_counter() - began:.0f} s", flush=True)
     if wanted > there:
         print(f"  between: {(wanted - there) / busy:,.0f} runs/s written", flush=True)

@@ -47,8 +47,8 @@ READERS: Final = 4
 BUSY_SECONDS: Final = 10.0
 WAIT_SECONDS: Final = 30.0
 """For a connection of ours that others have."""
-CHECKPOINT_PAGES: Final = 16_384
-"""64 MiB: a page that many commits change is carried into the file once."""
+CHECKPOINT_PAGES: Final = 32_768
+"""128 MiB: a page that many commits change is carried into the file once."""
 WRITER_CACHE_KIB: Final = 128 * 1024
 READER_CACHE_KIB: Final = 32 * 1024
 
