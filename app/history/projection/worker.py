@@ -27,14 +27,16 @@ from app.history.transport.driver import Transport
 from app.observability.history import HistoryMeter
 
 WAIT_SECONDS: Final = 1.0
-"""Between two looks whether there are streams, and whether the app lives."""
+"""Between two looks whether there are streams at all, and whether the app lives."""
+STREAMS_SECONDS: Final = 30.0
+"""Between two looks whether there are others."""
 RETRY_FIRST_SECONDS: Final = 0.5
 RETRY_SECONDS_MAX: Final = 30.0
 STEADY_SECONDS: Final = 60.0
 """An app that lived for so long begins again with the first pause."""
 STOP_SECONDS: Final = 5.0
-COMMIT_SECONDS: Final = 0.25
-"""How long acknowledgements wait for others."""
+COMMIT_SECONDS: Final = 1.0
+"""How long acknowledgements wait for others, at most: whoever is idle gives them at once."""
 START_SECONDS: Final = 60.0
 _DOUBLINGS_MAX: Final = 10
 
@@ -147,6 +149,8 @@ class HistoryWorker:
     ) -> None:
         """Return when there are other streams than before; raises what ended the app or a part."""
         known = [source.stream for source in sources]
+        clock = asyncio.get_running_loop().time
+        look_at = clock() + STREAMS_SECONDS
         while True:
             done, _ = await asyncio.wait(
                 tasks, timeout=WAIT_SECONDS, return_when=asyncio.FIRST_COMPLETED
@@ -155,6 +159,9 @@ class HistoryWorker:
                 task.result()
             if app.crashed or app.should_stop:
                 raise app.crash_reason or RuntimeError("the app stopped by itself")
+            if clock() < look_at:
+                continue
+            look_at = clock() + STREAMS_SECONDS
             with contextlib.suppress(AppError, ActorsError):
                 if list(await self._streams()) != known:
                     _log.info("history.streams_changed")
