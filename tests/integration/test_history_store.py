@@ -217,6 +217,7 @@ async def test_every_search_finds_what_is_meant(
     if is_tight:
         monkeypatch.setattr(kinds, "KINDS_MAX", 4)
         monkeypatch.setattr(paging, "CANDIDATES_MAX", 7)
+        monkeypatch.setattr(paging, "TEXT_CANDIDATES_MAX", 7)
     rows = _mixed(240)
     await history.write(rows)
     for search in SEARCHES:

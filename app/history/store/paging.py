@@ -39,6 +39,8 @@ from app.history.store.tables import RUNS
 
 CANDIDATES_MAX: Final = 5_000
 """Rows that are judged one by one in a statement, where the index does not know it all."""
+TEXT_CANDIDATES_MAX: Final = 500
+"""The latest ones, before the index of texts is asked: a text that is frequent is found there."""
 
 _C = RUNS.c
 _FIELDS: Final = (
@@ -135,7 +137,11 @@ class _Walk:
     async def take(self, bounds: Bounds, count: int) -> list[Any]:
         """Give the latest ``count`` runs within bounds, or all there are."""
         found: list[Any] = []
-        size = count if self._plan.is_exact else CANDIDATES_MAX
+        size = CANDIDATES_MAX
+        if self._plan.is_exact:
+            size = count
+        elif self._plan.text is not None:
+            size = TEXT_CANDIDATES_MAX
         while True:
             cut = await self._cut(bounds, size)
             reach = Bounds(bounds.since_ms if cut is None else cut, bounds.below_ms, bounds.tie)
