@@ -122,7 +122,7 @@ class HistorySide:
         from app.history.projection.role import HistoryNeeds, HistoryRole  # noqa: PLC0415
         from app.history.reading import StoredRuns  # noqa: PLC0415 - both are there by now
 
-        store, identity = await self._open_surely()
+        store, identity = await self._open_surely(world.meter)
         needs = HistoryNeeds(
             env=world.env,
             bus=world.bus,
@@ -170,7 +170,7 @@ class HistorySide:
             "lag": lag,
         }
 
-    async def _open_surely(self) -> tuple["HistoryStore", str]:
+    async def _open_surely(self, meter: HistoryMeter) -> tuple["HistoryStore", str]:
         from app.history.store.opening import open_history  # noqa: PLC0415 - see `run`
 
         failures = 0
@@ -183,8 +183,8 @@ class HistorySide:
                     await store.close()
                     raise
             except UnavailableError as error:
-                if not failures:
-                    _log.warning("history.not_open", reason=str(error))
+                meter.fail("database")
+                _log.warning("history.not_open", reason=str(error))
                 pause = RETRY_FIRST_SECONDS * 2 ** min(failures, _DOUBLINGS_MAX)
                 failures += 1
             await asyncio.sleep(min(pause, RETRY_SECONDS_MAX))

@@ -25,6 +25,8 @@ from app.observability.history import HistoryMeter
 
 RETRY_FIRST_SECONDS: Final = 0.1
 RETRY_SECONDS_MAX: Final = 10.0
+LINES_MAX: Final = 10
+"""Malformed messages of one batch that are told of in the log."""
 _DOUBLINGS_MAX: Final = 10
 
 _log = structlog.get_logger("app.history")
@@ -160,16 +162,17 @@ class Batches:
 
 
 def _tell_malformed(messages: Sequence[ReadMessage]) -> int:
-    for message in messages:
-        if message.malformed:
-            _log.error(
-                "history.malformed",
-                subject=message.place.subject,
-                sequence=message.place.sequence,
-                records=message.malformed,
-                reasons=list(message.reasons),
-            )
-    return sum(message.malformed for message in messages)
+    """Name a few, and count all."""
+    malformed = [message for message in messages if message.malformed]
+    for message in malformed[:LINES_MAX]:
+        _log.error(
+            "history.malformed",
+            subject=message.place.subject,
+            sequence=message.place.sequence,
+            records=message.malformed,
+            reasons=list(message.reasons),
+        )
+    return sum(message.malformed for message in malformed)
 
 
 def _tell_refused(row: RunRow, error: AppError | ActorsError) -> None:
