@@ -40,7 +40,7 @@ async def running(*apps: faust.App) -> AsyncIterator[None]:
         yield
     finally:
         for app in apps:
-            if app.started and not app.should_stop:
+            if app.started:  # stops once, a crashed one too
                 await app.stop()
 
 

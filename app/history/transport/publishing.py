@@ -14,8 +14,9 @@ older value that is sent again would overwrite a newer one.
 import asyncio
 import uuid
 from collections.abc import Callable, Mapping
+from functools import partial
 from time import monotonic
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from faust.exceptions import ProducerSendError
@@ -46,6 +47,28 @@ logger = get_logger(__name__)
 Guard = Callable[[], bool]
 
 
+class Stored(asyncio.Future[RecordMetadata]):
+    """The future of one message.
+
+    Faust copies its failure into another future, which nobody can reach who sent the message: that
+    one counts as looked at, else asyncio complains of each when it is collected.
+    """
+
+    copy: asyncio.Future[Any] | None = None
+
+    def add_done_callback(self, fn: Callable[..., object], *, context: Any = None) -> None:
+        """Add a callback; Faust's own tells where it copies to."""
+        if isinstance(fn, partial):
+            self.copy = fn.keywords.get("message", self.copy)
+        super().add_done_callback(fn, context=context)
+
+    def look(self) -> None:
+        """Count a failure as looked at."""
+        for future in (self, self.copy):
+            if future is not None and future.done() and not future.cancelled():
+                future.exception()
+
+
 class Outgoing:
     """One message until it is stored. ``futures``: of it, and of those it replaced."""
 
@@ -62,7 +85,7 @@ class Outgoing:
         self.headers = headers
         self.guard = guard
         self.is_keyed = False
-        self.futures: list[asyncio.Future[RecordMetadata]] = []
+        self.futures: list[Stored] = []
         self.began_at = self.next_at = 0.0
 
 
@@ -123,14 +146,15 @@ class Publisher:
         await self._has_room.wait()
         outgoing = Outgoing(tp, subject, data, dict(headers), guard)
         outgoing.is_keyed = is_keyed
-        future: asyncio.Future[RecordMetadata] = asyncio.get_running_loop().create_future()
+        future = Stored()
         outgoing.futures.append(future)
         self._open.add(future)
         future.add_done_callback(self._note_end)
         if is_keyed and subject in self._busy:
             replaced = self._waiting.get(subject)
             if replaced is not None:
-                outgoing.futures += replaced.futures
+                replaced.futures.append(future)
+                outgoing.futures = replaced.futures
             self._waiting[subject] = outgoing
         else:
             await self._begin(outgoing)
@@ -251,9 +275,11 @@ class Publisher:
 
 
 def _fail(outgoing: Outgoing, problem: Exception) -> None:
+    loop = asyncio.get_running_loop()
     for future in outgoing.futures:
         if not future.done():
             future.set_exception(problem)
+            loop.call_soon(future.look)  # after the callbacks
 
 
 def _metadata(tp: TP, sequence: int) -> RecordMetadata:
