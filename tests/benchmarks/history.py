@@ -19,7 +19,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from app.bus.codec import decode_json, encode_json
+from app.bus.codec import encode_json
+from app.history.projection.reading import MessagePlace, read_message
 from app.history.store.opening import open_history
 from app.history.store.rows import RunRow, row_of
 from app.history.store.search import RunSearch
@@ -112,13 +113,13 @@ async def _timed_writing(store: HistoryStore, begin: int, where: str) -> None:
     _show_rate("write", where, took, cpu)
     messages = list(_messages(begin + MEASURED, MEASURED))
     took, cpu = time.perf_counter(), time.process_time()
-    batch = []
-    for sequence, data in messages:
-        for index, document in enumerate(decode_json(data, "records")):
-            batch.append(row_of(document, 0, sequence, index))
-        if len(batch) >= BATCH:
-            await store.write(batch)
-            batch = []
+    read: list[RunRow] = []
+    for place, data in messages:
+        read += read_message(data, place).rows
+        if len(read) >= BATCH:
+            await store.write(read)
+            read = []
+    await store.write(read)
     took, cpu = time.perf_counter() - took, time.process_time() - cpu
     _show_rate("project", where, took, cpu)
 
@@ -139,9 +140,18 @@ def _rows(begin: int, count: int) -> list[RunRow]:
     ]
 
 
-def _messages(begin: int, count: int) -> Iterator[tuple[int, bytes]]:
-    for at in range(begin, begin + count, IN_MESSAGE):
-        yield at // IN_MESSAGE + 1, encode_json(list(records(at, IN_MESSAGE)), "records", nulls=999)
+def _messages(begin: int, count: int) -> Iterator[tuple[MessagePlace, bytes]]:
+    """Give records as workers write them: in a message are those of one flow."""
+    flows: dict[str, list[dict[str, Any]]] = {}
+    for document in records(begin, count):
+        subject = f"greentic.runs.bench.{document['tenant']}.{document['flow']}"
+        flows.setdefault(subject, []).append(document)
+    sequence = begin
+    for subject, documents in flows.items():
+        for at in range(0, len(documents), IN_MESSAGE):
+            sequence += 1
+            data = encode_json(documents[at : at + IN_MESSAGE], "records", nulls=9999)
+            yield MessagePlace(subject, 0, sequence), data
 
 
 # ── Searches ─────────────────────────────────────────────────────────────────────────────────
