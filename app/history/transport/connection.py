@@ -147,8 +147,13 @@ class Connection:
         await client.close()
 
     def on_reconnect(self, callback: Callable[[], None]) -> None:
-        """Call this after every reconnect, until the connection is closed."""
+        """Call this after every reconnect, until the connection is closed, or `forget` is told."""
         self._on_reconnect.append(callback)
+
+    def forget(self, callback: Callable[[], None]) -> None:
+        """Do not call this any more."""
+        if callback in self._on_reconnect:
+            self._on_reconnect.remove(callback)
 
     def on_closed(self, callback: Callable[[Exception], None]) -> None:
         """Call this when the server closed the connection for good: its login is not valid now."""

@@ -129,6 +129,7 @@ class Puller:
     async def close(self) -> list[Record]:
         """Stop, and give what was fetched and not taken."""
         self._is_closed = True
+        self._connection.forget(self._on_reconnect)
         await self._unsubscribe()
         return self.take(len(self._buffer))
 

@@ -1,6 +1,7 @@
 """Ordinary topics over nats://: what arrives, who takes it, what is told to the server."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -122,5 +123,15 @@ async def test_a_bound_topic_reads_what_it_names_and_takes_nothing(
         with pytest.raises(ProducerSendError, match="not its own"):
             await topic.send(value=1)
     assert [event.value for event in seen] == [1, 3, 5, 7, 9]
+
+    later = an_app(fresh_env, nats_url(nats_server), tmp_path)
+    again = later.topic("existing", value_serializer="json")
+    bind(later, "existing", replace(binding, filter_subjects=(f"{fresh_env}.>",)))
+    more = gathering(later, again)
+    async with client(nats_server) as connection, running(later):
+        await eventually(lambda: not later.rebalancing)
+        await asyncio.sleep(0.1)  # the filter follows with the first request
+        await connection.jetstream().publish(f"{fresh_env}.new", b"10")
+        await eventually(lambda: 10 in [event.value for event in more])
     assert seen[0].headers["Nats-Subject"] == f"{fresh_env}.b.x".encode()
     assert [int(event.headers["Nats-Sequence"]) for event in seen] == [2, 4, 6, 8, 10]
