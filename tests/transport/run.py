@@ -3,7 +3,8 @@
 Two groups of two workers read one stream of numbers while it is written: one group shares it, and
 each number goes on to another topic; the other counts it exclusively and in order into a table.
 Again and again a worker of each group gets SIGKILL and another starts in its place; at every fourth
-kill the nats-server gets one too. In the end every number must have come out of the first group,
+kill the nats-server gets one too, and at every fifth both counting workers are frozen in turn for
+longer than a lease lasts. In the end every number must have come out of the first group,
 and the table, recovered in a new process, must equal the sum of the stream to the unit.
 """
 
@@ -11,6 +12,7 @@ import argparse
 import asyncio
 import json
 import random
+import signal
 import sys
 import tempfile
 from asyncio.subprocess import PIPE, Process, create_subprocess_exec
@@ -29,6 +31,8 @@ from tests.transport.worker import KEYS
 ROOT = Path(__file__).resolve().parents[2]
 LEASE_SECONDS = 2
 SERVER_EVERY = 4
+FREEZE_EVERY = 5
+FROZEN_SECONDS = 3.0
 PATIENCE_SECONDS = 90.0
 FAILURES = 0.002
 """Share of the deliveries at which the sharing agent raises."""
@@ -46,6 +50,7 @@ class Outcome:
     wrong_keys: list[str] = field(default_factory=list)
     worker_kills: int = 0
     server_kills: int = 0
+    freezes: int = 0
     crashes: int = 0
     seconds: float = 0.0
 
@@ -86,6 +91,16 @@ class Group:
             assert worker.stdout is not None
             await asyncio.wait_for(worker.stdout.readline(), PATIENCE_SECONDS)
         return crashed
+
+    async def freeze(self) -> int:
+        """Freeze each worker for longer than its lease; say how many."""
+        frozen = [worker for worker in self.workers if worker.returncode is None]
+        for worker in frozen:
+            worker.send_signal(signal.SIGSTOP)
+            await asyncio.sleep(FROZEN_SECONDS)
+            worker.send_signal(signal.SIGCONT)
+            await asyncio.sleep(0.5)
+        return len(frozen)
 
     async def end(self) -> None:
         for worker in self.workers:
@@ -129,6 +144,8 @@ async def run(kills: int, messages: int, rate: int, *, are_replaced: bool = True
                 )
                 outcome.crashes += sum(ended)
                 outcome.worker_kills += len(groups)
+                if number % FREEZE_EVERY == 0:
+                    outcome.freezes += await groups[1].freeze()
                 if number % SERVER_EVERY == 0:
                     await server.restart()
                     outcome.server_kills += 1
@@ -221,7 +238,7 @@ def main() -> int:
     outcome = asyncio.run(run(options.kills, options.messages, options.rate))
     print(
         f"{outcome.written} numbers in {outcome.seconds:.0f} s: {outcome.worker_kills} workers and "
-        f"{outcome.server_kills} times the server killed\n"
+        f"{outcome.server_kills} times the server killed, {outcome.freezes} workers frozen\n"
         f"passed on {outcome.passed_on}, missing {len(outcome.missing)} {outcome.missing[:5]}, "
         f"repeated {outcome.repeated}\n"
         f"keys of the recovered table that are wrong: {len(outcome.wrong_keys)} "
