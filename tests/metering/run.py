@@ -19,9 +19,10 @@ def main() -> int:
     parser.add_argument("--records", type=int, default=100_000)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--server-kills", type=int, default=2)
+    parser.add_argument("--freezes", type=int, default=2)
     parser.add_argument("--seed", type=int, default=7)
     given = parser.parse_args()
-    plan = Plan(given.records, given.kills, given.server_kills, given.seed)
+    plan = Plan(given.records, given.kills, given.server_kills, given.freezes, given.seed)
     with tempfile.TemporaryDirectory() as folder:
         server = KillableServer(Path(folder))
         server.start_blocking()

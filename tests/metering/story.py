@@ -7,6 +7,7 @@ with another end than before, as after a crash.
 
 import asyncio
 import contextlib
+import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -45,6 +46,8 @@ FLOWS = ("orders", "auth/login", "reports/nightly/all", "mail")
 HOURS = 6
 REPEATS = 0.03
 CAUGHT_UP_SECONDS = 90.0
+AWAKE_SECONDS = 0.3
+"""How long two processes are awake, of which one believed it was the owner."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,8 @@ class Plan:
     records: int
     kills: int
     server_kills: int = 1
+    freezes: int = 1
+    """How often it is stopped for longer than its lease, another takes over, and it wakes up."""
     seed: int = 7
     remembered: int = 20_000
     message_records: int = 20
@@ -70,6 +75,7 @@ class Report:
     messages: int = 0
     kills: int = 0
     server_kills: int = 0
+    freezes: int = 0
     kept_windows: int = 0
     wrong: list[str] = field(default_factory=list)
     runs: int = 0
@@ -109,6 +115,16 @@ class Meter:
             assert process.returncode is None, f"it ended by itself: {process.returncode}"
             process.kill()
             await process.wait()
+
+    def freeze(self) -> None:
+        """Let it stand still, as a machine does that sleeps."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
 
 @asynccontextmanager
@@ -236,18 +252,36 @@ class _Scene:
 
 async def _kill_now_and_then(scene: _Scene, plan: Plan, chance: Random, report: Report) -> None:
     """Kill the process that counts while it counts, and now and then the server."""
-    of_server = set(chance.sample(range(plan.kills), plan.server_kills))
-    for number in range(plan.kills):
-        scene.storing.let((number + 1) / (plan.kills + 1))
+    acts = ["server"] * plan.server_kills + ["freeze"] * plan.freezes
+    acts += ["kill"] * (plan.kills - len(acts))
+    chance.shuffle(acts)
+    for number, act in enumerate(acts):
+        scene.storing.let((number + 1) / (len(acts) + 1))
         await _counting(scene.server)
         await asyncio.sleep(chance.uniform(*plan.life_seconds))
-        if number in of_server:
+        if act == "server":
             await scene.server.restart()
             report.server_kills += 1
+        elif act == "freeze":
+            await _freeze(scene, plan)
+            report.freezes += 1
         else:
             await scene.meter.kill()
             report.kills += 1
             await scene.meter.start()
+
+
+async def _freeze(scene: _Scene, plan: Plan) -> None:
+    """Have another take over from a process that stands still, and end once that has woken up."""
+    other = Meter(scene.server, plan.remembered)
+    scene.meter.freeze()
+    try:
+        await other.start()
+        await _counting(scene.server)
+        scene.meter.thaw()
+        await asyncio.sleep(AWAKE_SECONDS)
+    finally:
+        await other.kill()
 
 
 async def _counting(server: KillableServer) -> None:
@@ -256,6 +290,8 @@ async def _counting(server: KillableServer) -> None:
     async with asyncio.timeout(CAUGHT_UP_SECONDS), connected(server.endpoint) as bus:
         while len(floors) < 2 or floors[-1] == floors[0]:
             info = await _position(bus)
+            if floors and info is not None and not info.pending and not info.ack_pending:
+                return
             floors.append(0 if info is None else info.ack_floor)
             await asyncio.sleep(0.02)
 

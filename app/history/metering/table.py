@@ -34,7 +34,8 @@ from app.observability.usage import FIGURES, OUTCOMES, TenantHour, UsageMeter
 
 READER: Final = "usage"
 ACK_PENDING_MAX: Final = 1000
-ACK_WAIT_SECONDS: Final = 60.0
+ACK_WAIT_SECONDS: Final = 15.0
+"""Also how long the next process waits for what was sent to one that stands still, connected."""
 HOT_HOURS: Final = 48
 TIDY_SECONDS: Final = 600.0
 
