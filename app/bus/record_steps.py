@@ -45,9 +45,9 @@ class _StepDocument(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     at_ms: int
     took_us: int
     outcome: str
-    attempt: int
-    is_journalled: bool
-    is_replayed: bool
+    attempt: int = 1
+    is_journalled: bool = False
+    is_replayed: bool = False
     input: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     output: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     code: str | msgspec.UnsetType = msgspec.UNSET
