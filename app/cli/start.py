@@ -49,7 +49,8 @@ def start_command(
         str | None, typer.Option(help="Where NATS is, instead of a server of our own.")
     ] = None,
     roles: Annotated[
-        str | None, typer.Option(help="What this process does.", show_default="ingress,worker,history")
+        str | None,
+        typer.Option(help="What this process does.", show_default="ingress,worker,history"),
     ] = None,
     workers: Annotated[int, typer.Option(help="Processes; this version has 1.")] = 1,
     admin: Annotated[
