@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from app.bootstrap.history_side import HistoryOptions, HistorySide, HistoryWorld, database_in
+from app.bus.admin import JetStreamAdmin
 from app.bus.connection import BusSettings
 from app.bus.direct import DirectReader
 from app.bus.server_folder import Endpoint
@@ -213,3 +214,14 @@ def assert_no_trace(url: str, tenant: str) -> None:
         tenants = [row[0] for row in database.execute("SELECT tenant FROM history_tenants")]
     database.close()
     assert tenant not in tenants
+
+
+async def test_the_consumer_of_a_history_goes_once_nobody_runs_it(rig: Rig) -> None:
+    async with rig.side() as side:
+        await rig.record(STAYS, a_record(1, tenant=STAYS))
+        await wait_kept(side, STAYS, "run-1")
+    admin, stream = JetStreamAdmin(rig.env.bus), names.runs_stream(rig.env.name, 0)
+    [durable] = [one for one in await admin.consumer_names(stream) if one.startswith("history-")]
+    info = await admin.consumer_info(stream, durable)
+    assert info is not None
+    assert info.config["inactive_threshold"] == 30 * 24 * 3600 * 10**9

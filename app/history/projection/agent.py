@@ -25,6 +25,9 @@ ACK_PENDING_MAX: Final = 500
 ones. Where none is left to be fetched, what is done is acknowledged at once: it is no limit."""
 ACK_WAIT_SECONDS: Final = 10.0
 """What a process had in hand when it died is handed out again after so long."""
+IDLE_SECONDS_MAX: Final = 30 * 24 * 3600.0
+"""The consumer of a history that nobody has run for so long goes: the streams have nothing any more
+of what it had not read."""
 
 
 class Projection:
@@ -51,6 +54,7 @@ class Projection:
             durable=self._durable,
             ack_wait_seconds=ACK_WAIT_SECONDS,
             ack_pending_max=ACK_PENDING_MAX,
+            idle_seconds_max=IDLE_SECONDS_MAX,
         )
         bind(app, name, binding)
 

@@ -31,6 +31,8 @@ class StreamBinding:
     kept from that."""
     ack_pending_max: int = ACK_PENDING_MAX
     """How many messages all workers together may have unacknowledged."""
+    idle_seconds_max: float = 0.0
+    """After so long without a worker the server forgets the consumer; 0: never."""
 
     def __post_init__(self) -> None:
         if not self.stream:

@@ -29,6 +29,7 @@ def durable_of(binding: StreamBinding, group: str, *, is_from_now: bool) -> Dura
         binding.ack_wait_seconds,
         binding.ack_pending_max,
         is_from_now,
+        binding.idle_seconds_max,
     )
 
 

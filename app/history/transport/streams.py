@@ -58,9 +58,11 @@ class DurableSpec:
     ack_wait_seconds: float
     ack_pending_max: int
     is_from_now: bool = False
+    idle_seconds_max: float = 0.0
 
     def config(self) -> dict[str, Any]:
         """Give the consumer's configuration."""
+        idle = int(self.idle_seconds_max * _NANOSECONDS)
         return {
             "durable_name": self.durable,
             "name": self.durable,
@@ -71,6 +73,7 @@ class DurableSpec:
             "max_deliver": -1,
             "max_ack_pending": self.ack_pending_max,
             **_filters(self.filter_subjects),
+            **({"inactive_threshold": idle} if idle else {}),
         }
 
 
@@ -132,7 +135,10 @@ class Streams:
             raise StreamRefusedError(
                 f"{spec.stream}/{spec.durable} has no explicit acknowledgement"
             )
-        follows = ("ack_wait", "max_ack_pending", "filter_subject", "filter_subjects")
+        follows = (
+            "ack_wait", "max_ack_pending", "filter_subject", "filter_subjects",
+            "inactive_threshold",
+        )  # fmt: skip
         if any(held.get(name) != wanted.get(name) for name in follows):
             kept = {name: value for name, value in held.items() if name not in follows}
             changed = {name: wanted[name] for name in follows if name in wanted}
