@@ -10,7 +10,7 @@ import os
 import random
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -41,6 +41,8 @@ class Changer:
     folder: Path
     chance: random.Random
     changes: list[Change] = field(default_factory=list)
+    before: Callable[[], None] = lambda: None
+    """Called before a change is asked for that comes at once."""
     refused: int = 0
     surprises: list[str] = field(default_factory=list)
     _versions: dict[int, Version] = field(default_factory=dict)
@@ -128,6 +130,7 @@ class Changer:
         return process.returncode, (said or error).decode()
 
     async def _post(self, path: str, body: bytes, *, waited: bool = True) -> tuple[int, str]:
+        self.before()
         admin = self.cluster.ingresses[0].where["admin"]
         is_json = path == "/rollback"
         async with httpx.AsyncClient(timeout=60, trust_env=False) as client:

@@ -28,6 +28,7 @@ from tests.faults.run import wait_quiet
 from tests.faults.scenario import Kind
 from tests.rollouts.changing import Changer, kinds_of
 from tests.rollouts.judge import Change, Evidence, Judge, PassedEvent, PassedRun, Said, Verdict
+from tests.rollouts.surge import Surge
 from tests.rollouts.versions import BEGUN, TYPES
 
 KINDS: Final = tuple(Kind(name, {}, weight=2 if name == "load.plain" else 1) for name in TYPES)
@@ -44,6 +45,8 @@ class Plan:
     rate: float = 50.0
     """Events a second."""
     seed: int = 1
+    crowd: int = 500
+    """Events that wait for a flow while it is replaced."""
 
 
 @dataclass
@@ -92,7 +95,11 @@ async def play(plan: Plan, folder: Path) -> Outcome:
             await changer.begin()
             ledger = Ledger(folder / "ledger.jsonl")
             load = Load(cluster, outside, ledger, KINDS, seeded(plan.seed, "load"))
+            surge = Surge(client, ledger, load.numbers, plan.crowd)
+            await surge.start()
+            changer.before = surge.open
             await _change_under(load, changer, plan)
+            await surge.stop()
             rest = await wait_quiet(cluster, QUIET_SECONDS_MAX)
         seen = await read_all(cluster.endpoint, outside.book)
         members = cluster.members
@@ -181,6 +188,7 @@ def main() -> int:
     parser.add_argument("--changes", type=int, default=Plan.changes)
     parser.add_argument("--workers", type=int, default=Plan.workers)
     parser.add_argument("--rate", type=float, default=Plan.rate, help="events a second")
+    parser.add_argument("--crowd", type=int, default=Plan.crowd, help="events that wait")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
     parser.add_argument("--keep", type=Path, help="keep logs, bundles and stores in this folder")
     given = vars(parser.parse_args())

@@ -89,6 +89,30 @@ def test_either_version_may_take_what_comes_while_a_change_is_taken_up() -> None
         assert broken(replace(GOOD, events=(EVENT, between), runs=(RUNS[0], run))) == []
 
 
+def test_newer_version_may_take_what_waited_and_an_older_one_may_not() -> None:
+    waited = replace(EVENT, stored_at=9.9)
+    late = replace(a_run(waited, version=2), started_at=12.0)
+    said = {"worker-0": (SAID[0], SAID[2], a_begin(late))}
+    evidence = Evidence(CHANGES, said, (waited,), (late,), frozenset({"a"}))
+    assert broken(evidence) == []
+    old = replace(late, version=1, output="1")
+    said = {"worker-0": (SAID[0], SAID[2], a_begin(old))}
+    check = "no run begins on a version older than acknowledged"
+    assert broken(replace(evidence, runs=(old,), said=said)) == [check]
+
+
+@pytest.mark.parametrize("flow", ["odd", "rest"])
+def test_flow_that_comes_or_goes_while_an_event_does_may_run_or_not(flow: str) -> None:
+    event = PassedEvent("c", "odd.thing", 9, 30, 10.05)
+    changes = (CHANGES[0], a_change(2, NAMED, 10.0))
+    version = 2 if flow == "odd" else 1
+    run = replace(a_run(event, flow, version), started_at=10.06)
+    said = {"worker-0": (SAID[0], a_begin(run), Said(10.2, revision=102))}
+    evidence = Evidence(changes, said, (event,), (run,), frozenset({"c"}))
+    assert broken(evidence) == []
+    assert broken(replace(evidence, runs=())) == ["what somebody wanted at any time is run"]
+
+
 def test_change_that_one_process_never_acknowledged_is_seen() -> None:
     said = {"worker-0": SAID, "ingress-0": SAID[:1]}
     assert broken(replace(GOOD, said=said)) == ["every change is acknowledged by all"]

@@ -4,6 +4,7 @@ In: a seed. Out: `Version`s, each a little different from the one before: flows 
 take up other types. Each flow's output names the version of the flow that made it.
 """
 
+import itertools
 import json
 import random
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,11 @@ DEFAULT: Final = "default"
 """In place of a pattern: the trigger that takes what no other one names."""
 TYPES: Final = ("load.plain", "load.call", "load.sleep", "extra.one", "extra.two", "odd.thing")
 """Of the load's events. Those below ``load`` are always wanted, by ``watch``; the others at times."""
+BURST: Final = "burst.made"
+"""Of the bursts around a change, always wanted by ``busy``."""
 CHANCE_OF_COMING: Final = 0.35
+SPIN: Final = "let n = 0; for i in 0..1000 {{ n += i; }} n"
+"""What ``busy`` computes three times before it tells: some milliseconds, of 5 that each may take."""
 SLEEP_MS: Final = (300, 2500)
 
 BROKEN: Final = (
@@ -33,6 +38,10 @@ BROKEN: Final = (
 """Flows with a mistake, each of which refuses the whole bundle."""
 
 _NODES: Final[Mapping[str, str]] = {
+    "busy": "".join(
+        f"\n  - {{{{id: {step}, type: script, config: {{{{script: {json.dumps(SPIN)}}}}}, next: {following}}}}}"
+        for step, following in itertools.pairwise(("one", "two", "three", "tell"))
+    ),
     "ring": """
   - {{id: call, type: http, config: {{method: POST, url: "{{{{payload.base}}}}/ok/{name}/{version}/{{{{payload.number}}}}"}}, next: tell}}""",
     "sleeper": """
@@ -71,7 +80,7 @@ class Flow:
     def text(self) -> str:
         """Write its file."""
         rest = _NODES.get(self.name, "") + ("" if self.name == "sleeper" else _TELL)
-        following = {"ring": "call", "sleeper": "first"}.get(self.name, "tell")
+        following = {"busy": "one", "ring": "call", "sleeper": "first"}.get(self.name, "tell")
         triggers = [
             {"type": "default", "target": "begin"}
             if one == DEFAULT
@@ -112,6 +121,7 @@ def first_version() -> Version:
         Flow("changing", 1, ("load.plain", "load.call")),
         Flow("ring", 1, ("load.call",)),
         Flow("sleeper", 1, ("load.sleep",)),
+        Flow("busy", 1, (BURST,)),
     )
     return Version(1, {flow.name: flow for flow in flows})
 
@@ -127,7 +137,7 @@ _GUESTS: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 def next_version(before: Version, number: int, chance: random.Random) -> Version:
-    """Change a version: ``changing`` always does, and ``steady`` never."""
+    """Change a version: ``changing`` and ``busy`` always do, and ``steady`` never."""
     flows = dict(before.flows)
     for name in ("watch", "sleeper", "ring", "extra", "rest"):
         if name in flows and chance.random() < CHANCE_OF_COMING:
@@ -135,6 +145,7 @@ def next_version(before: Version, number: int, chance: random.Random) -> Version
     more = chance.random() < CHANCE_OF_COMING
     wants = ("load.plain", "load.call", *(("extra.two",) if more else ()))
     flows["changing"] = Flow("changing", number, wants)
+    flows["busy"] = Flow("busy", number, (BURST,))
     for name, wants in _GUESTS.items():
         if chance.random() < CHANCE_OF_COMING and flows.pop(name, None) is None:
             flows[name] = Flow(name, number, wants)
