@@ -18,6 +18,7 @@ from app.bootstrap.program import Program
 from app.bundle.reading import MANIFEST_NAMES
 from app.cli.output import print_json, say
 from app.errors import CommandError
+from app.history.projection.claim import shown_url
 from app.observability.logs import configure_logging
 from app.settings.loading import load_settings
 from app.settings.sections import Settings
@@ -130,6 +131,7 @@ def _whereabouts(program: Program, options: StartOptions, settings: Settings) ->
         "admin": None if program.admin is None else program.admin.url,
         "nats": program.nats_url,
         "emulators": program.emulators_url,
+        "history": None if options.history is None else shown_url(options.history.url),
         "data": str(options.data_dir) if options.bus is None else None,
         "env": settings.env,
         "pid": os.getpid(),
@@ -153,6 +155,8 @@ def _announce(where: dict[str, Any], *, as_json: bool) -> None:
     if where["emulators"] is not None:
         say(f"  emulators {where['emulators']}  (greentic-events outbox list)")
     say(f"  nats      {where['nats']}{credentials}")
+    if where["history"] is not None:
+        say(f"  history   {where['history']}")
     say("Ctrl-C ends it.")
 
 

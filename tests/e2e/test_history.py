@@ -75,6 +75,7 @@ async def test_a_run_is_in_the_store_within_a_second(tmp_path: Path) -> None:
         # A place in the store is a time and a run; in the streams it is two numbers.
         assert page["next_after"].endswith(page["runs"][0]["run_id"])
 
+        assert program.where["history"] == f"sqlite:///{data}/history.db"
         status = await command("history", "status", "--data", str(data), "--json")
         told = json.loads(status.stdout)
         assert (told["runs"], told["database"]) == (2, f"sqlite:///{data}/history.db")
