@@ -121,15 +121,15 @@ class Consumer(FaustConsumer):
 
     async def _rebalance(self) -> None:
         """Move to the assignment that holds now, in the order that Faust expects."""
-        bindings = self._nats.bindings
-        wanted = rebalancing.choose(self.app, self._topics, bindings, is_owner=self._is_owner)
+        bindings, is_owner = self._nats.bindings, self._is_owner
+        wanted = rebalancing.choose(self.app, self._topics, bindings, is_owner=is_owner)
         gone = self._assigned - wanted
         self.app.on_rebalance_start()
         await self.commit()
         await self.on_partitions_revoked(gone)
         for tp in gone:
             await self._intake.close(tp)
-        if not self._is_owner:
+        if not is_owner:
             rebalancing.clear_tables(self.app)
         self.app.consumer_generation_id += 1
         for tp in wanted - self._assigned:
@@ -137,7 +137,7 @@ class Consumer(FaustConsumer):
         self._assigned = wanted
         rebalancing.tell_assignor(self.app, wanted)
         await self.on_partitions_assigned(set(wanted), self.app.consumer_generation_id)
-        self._is_settled = True
+        self._is_settled = is_owner == self._is_owner  # else it was lost meanwhile: once more
 
     @Service.task
     async def _renew_lease(self) -> None:
