@@ -123,7 +123,7 @@ def tight() -> Iterator[None]:
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(rows=rows, asked=st.lists(searches, min_size=3, max_size=6), data=st.data())
 def test_any_order_and_repetition_gives_the_same_rows_and_pages(
