@@ -4,7 +4,7 @@ In: a tenant's consumers, what was read before. Out: events and bytes stored and
 and what the stream let go before anybody had it. Refuses nothing; UnavailableError and BusError
 where the server does not tell.
 
-Four questions at once: the `flows` consumer and its stream, the `work` consumer of due
+Four questions at once: the stream and its `flows` consumer, the `work` consumer of due
 continuations, and the lanes, whose messages the stream itself counts: on a work queue what is
 stored is what is not done. Schedules that wait for their time are no backlog.
 """
@@ -89,8 +89,9 @@ class BacklogMemory:
     """The stream sequence up to which the consumer had handed out."""
     deliveries: int = 0
     """How many deliveries it had made."""
-    share: float = 0.0
-    """Of what lay ahead of the consumer, the share that its filters let through."""
+    share: float | None = None
+    """Of what lay ahead of the consumer, the share that its filters let through; None: nothing lay
+    ahead."""
     is_fresh: bool = True
 
 
@@ -105,9 +106,11 @@ class BacklogReader:
     async def read(self, consumers: TenantConsumers, memory: BacklogMemory) -> BacklogFigures:
         """Read a tenant's backlog and update the memory. UnavailableError, BusError."""
         events, work = consumers.events, consumers.work
-        flows, stream, due, lanes = await asyncio.gather(
-            self._consumer(events.stream, events.durable),
+        # The stream is asked before its consumer: what is stored between the two answers must not
+        # make what waits look like less than all of it.
+        stream, flows, due, lanes = await asyncio.gather(
             self._stream(events.stream),
+            self._consumer(events.stream, events.durable),
             _nothing() if work is None else self._consumer(work.stream, work.durable),
             self._lanes(consumers),
         )
@@ -179,16 +182,16 @@ def _lost(flows: _Consumer, state: _State, memory: BacklogMemory) -> int:
     vanished = gone - max(place, memory.first - 1)
     if vanished <= 0:
         return 0
-    share = _share_ahead(flows, state) if memory.is_fresh else memory.share
+    share = _share_ahead(flows, state) if memory.share is None else memory.share
     deliveries = 0 if memory.is_fresh else flows.delivered.consumer_seq - memory.deliveries
     of_the_vanished = max(0, deliveries - max(0, flows.delivered.stream_seq - gone))
-    return max(0, round(vanished * share) - of_the_vanished)
+    return max(0, round(vanished * (share or 0.0)) - of_the_vanished)
 
 
-def _share_ahead(flows: _Consumer, state: _State) -> float:
+def _share_ahead(flows: _Consumer, state: _State) -> float | None:
     """Give the share of what lies ahead of the consumer that is for it; a filter may leave none."""
     ahead = state.last_seq - max(flows.delivered.stream_seq, state.first_seq - 1)
-    return min(1.0, flows.num_pending / ahead) if ahead > 0 else 0.0
+    return min(1.0, flows.num_pending / ahead) if ahead > 0 else None
 
 
 def _remember(flows: _Consumer, state: _State, memory: BacklogMemory) -> None:

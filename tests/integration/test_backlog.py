@@ -153,6 +153,20 @@ async def test_what_the_stream_lets_go_unprocessed_is_counted(
         await quota.close()
 
 
+async def test_what_a_burst_pushes_out_between_two_looks_at_an_idle_stream_is_lost(
+    nats_server: Endpoint, fresh_env: str
+) -> None:
+    limits = StreamLimits(events_bytes=200_000)
+    async with a_rig(nats_server, fresh_env, limits=limits) as rig:
+        reader, memory = BacklogReader(rig.bus), BacklogMemory()
+        assert (await reader.read(rig.consumers(), memory)).lost == 0
+        for number in range(300):
+            await rig.publisher.publish(an_envelope(number, "x" * 1000))
+        info = await JetStreamAdmin(rig.bus).stream_info(rig.events_stream)
+        assert info is not None
+        assert (await reader.read(rig.consumers(), memory)).lost == info.first_sequence - 1 > 50
+
+
 async def test_what_was_handed_out_before_it_went_is_not_lost(
     nats_server: Endpoint, fresh_env: str
 ) -> None:

@@ -64,6 +64,14 @@ def waited(answer: Answer, *arguments: str) -> list[dict[str, Any]]:
     raise AssertionError(f"no run came: {arguments}")
 
 
+def wait_history(ways: Ways) -> None:
+    """Wait for the program to have a history; until then commands on NATS ask the streams."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not (ways.data / "history.db").is_file():
+        assert time.monotonic() < deadline, "the program made no history"
+        time.sleep(0.05)
+
+
 def test_runs_are_listed_and_narrowed_down(answer: Answer, send: Send) -> None:
     good, bad = send("order.created", {"id": 1}), send("bad.thing", {"id": 2})
     (taken,) = waited(answer, "--event", good)
@@ -89,9 +97,9 @@ def test_streams_tell_the_same_as_the_history(
     ask: Command, ways: Ways, answer: Answer, send: Send, capsys: pytest.CaptureFixture[str]
 ) -> None:
     event = send("bad.thing", {"id": 2})
+    wait_history(ways)
     from_history = waited(answer, "--event", event)
     run_id = from_history[0]["run_id"]
-    assert (ways.data / "history.db").is_file()
     told = {}
     for options in (("list", "--event", event), ("show", run_id)):
         seen = []

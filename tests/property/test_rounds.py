@@ -65,7 +65,8 @@ def test_nobody_starves(shares: list[float], sizes: list[float]) -> None:
     busy = [Busy(Member(weight)) for weight in shares]
     for one in busy:
         rounds.join(one.member)
-    serve(rounds, busy, sizes, 3000)
+    one_round = sum(shares) * QUANTUM / (sum(sizes) / len(sizes))
+    serve(rounds, busy, sizes, 1000 + int(2 * one_round))
     longest = OVERSPENT_MAX / 0.1 + 2  # rounds until the lightest has paid what it owes
     for one in busy:
         assert len(one.served_in) >= 1
